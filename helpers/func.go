@@ -1,0 +1,124 @@
+// Package helpers holds the functions that a host offers to programs: what the
+// verifier checks a call against (Proto), what runs (Impl), and the helpers
+// that need no particular context, with Linux's numbers.
+//
+// A Func is immutable and may be shared. A Set says which functions programs
+// of one type may call, and under which number. What a running helper may
+// touch comes through Env; package helpers never calls an engine.
+package helpers
+
+// An ID is a helper's number on its platform: the immediate of a call
+// instruction. map_lookup_elem is 1 on Linux and on Windows, ktime_get_ns 5
+// and 9.
+type ID int32
+
+// A Func is a helper, or a function called by name (a kfunc).
+type Func struct {
+	Name  string // as in the kernel's headers, without "bpf_": "map_lookup_elem"
+	Proto Proto
+	Impl  Impl // nil: declared only; a program that calls it verifies, and is refused at load by name
+}
+
+// An Impl is a helper's body. It runs on the goroutine of the run that calls
+// it, with the program's R1 to R5, and its result becomes R0. It may block,
+// call back into the program through env, or panic, in which case the panic
+// surfaces from the run. env is valid until it returns.
+//
+// Memory arguments are addresses: env.Bytes gives the bytes. The engine has
+// checked them against Proto, or the verifier has proved that it need not.
+type Impl func(env Env, a1, a2, a3, a4, a5 uint64) uint64
+
+// Proto is the contract of a call: what the caller must pass and what it gets.
+type Proto struct {
+	Args [5]Arg // up to the first ArgNone
+	Ret  Ret
+
+	GPL            bool // only for programs with a GPL-compatible license
+	MightSleep     bool // only where sleeping is allowed
+	PacketAccess   bool // memory arguments may point into the packet
+	ChangesPacket  bool // may move packet memory: the program's packet pointers die
+	Control        Control
+	AcquiresObject bool // R0 is a reference that a releasing call must end
+}
+
+// Control marks the few helpers that engines and the verifier treat as
+// control flow rather than as calls.
+type Control uint8
+
+const (
+	Plain    Control = iota
+	TailCall         // bpf_tail_call: does not return if it succeeds
+	Callback         // calls a static subprogram of the program zero or more times before it returns
+	Throw            // bpf_throw: unwinds all frames
+)
+
+// An ArgKind is what one argument must be (kernel, enum bpf_arg_type; each
+// kind's check: Documentation/bpf/verifier.rst and bpf-helpers(7)).
+type ArgKind uint8
+
+const (
+	ArgNone           ArgKind = iota // no argument here or after
+	ArgAnything                      // any initialised value
+	ArgMapPtr                        // a map handle
+	ArgMapKey                        // memory of the map's KeySize
+	ArgMapValue                      // memory of the map's ValueSize
+	ArgMem                           // memory: of Arg.Size bytes, or of the size the next argument gives
+	ArgSize                          // bytes of the memory argument before it; at least 1
+	ArgSizeOrZero                    // the same, or 0
+	ArgConstAllocSize                // constant: the size of the memory that is returned
+	ArgCtx                           // the context, unmodified
+	ArgStack                         // a stack pointer, or 0 (a callback's ctx)
+	ArgFunc                          // a static subprogram
+	ArgConstStr                      // NUL-terminated string in a frozen read-only map
+	ArgSpinLock                      // a map value's spin lock
+	ArgTimer                         // a map value's timer
+	ArgKptr                          // a map value's kptr field
+	ArgRingBufMem                    // a ring buffer reservation, at offset 0
+	ArgDynptr                        // a dynptr on the stack; Arg.Object says of which kind
+	ArgIter                          // an open-coded iterator on the stack
+	ArgObject                        // a host object: Arg.Object names its type (sock, tcp_sock, task_struct…)
+)
+
+// An Arg is the contract of one argument.
+type Arg struct {
+	Kind     ArgKind
+	Nullable bool   // 0 is allowed
+	Write    bool   // the helper writes the memory
+	Uninit   bool   // the helper writes every byte and reads none: it may be uninitialised
+	Release  bool   // ends the reference that the argument owns
+	Aligned  bool   // memory must be aligned to its size
+	Size     uint32 // ArgMem: fixed size in bytes; 0: the next argument is the size
+	Object   string // ArgObject, ArgDynptr, ArgIter: type name
+}
+
+// A RetKind is what R0 holds after a call (kernel, enum bpf_return_type).
+type RetKind uint8
+
+const (
+	RetInteger  RetKind = iota // a 64-bit value in [Min, Max]; the whole range if both are 0
+	RetVoid                    // R0 is unreadable
+	RetMapValue                // pointer to the value of the call's map, ValueSize bytes
+	RetMem                     // pointer to Ret.Size bytes, or to as many as the ArgConstAllocSize argument says
+	RetObject                  // pointer to a host object of type Ret.Object
+)
+
+// Ret is the contract of R0.
+type Ret struct {
+	Kind     RetKind
+	Nullable bool
+	Min, Max int64 // RetInteger
+	Size     uint32
+	RingBuf  bool   // RetMem: it is a ring buffer reservation
+	Object   string // RetObject
+	ReadOnly bool   // RetMem: the program may not write it
+}
+
+// NumArgs returns how many of R1 to R5 the call uses.
+func (p *Proto) NumArgs() int {
+	for i, a := range p.Args {
+		if a.Kind == ArgNone {
+			return i
+		}
+	}
+	return len(p.Args)
+}

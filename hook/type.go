@@ -1,0 +1,74 @@
+// Package hook says what a hook point promises its programs: the Type of a
+// program (its context, the values it may return, the helpers it may call, the
+// ELF sections that name it) and the Platform that a set of types belongs to.
+//
+// Package hook/linux is the bundled platform. Define makes a Type from a Go
+// struct, for hook points of a host's own. Types never change after they are
+// built and may be shared by any number of goroutines. The package runs no
+// code.
+package hook
+
+import "github.com/skepvm/skep/helpers"
+
+// A Type is a program type.
+type Type struct {
+	// Name is the kernel's BPF_PROG_TYPE_* in lower case ("xdp",
+	// "sched_cls"), or a host's own name.
+	Name string
+	// Ctx describes the object that R1 points to.
+	Ctx Ctx
+	// Input says what a run of such a program takes.
+	Input Input
+	// Return bounds the program's R0, as a signed 64-bit value. The verifier
+	// enforces it.
+	Return Range
+	// Helpers are the functions that programs may call.
+	Helpers *helpers.Set
+	// Verdicts names return values for people ("XDP_PASS"); may be nil.
+	Verdicts map[int64]string
+	// PacketWrite: programs may store to the packet.
+	PacketWrite bool
+	// LegacyPacket: programs may use the legacy packet loads LD_ABS and LD_IND.
+	LegacyPacket bool
+	// NewState makes the helpers' state of one run (Env.State); nil: none. A
+	// run slot calls it once and Reset before each run after that.
+	NewState func() State
+}
+
+// State is what helpers of one program type keep during a run.
+type State interface{ Reset() }
+
+// An Input says what a run is given besides the program.
+type Input uint8
+
+const (
+	InputContext Input = iota // the context's bytes
+	InputPacket               // a packet; the context is filled from it
+	InputTyped                // a Go struct (see Define)
+)
+
+// A Range is the set of values x with Min ≤ x ≤ Max.
+type Range struct{ Min, Max int64 }
+
+// AnyReturn is the range of types whose R0 is not restricted.
+var AnyReturn = Range{-1 << 63, 1<<63 - 1}
+
+// A Platform is a family of program types that share helper numbers, section
+// names and map numbers.
+type Platform interface {
+	Name() string
+	// Types returns every type, in a stable order.
+	Types() []*Type
+	// Type returns the type called name, or nil.
+	Type(name string) *Type
+	// Section returns the type that an ELF section's name means. ok is false
+	// if it names none: the caller must then be told the type.
+	Section(name string) (s Section, ok bool)
+}
+
+// A Section is what an ELF section's name says of the programs in it.
+type Section struct {
+	Type      *Type
+	Attach    string // attach target in the name ("kprobe/NAME": NAME); recorded, not acted on
+	Sleepable bool
+}

@@ -1,0 +1,98 @@
+// Package prog holds the linked program, the noun that every other package
+// shares, and what leads to it: decoding, linking, and the text forms.
+//
+// PC counts 64-bit slots; a wide instruction takes two. A Program is immutable
+// and refers to map specs, never to maps, so that proving it allocates nothing
+// and its code can be shared. The printer (Disasm) and the assembler (Asm) use
+// the kernel's text form and are each other's inverse.
+package prog
+
+import (
+	"github.com/skepvm/skep/btf"
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/maps"
+)
+
+// A Program is a program with its subprograms in one address space of slots,
+// every reference resolved:
+//
+//	wide, src PseudoMapFD      imm = index into Maps
+//	wide, src PseudoMapValue   imm = index into Maps, next imm = byte offset
+//	wide, src PseudoFunc       imm = entry PC of a subprogram
+//	wide, src 0                a constant
+//	call, src CallHelper       imm = helper number
+//	call, src CallSub          imm = entry PC − (PC+1)
+//	call, src CallKfunc        imm = index into Externs
+//
+// Every encoding is valid and every reserved field zero; jumps stay inside
+// their function and hit the first slot of an instruction; no function falls
+// off its end.
+type Program struct {
+	Name      string
+	Type      *hook.Type // nil until the user chose one; engines and the verifier need it
+	Attach    string
+	Sleepable bool
+	License   string
+	Insns     []Insn
+	Funcs     []FuncInfo // sorted by Entry; Funcs[0] is the main program at PC 0
+	Maps      []*maps.Spec
+	Externs   []Extern
+	Lines     []Line // sorted by PC
+	File      string // object, for messages
+}
+
+// FuncInfo is one function of a linked program.
+type FuncInfo struct {
+	Name   string
+	Entry  PC // first slot
+	End    PC // after the last slot
+	Global bool
+	Type   *btf.Type // of kind btf.Func; nil without BTF
+}
+
+// An Extern is a function of the host that the program calls by name.
+type Extern struct {
+	Name string
+	Type *btf.Type // prototype; nil without BTF
+	Weak bool
+}
+
+// A Line is where instructions come from, from PC up to the next Line's.
+type Line struct {
+	PC   PC
+	File string
+	Num  int    // line number, from 1
+	Col  int    // column, from 1; 0 if unknown
+	Text string // the source line, if the object holds it
+}
+
+// FuncAt returns the index of the function that holds pc, or -1.
+func (p *Program) FuncAt(pc PC) int {
+	for i := range p.Funcs {
+		if f := &p.Funcs[i]; pc >= f.Entry && pc < f.End {
+			return i
+		}
+	}
+	return -1
+}
+
+// LineAt returns the source line of pc; the zero Line if none is known.
+func (p *Program) LineAt(pc PC) Line {
+	f := p.FuncAt(pc)
+	if f < 0 {
+		return Line{}
+	}
+	lo, hi := 0, len(p.Lines)
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if p.Lines[mid].PC <= pc {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo == 0 || p.Lines[lo-1].PC < p.Funcs[f].Entry {
+		return Line{}
+	}
+	return p.Lines[lo-1]
+}
