@@ -1,0 +1,78 @@
+# What a developer runs. .ci/run calls the same targets.
+
+# Both modules of the workspace.
+MODULES = ./... ./cmd/skep/...
+
+.PHONY: check test short race fuzz diff objects objects-check generate-check \
+	tidy-check staticcheck bench cross arm64 clean
+
+check: # all that CI runs, with the tools it installs
+	.ci/run
+
+test: # the README's test command
+	go test $(MODULES)
+
+short: # seconds, for the inner loop
+	go test -short $(MODULES)
+
+race:
+	go test -race -short $(MODULES)
+
+# Each fuzz target for FUZZTIME.
+FUZZTIME ?= 30s
+fuzz:
+	@set -e; for pkg in $$(go list $(MODULES)); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "== $$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+# Campaigns against the kernel of this machine; need root.
+diff:
+	SKEP_DIFF_PROGS=$${SKEP_DIFF_PROGS:-10000} SKEP_DIFF_OPS=$${SKEP_DIFF_OPS:-100000} \
+		go test -count=1 -timeout 30m -run 'Kernel|Oracle|Diff' -v ./internal/... ./maps/... ./vm/... ./helpers/... ./hook/...
+
+# Every directory that holds C holds a Makefile that builds its objects.
+OBJECT_DIRS = $(sort $(dir $(shell git ls-files '*.c' | xargs -r -n1 dirname | sort -u | sed 's,$$,/Makefile,' | xargs -r ls 2>/dev/null)))
+
+objects:
+	@set -e; for d in $(OBJECT_DIRS); do $(MAKE) --no-print-directory -B -C $$d; done
+
+objects-check: objects
+	git diff --exit-code --stat -- '*.o'
+
+generate-check:
+	go generate $(MODULES)
+	git diff --exit-code --stat
+
+tidy-check:
+	GOWORK=off go mod tidy -diff
+	GOWORK=off go -C tools mod tidy -diff
+	@mkdir -p bin/tidy && cp cmd/skep/go.mod bin/tidy/go.mod && cp cmd/skep/go.sum bin/tidy/go.sum
+	cd cmd/skep && go mod edit -replace github.com/skepvm/skep=../.. ../../bin/tidy/go.mod && \
+		GOWORK=off go mod tidy -diff -modfile=../../bin/tidy/go.mod
+
+bin/staticcheck: tools/go.mod tools/go.sum
+	GOWORK=off go build -C tools -o ../bin/ honnef.co/go/tools/cmd/staticcheck
+
+staticcheck: bin/staticcheck
+	bin/staticcheck $(MODULES)
+
+bench:
+	go test -run '^$$' -bench . -benchmem $(MODULES)
+
+# Every host that skep promises to compile on: the library, its tests, the
+# command. The command has no use in a browser, but compiles.
+cross:
+	GOOS=darwin GOARCH=arm64 go vet $(MODULES)
+	GOOS=windows GOARCH=amd64 go vet $(MODULES)
+	GOOS=linux GOARCH=386 go vet $(MODULES)
+	GOOS=linux GOARCH=arm64 go vet $(MODULES)
+	GOOS=js GOARCH=wasm go vet $(MODULES)
+
+arm64:
+	GOARCH=arm64 CGO_ENABLED=0 go test -short -exec qemu-aarch64-static $(MODULES)
+
+clean:
+	rm -rf bin
