@@ -8,13 +8,21 @@
 // code.
 package hook
 
-import "github.com/skepvm/skep/helpers"
+import (
+	"strconv"
+
+	"github.com/skepvm/skep/helpers"
+)
 
 // A Type is a program type.
 type Type struct {
 	// Name is the kernel's BPF_PROG_TYPE_* in lower case ("xdp",
 	// "sched_cls"), or a host's own name.
 	Name string
+	// Attach is the attach type for which this Type differs from others of
+	// the same Name, without "BPF_" and in lower case ("xdp_devmap"); empty
+	// for the usual one.
+	Attach string
 	// Ctx describes the object that R1 points to.
 	Ctx Ctx
 	// Input says what a run of such a program takes.
@@ -30,9 +38,27 @@ type Type struct {
 	PacketWrite bool
 	// LegacyPacket: programs may use the legacy packet loads LD_ABS and LD_IND.
 	LegacyPacket bool
+	// Prepare fills the host's bytes of the context (zero before) with what
+	// follows from the packet, such as its length and protocol; nil: nothing
+	// does. It runs before each run; a value that the user sets by name is
+	// stored after it. It must leave packet pointers alone, and allocate
+	// nothing.
+	Prepare func(ctx []byte, pkt *helpers.Packet)
 	// NewState makes the helpers' state of one run (Env.State); nil: none. A
 	// run slot calls it once and Reset before each run after that.
 	NewState func() State
+}
+
+// Verdict returns the name of the return value r0, such as "XDP_PASS", or r0
+// in decimal. Programs return an int, so the low 32 bits name it too.
+func (t *Type) Verdict(r0 uint64) string {
+	if s, ok := t.Verdicts[int64(r0)]; ok {
+		return s
+	}
+	if s, ok := t.Verdicts[int64(int32(r0))]; ok {
+		return s
+	}
+	return strconv.FormatInt(int64(r0), 10)
 }
 
 // State is what helpers of one program type keep during a run.

@@ -163,3 +163,29 @@ const (
 	ErrPermission   = errno.EPERM
 	ErrNotSupported = errno.ENOTSUPP
 )
+
+// A Ranger is a Map whose elements for_each_map_elem can visit.
+type Ranger interface {
+	// Range calls f with each key and the value that virtual CPU cpu sees,
+	// both aliased, until f returns false. f may change the map: an element
+	// that is added or removed meanwhile is visited once or not at all.
+	Range(cpu int, f func(key, value []byte) bool)
+}
+
+// A RingBuffer is a Map that programs write records to.
+type RingBuffer interface {
+	// Reserve returns n bytes of a record that readers do not see until
+	// Commit, 8-byte aligned, or nil if there is no room.
+	Reserve(n int) []byte
+	// Commit ends the reservation b: readers get the record, or, if discard
+	// is set, skip it. flags are BPF_RB_NO_WAKEUP and BPF_RB_FORCE_WAKEUP.
+	Commit(b []byte, discard bool, flags uint64)
+	// Output copies data into a record and commits it; EAGAIN if there is no
+	// room.
+	Output(data []byte, flags uint64) error
+	// Query returns what flags (BPF_RB_AVAIL_DATA, …) asks for, and 0 for
+	// anything else.
+	Query(flags uint64) uint64
+	// Discard is Commit of a record that an aborted run still held.
+	Discard(b []byte)
+}

@@ -1,0 +1,96 @@
+package helpers
+
+import (
+	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/maps"
+)
+
+// Helpers on maps. Their arguments are checked against the map's own sizes,
+// which is why a key or value needs no size argument.
+
+// MapLookupElem is map_lookup_elem(map, key): the address of key's value, or 0.
+var MapLookupElem = &Func{
+	Name: "map_lookup_elem",
+	Proto: Proto{
+		Args:         [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMapKey}},
+		Ret:          Ret{Kind: RetMapValue, Nullable: true},
+		PacketAccess: true,
+	},
+	Impl: func(env Env, handle, key, _, _, _ uint64) uint64 {
+		m, k := mapAndKey(env, handle, key)
+		if k == nil {
+			return 0
+		}
+		return env.Share(m.LookupElem(env.CPU(), k))
+	},
+}
+
+// MapUpdateElem is map_update_elem(map, key, value, flags).
+var MapUpdateElem = &Func{
+	Name: "map_update_elem",
+	Proto: Proto{
+		Args:         [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMapKey}, {Kind: ArgMapValue}, {Kind: ArgAnything}},
+		PacketAccess: true,
+	},
+	Impl: func(env Env, handle, key, value, flags, _ uint64) uint64 {
+		m, k := mapAndKey(env, handle, key)
+		if k == nil {
+			return errno.EFAULT.R0()
+		}
+		v := env.Bytes(value, int(m.Spec().ValueSize))
+		if v == nil {
+			return errno.EFAULT.R0()
+		}
+		return Result(m.UpdateElem(env.CPU(), k, v, maps.UpdateFlags(flags)))
+	},
+}
+
+// MapDeleteElem is map_delete_elem(map, key).
+var MapDeleteElem = &Func{
+	Name: "map_delete_elem",
+	Proto: Proto{
+		Args:         [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMapKey}},
+		PacketAccess: true,
+	},
+	Impl: func(env Env, handle, key, _, _, _ uint64) uint64 {
+		m, k := mapAndKey(env, handle, key)
+		if k == nil {
+			return errno.EFAULT.R0()
+		}
+		return Result(m.DeleteElem(env.CPU(), k))
+	},
+}
+
+// ForEachMapElem is for_each_map_elem(map, callback, ctx, flags): calls
+// callback(map, key, value, ctx) for each element until it returns 1, and
+// returns how many elements it was called for.
+var ForEachMapElem = &Func{
+	Name: "for_each_map_elem",
+	Proto: Proto{
+		Args:    [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgFunc}, {Kind: ArgStack, Nullable: true}, {Kind: ArgAnything}},
+		Control: Callback,
+	},
+	Impl: func(env Env, handle, fn, ctx, flags, _ uint64) uint64 {
+		m, ok := env.Map(handle).(maps.Ranger)
+		if !ok || flags != 0 {
+			return errno.EINVAL.R0()
+		}
+		var n uint64
+		m.Range(env.CPU(), func(key, value []byte) bool {
+			n++
+			stop, err := env.Call(fn, handle, env.Share(key), env.Share(value), ctx, 0)
+			return err == nil && stop == 0
+		})
+		return n
+	},
+}
+
+// mapAndKey returns the map that handle means and the key at addr; a nil key
+// if either is not there.
+func mapAndKey(env Env, handle, addr uint64) (maps.Map, []byte) {
+	m := env.Map(handle)
+	if m == nil {
+		return nil, nil
+	}
+	return m, env.Bytes(addr, int(m.Spec().KeySize))
+}

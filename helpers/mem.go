@@ -1,0 +1,37 @@
+package helpers
+
+import (
+	"errors"
+
+	"github.com/skepvm/skep/errno"
+)
+
+// MaxMem bounds the size of a memory argument: sizes below it pass (kernel,
+// BPF_MAX_VAR_SIZ).
+const MaxMem = 1 << 29
+
+// Mem returns the n bytes of program memory at addr, or nil if they are not
+// all memory of the run. It differs from env.Bytes in that n is a register, of
+// which a program can have put anything into.
+func Mem(env Env, addr, n uint64) []byte {
+	if n >= MaxMem {
+		return nil
+	}
+	return env.Bytes(addr, int(n))
+}
+
+// Result returns what a helper that fails with err puts into R0: the negative
+// errno, or 0 if err is nil. An error that wraps no errno is EINVAL.
+func Result(err error) uint64 {
+	if err == nil {
+		return 0
+	}
+	if e, ok := err.(errno.Errno); ok { // without the walk, and without its allocation
+		return e.R0()
+	}
+	var e errno.Errno
+	if errors.As(err, &e) {
+		return e.R0()
+	}
+	return errno.EINVAL.R0()
+}

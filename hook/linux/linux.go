@@ -1,0 +1,42 @@
+// Package linux is the platform that clang objects for the Linux kernel are
+// written for: its program types, with their contexts (include/uapi/linux/bpf.h)
+// and helper numbers, and the section names by which libbpf knows them.
+//
+// What the package says of a type is what the kernel's verifier enforces for a
+// privileged program on Linux 6.18. Types whose hook points are not bundled
+// (no packet, no host side) describe the program all the same, so that it can
+// be read, verified and, with a context of the user's, run.
+package linux
+
+import "github.com/skepvm/skep/hook"
+
+// Platform is the Linux platform.
+var Platform hook.Platform = platform{}
+
+type platform struct{}
+
+func (platform) Name() string        { return "linux" }
+func (platform) Types() []*hook.Type { return append([]*hook.Type(nil), types...) }
+
+func (platform) Type(name string) *hook.Type {
+	for _, t := range types {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// types holds every program type, in the order of enum bpf_prog_type.
+var types = []*hook.Type{
+	SocketFilter,
+	SchedCls,
+	SchedAct,
+	XDP,
+}
+
+// Widths of accesses, by the widest that is allowed.
+const (
+	narrow4 = 1 | 2 | 4     // any naturally aligned part of a 4-byte field
+	narrow8 = 1 | 2 | 4 | 8 // and of an 8-byte field
+)
