@@ -1,0 +1,175 @@
+package oracle
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/prog"
+)
+
+// A Program is a program that the kernel accepted. Its owner closes it.
+type Program struct {
+	fd   int
+	kind uint32
+}
+
+type progLoadAttr struct {
+	progType, insnCount         uint32
+	insns, license              uint64
+	logLevel, logSize           uint32
+	logBuf                      uint64
+	kernVersion, flags          uint32
+	name                        [16]byte
+	ifindex, attachType         uint32
+	btfFD, funcInfoSize         uint32
+	funcInfo                    uint64
+	funcInfoCount, lineInfoSize uint32
+	lineInfo                    uint64
+	lineInfoCount, attachBTFID  uint32
+	attachProgFD, coreReloCount uint32
+	fdArray, coreRelos          uint64
+	coreReloSize, logTrueSize   uint32
+}
+
+// Load gives a program to the kernel. The log is what its verifier printed,
+// also if it accepted the program; err is an errno.Errno.
+func Load(o LoadOptions) (p *Program, log string, err error) {
+	insns := slices.Clone(o.Insns)
+	fds := make([]byte, 0, 4*len(o.Maps))
+	for _, m := range o.Maps {
+		fds = binary.NativeEndian.AppendUint32(fds, uint32(m.fd))
+	}
+	if o.Maps != nil {
+		indexMaps(insns)
+	}
+	license := o.License
+	if license == "" {
+		license = "GPL"
+	}
+	var pin runtime.Pinner
+	attr := progLoadAttr{
+		progType:  o.Type,
+		insnCount: uint32(len(insns)),
+		logLevel:  max(o.LogLevel, 1),
+		flags:     o.Flags,
+	}
+	if o.Type == Syscall {
+		attr.flags |= sleepable
+	}
+	if !o.NoFuncInfo {
+		btf, info, n, err := funcInfo(insns)
+		if err != nil {
+			return nil, "", err
+		}
+		if btf >= 0 {
+			defer unix.Close(btf)
+			attr.btfFD, attr.funcInfo, attr.funcInfoCount, attr.funcInfoSize = uint32(btf), pointer(&pin, info), uint32(n), 8
+		}
+	}
+	attr.insns = pointer(&pin, prog.Encode(insns))
+	attr.license = pointer(&pin, append([]byte(license), 0))
+	attr.fdArray = pointer(&pin, fds)
+	if o.NoLog {
+		attr.logLevel = 0
+		fd, err := bpf(progLoad, &attr, &pin)
+		if err != nil {
+			return nil, "", err
+		}
+		return &Program{int(fd), o.Type}, "", nil
+	}
+	defer pin.Unpin()
+	for size := firstLogSize; ; size *= 16 {
+		buf := make([]byte, size)
+		var logPin runtime.Pinner
+		attr.logBuf, attr.logSize = pointer(&logPin, buf), uint32(size)
+		fd, err := bpf(progLoad, &attr, &logPin)
+		if errors.Is(err, errno.ENOSPC) && size < largestLogSize {
+			continue
+		}
+		text, _, _ := bytes.Cut(buf, []byte{0})
+		if err != nil {
+			return nil, string(text), err
+		}
+		return &Program{int(fd), o.Type}, string(text), nil
+	}
+}
+
+// indexMaps turns map references into indices of the file descriptor array.
+func indexMaps(insns []prog.Insn) {
+	for pc := 0; pc < len(insns); pc++ {
+		in := &insns[pc]
+		if !in.IsWide() {
+			continue
+		}
+		pc++
+		switch in.Src {
+		case isa.PseudoMapFD:
+			in.Src = isa.PseudoMapIdx
+		case isa.PseudoMapValue:
+			in.Src = isa.PseudoMapIdxValue
+		}
+	}
+}
+
+// Close gives up the program. A second Close does nothing.
+func (p *Program) Close() {
+	if p.fd >= 0 {
+		unix.Close(p.fd)
+		p.fd = -1
+	}
+}
+
+// FD returns the program's file descriptor, for prog arrays.
+func (p *Program) FD() int { return p.fd }
+
+type testRunAttr struct {
+	progFD, retval              uint32
+	dataSizeIn, dataSizeOut     uint32
+	dataIn, dataOut             uint64
+	repeat, duration            uint32
+	ctxSizeIn, ctxSizeOut       uint32
+	ctxIn, ctxOut               uint64
+	flags, cpu, batchSize, hole uint32
+}
+
+// Run runs the program once, or Repeat times, on in.
+func (p *Program) Run(in RunInput) (RunResult, error) {
+	var pin runtime.Pinner
+	ctx := slices.Clone(in.Ctx)
+	data := slices.Clone(in.Data)
+	attr := testRunAttr{
+		progFD:     uint32(p.fd),
+		dataIn:     pointer(&pin, data),
+		dataSizeIn: uint32(len(data)),
+		ctxIn:      pointer(&pin, ctx),
+		ctxSizeIn:  uint32(len(ctx)),
+		repeat:     in.Repeat,
+		flags:      in.Flags,
+	}
+	var dataOut, ctxOut []byte
+	if p.kind != Syscall && p.kind != RawTracepoint { // the kernel writes a syscall's context in place
+		dataOut = make([]byte, len(data)+testRunBufferSlack)
+		ctxOut = make([]byte, len(ctx))
+		attr.dataOut, attr.dataSizeOut = pointer(&pin, dataOut), uint32(len(dataOut))
+		attr.ctxOut, attr.ctxSizeOut = pointer(&pin, ctxOut), uint32(len(ctxOut))
+	}
+	if _, err := bpf(progTestRun, &attr, &pin); err != nil {
+		return RunResult{}, err
+	}
+	if ctxOut == nil {
+		ctxOut = ctx
+	}
+	return RunResult{
+		Retval:   attr.retval,
+		Data:     dataOut[:min(int(attr.dataSizeOut), len(dataOut))],
+		Ctx:      ctxOut,
+		Duration: attr.duration,
+	}, nil
+}
