@@ -16,6 +16,7 @@ package maps
 import (
 	"github.com/skepvm/skep/btf"
 	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/mem"
 )
 
 // A Type is a kind of map, numbered as enum bpf_map_type
@@ -153,6 +154,62 @@ type Map interface {
 	Close() error
 }
 
+// What a map may offer besides. Callers ask with a type assertion.
+type (
+	// A Slabber keeps all its values in slabs, so that an engine can tell an
+	// address in one from any other. Slabs is cheap, and what it returns must
+	// not be changed; slabs are added while the map is in use, never removed,
+	// and one is there before LookupElem returns a value in it.
+	Slabber interface{ Slabs() []mem.Slab }
+
+	// A Ranger can be walked by a program (bpf_for_each_map_elem). Range
+	// calls f for every entry until f returns false. Key and value alias the
+	// map; the value is that of virtual CPU cpu. Entries that come or go
+	// during the walk are seen or not; every other exactly once. f may change
+	// the map. The caller runs on a virtual CPU.
+	Ranger interface {
+		Range(cpu int, f func(key, value []byte) bool)
+	}
+
+	// A Freezer can be made read-only for Go code, for good (BPF_MAP_FREEZE).
+	Freezer interface{ Freeze() error }
+
+	// A LookupDeleter removes an entry and copies its value, in one step
+	// (BPF_MAP_LOOKUP_AND_DELETE_ELEM).
+	LookupDeleter interface {
+		LookupAndDelete(key, value []byte) error
+	}
+
+	// A Sizer knows how many bytes of memory it occupies.
+	Sizer interface{ Bytes() int64 }
+
+	// A ProgramArray holds the targets of tail calls, which are opaque to it.
+	ProgramArray interface {
+		// Store puts target at index, or empties the place if target is nil.
+		Store(index uint32, target any) error
+		// Load returns the target at index, or nil.
+		Load(index uint32) any
+	}
+
+	// A RingBuffer takes records from programs. Flags are BPF_RB_NO_WAKEUP
+	// and BPF_RB_FORCE_WAKEUP.
+	RingBuffer interface {
+		// Reserve returns n bytes of contiguous memory, aligned to 8 bytes,
+		// or nil if there is no room. Commit or Discard must follow.
+		Reserve(n int) []byte
+		// Commit gives what Reserve returned to the reader, or drops it.
+		Commit(b []byte, discard bool, flags uint64)
+		// Discard is Commit of a record that an aborted run still held, with
+		// discard and no flags.
+		Discard(b []byte)
+		// Output stores a copy of data as one record. EAGAIN: no room.
+		Output(data []byte, flags uint64) error
+		// Query returns what flags (BPF_RB_AVAIL_DATA, …) asks for, and 0 for
+		// anything else.
+		Query(flags uint64) uint64
+	}
+)
+
 // Sentinels for what callers branch on. Each is the errno bpf(2) gives.
 const (
 	ErrKeyNotExist  = errno.ENOENT
@@ -163,29 +220,3 @@ const (
 	ErrPermission   = errno.EPERM
 	ErrNotSupported = errno.ENOTSUPP
 )
-
-// A Ranger is a Map whose elements for_each_map_elem can visit.
-type Ranger interface {
-	// Range calls f with each key and the value that virtual CPU cpu sees,
-	// both aliased, until f returns false. f may change the map: an element
-	// that is added or removed meanwhile is visited once or not at all.
-	Range(cpu int, f func(key, value []byte) bool)
-}
-
-// A RingBuffer is a Map that programs write records to.
-type RingBuffer interface {
-	// Reserve returns n bytes of a record that readers do not see until
-	// Commit, 8-byte aligned, or nil if there is no room.
-	Reserve(n int) []byte
-	// Commit ends the reservation b: readers get the record, or, if discard
-	// is set, skip it. flags are BPF_RB_NO_WAKEUP and BPF_RB_FORCE_WAKEUP.
-	Commit(b []byte, discard bool, flags uint64)
-	// Output copies data into a record and commits it; EAGAIN if there is no
-	// room.
-	Output(data []byte, flags uint64) error
-	// Query returns what flags (BPF_RB_AVAIL_DATA, …) asks for, and 0 for
-	// anything else.
-	Query(flags uint64) uint64
-	// Discard is Commit of a record that an aborted run still held.
-	Discard(b []byte)
-}

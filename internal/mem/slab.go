@@ -4,12 +4,50 @@
 // touched, whatever the program computes.
 package mem
 
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
 // A Slab is memory that holds equal objects, Stride bytes apart, of which
 // programs may touch the first Size bytes each. Bytes never moves and holds no
 // Go pointers. A plain region is a slab of one object.
+//
+// The last object may end before its Stride does.
 type Slab struct {
-	Bytes    []byte
-	Stride   uint32
-	Size     uint32
-	ReadOnly bool // programs may not write
+	Bytes     []byte
+	Stride    uint32
+	Size      uint32
+	ReadOnly  bool // programs may not write
+	WriteOnly bool // programs may not read
+}
+
+// Alloc returns zeroed memory of n words, aligned to 8 bytes, as words and as
+// bytes. It holds no Go pointers.
+func Alloc(n int) ([]uint64, []byte) {
+	if n == 0 {
+		return nil, nil
+	}
+	words := make([]uint64, n)
+	return words, unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), n*8)
+}
+
+// Index returns how many bytes into slab b begins; ok is false if b does not
+// lie inside slab. An empty b counts by where it points.
+func Index(slab, b []byte) (off int, ok bool) {
+	base, p := uintptr(unsafe.Pointer(unsafe.SliceData(slab))), uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	if b == nil || p < base || p-base > uintptr(len(slab)) || uintptr(len(b)) > uintptr(len(slab))-(p-base) {
+		return 0, false
+	}
+	return int(p - base), true
+}
+
+// Word32 returns b's four bytes at off for atomic access. It panics unless off
+// is a multiple of 4 inside a slice that is aligned to 4 bytes.
+func Word32(b []byte, off int) *atomic.Uint32 {
+	p := unsafe.Pointer((*[4]byte)(b[off:]))
+	if uintptr(p)&3 != 0 {
+		panic("BUG: atomic access to memory that is not aligned")
+	}
+	return (*atomic.Uint32)(p)
 }

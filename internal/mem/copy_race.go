@@ -1,0 +1,24 @@
+//go:build race
+
+package mem
+
+// CopyShared copies src to dst, which have the same length. Either may be the
+// value of a map, which programs write at the same time: that is a race of the
+// programs, which the race detector must not report as the host's.
+//
+//go:norace
+func CopyShared(dst, src []byte) {
+	_ = dst[:len(src)]
+	for i := range src {
+		dst[i] = src[i]
+	}
+}
+
+// ClearShared zeroes b, which programs may use at the same time.
+//
+//go:norace
+func ClearShared(b []byte) {
+	for i := 0; i < len(b); i++ {
+		b[i] = 0
+	}
+}

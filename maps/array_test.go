@@ -1,0 +1,41 @@
+package maps
+
+import (
+	"encoding/binary"
+	"errors"
+	"testing"
+
+	"github.com/skepvm/skep/errno"
+)
+
+func u32(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
+
+func TestArray(t *testing.T) {
+	m, err := New(&Spec{Name: "a", Type: Array, KeySize: 4, ValueSize: 5, MaxEntries: 3,
+		Contents: []Entry{{Key: u32(1), Value: []byte("hello")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := make([]byte, 5)
+	if err := m.Lookup(u32(1), v); err != nil || string(v) != "hello" {
+		t.Errorf("contents: %q, %v", v, err)
+	}
+	p := m.LookupElem(0, u32(2))
+	if len(p) != 5 {
+		t.Fatalf("LookupElem: %d bytes", len(p))
+	}
+	copy(p, "world")
+	if err := m.Lookup(u32(2), v); err != nil || string(v) != "world" {
+		t.Errorf("after a program's store: %q, %v", v, err)
+	}
+	if m.LookupElem(0, u32(3)) != nil {
+		t.Error("LookupElem past the end is not nil")
+	}
+	if err := m.Lookup(u32(1), v[:4]); !errors.Is(err, errno.EINVAL) {
+		t.Errorf("short value: %v", err)
+	}
+	m.Close()
+	if err := m.Lookup(u32(1), v); !errors.Is(err, errno.EBADF) {
+		t.Errorf("after Close: %v", err)
+	}
+}

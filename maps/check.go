@@ -1,0 +1,66 @@
+package maps
+
+import (
+	"math"
+
+	"github.com/skepvm/skep/errno"
+)
+
+// The checks of a description, in the kernel's order, so that a description
+// with two faults gets the kernel's errno.
+
+// accessMask is BPF_F_ACCESS_MASK (include/linux/bpf.h).
+const accessMask = ReadOnly | WriteOnly | ReadOnlyProg | WriteOnlyProg
+
+// checkCommon does what map_create (kernel/bpf/syscall.c) does for every type.
+func checkCommon(s *Spec) error {
+	if s.Type != BloomFilter && s.Type != Arena && s.Extra != 0 {
+		return refuse(s, errno.EINVAL, "map_extra is %#x, which type %v has no use for", s.Extra, s.Type)
+	}
+	if s.Flags&(ReadOnly|WriteOnly) == ReadOnly|WriteOnly {
+		return refuse(s, errno.EINVAL, "flags %v exclude each other", ReadOnly|WriteOnly)
+	}
+	return nil
+}
+
+func checkFlags(s *Spec, allowed Flags) error {
+	if bad := s.Flags &^ allowed; bad != 0 {
+		return refuse(s, errno.EINVAL, "flags %v are not for type %v", bad, s.Type)
+	}
+	if s.Flags&(ReadOnlyProg|WriteOnlyProg) == ReadOnlyProg|WriteOnlyProg {
+		return refuse(s, errno.EINVAL, "flags %v exclude each other", ReadOnlyProg|WriteOnlyProg)
+	}
+	return nil
+}
+
+// maxPerCPUValue is PCPU_MIN_UNIT_SIZE, the most one per-CPU allocation holds.
+const maxPerCPUValue = 32 << 10
+
+// checkArray is array_map_alloc_check (kernel/bpf/arraymap.c).
+func checkArray(s *Spec) error {
+	allowed := NUMANode | accessMask
+	switch s.Type {
+	case Array:
+		allowed |= MMapable | InnerMap
+	case PerCPUArray:
+		allowed &^= NUMANode // percpu && numa_node != NUMA_NO_NODE
+	}
+	switch {
+	case s.MaxEntries == 0:
+		return refuse(s, errno.EINVAL, "max_entries is 0")
+	case s.KeySize != 4:
+		return refuse(s, errno.EINVAL, "key size is %d, not 4", s.KeySize)
+	case s.ValueSize == 0:
+		return refuse(s, errno.EINVAL, "value size is 0")
+	}
+	if err := checkFlags(s, allowed); err != nil {
+		return err
+	}
+	switch {
+	case s.ValueSize > math.MaxInt32:
+		return refuse(s, errno.E2BIG, "value size is %d, more than %d", s.ValueSize, math.MaxInt32)
+	case s.Type == PerCPUArray && uint64(s.ValueSize)+7&^7 > maxPerCPUValue:
+		return refuse(s, errno.E2BIG, "value size is %d, more than %d", s.ValueSize, maxPerCPUValue)
+	}
+	return nil
+}
