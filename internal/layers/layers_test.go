@@ -43,6 +43,7 @@ var allowed = map[string]struct {
 	"verifier/internal/state":  {imports: "errno btf maps helpers hook prog internal/isa verifier/internal/tnum verifier/internal/scalar verifier/internal/zone"},
 	"verifier":                 {imports: "errno btf maps helpers hook prog internal/isa verifier/internal/tnum verifier/internal/scalar verifier/internal/zone verifier/internal/wto verifier/internal/state"},
 	"jit/internal/emit":        {},
+	"jit/internal/asmtest":     {},
 	"jit/internal/amd64":       {imports: "jit/internal/emit"},
 	"jit/internal/arm64":       {imports: "jit/internal/emit"},
 	"internal/execmem":         {external: true},
