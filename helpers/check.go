@@ -56,28 +56,6 @@ func (p *Proto) Check() error {
 
 func (p *Proto) checkArg(i int) error {
 	a := &p.Args[i]
-	follows := func(kinds ...ArgKind) bool {
-		if i == 0 {
-			return false
-		}
-		for _, k := range kinds {
-			if p.Args[i-1].Kind == k {
-				return true
-			}
-		}
-		return false
-	}
-	precedes := func(kinds ...ArgKind) bool {
-		if i+1 == len(p.Args) {
-			return false
-		}
-		for _, k := range kinds {
-			if p.Args[i+1].Kind == k {
-				return true
-			}
-		}
-		return false
-	}
 	switch a.Kind {
 	case ArgAnything, ArgMapPtr, ArgConstAllocSize, ArgCtx, ArgStack, ArgFunc, ArgConstStr,
 		ArgSpinLock, ArgTimer, ArgKptr, ArgRingBufMem:
@@ -86,19 +64,15 @@ func (p *Proto) checkArg(i int) error {
 			return errors.New("no map before it says how big it is")
 		}
 	case ArgMem:
-		sized := precedes(ArgSize, ArgSizeOrZero)
-		if a.Size == 0 && !sized {
-			return errors.New("memory of no size: give Size, or a size argument right after it")
-		}
-		if a.Size != 0 && sized {
-			return fmt.Errorf("memory of two sizes: %d, and the argument after it", a.Size)
+		if a.Size == 0 && p.SizeArg(i) < 0 {
+			return errors.New("memory of no size: give Size, or a size argument after it")
 		}
 		if a.Size >= MaxMem {
 			return fmt.Errorf("memory of %d bytes; %d is the most", a.Size, MaxMem-1)
 		}
 	case ArgSize, ArgSizeOrZero:
-		if !follows(ArgMem) {
-			return errors.New("a size without memory right before it")
+		if !p.givesSize(i) {
+			return errors.New("a size without memory before it")
 		}
 	case ArgDynptr, ArgIter, ArgObject:
 		if a.Object == "" {
@@ -127,6 +101,16 @@ func (p *Proto) checkArg(i int) error {
 		return errors.New("Nullable is for pointers")
 	}
 	return nil
+}
+
+// givesSize reports whether argument i is the size of a memory argument.
+func (p *Proto) givesSize(i int) bool {
+	for j := range p.Args[:i] {
+		if p.SizeArg(j) == i {
+			return true
+		}
+	}
+	return false
 }
 
 // hasMapBefore reports whether an argument before i is a map.

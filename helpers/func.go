@@ -16,7 +16,7 @@ type ID int32
 type Func struct {
 	Name  string // as in the kernel's headers, without "bpf_": "map_lookup_elem"
 	Proto Proto
-	Impl  Impl // nil: declared only; a program that calls it verifies, and is refused at load by name
+	Impl  Impl // nil: declared only; a program that calls it verifies, and is refused at load by name (unless Proto.Control is TailCall: engines carry that out)
 }
 
 // An Impl is a helper's body. It runs on the goroutine of the run that calls
@@ -62,8 +62,8 @@ const (
 	ArgMapPtr                        // a map handle
 	ArgMapKey                        // memory of the map's KeySize
 	ArgMapValue                      // memory of the map's ValueSize
-	ArgMem                           // memory: of Arg.Size bytes, or of the size the next argument gives
-	ArgSize                          // bytes of the memory argument before it; at least 1
+	ArgMem                           // memory: of Arg.Size bytes, or of the size that the next size argument gives (Proto.SizeArg)
+	ArgSize                          // bytes of the memory arguments before it; at least 1
 	ArgSizeOrZero                    // the same, or 0
 	ArgConstAllocSize                // constant: the size of the memory that is returned
 	ArgCtx                           // the context, unmodified
@@ -87,7 +87,7 @@ type Arg struct {
 	Uninit   bool   // the helper writes every byte and reads none: it may be uninitialised
 	Release  bool   // ends the reference that the argument owns
 	Aligned  bool   // memory must be aligned to its size
-	Size     uint32 // ArgMem: fixed size in bytes; 0: the next argument is the size
+	Size     uint32 // ArgMem: fixed size in bytes; 0: the next size argument gives it
 	Object   string // ArgObject, ArgDynptr, ArgIter: type name
 }
 
@@ -121,4 +121,20 @@ func (p *Proto) NumArgs() int {
 		}
 	}
 	return len(p.Args)
+}
+
+// SizeArg returns the index of the argument that gives the size of the memory
+// argument i: the first ArgSize or ArgSizeOrZero after it. It returns -1 if i
+// is not memory of variable size. In the kernel's helpers the size follows
+// right after; memcpy(dst, src, n) has one size for two arguments.
+func (p *Proto) SizeArg(i int) int {
+	if p.Args[i].Kind != ArgMem || p.Args[i].Size != 0 {
+		return -1
+	}
+	for j := i + 1; j < len(p.Args); j++ {
+		if k := p.Args[j].Kind; k == ArgSize || k == ArgSizeOrZero {
+			return j
+		}
+	}
+	return -1
 }

@@ -30,6 +30,7 @@ var MapUpdateElem = &Func{
 	Name: "map_update_elem",
 	Proto: Proto{
 		Args:         [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMapKey}, {Kind: ArgMapValue}, {Kind: ArgAnything}},
+		Ret:          Ret{Min: -maxErrno},
 		PacketAccess: true,
 	},
 	Impl: func(env Env, handle, key, value, flags, _ uint64) uint64 {
@@ -50,6 +51,7 @@ var MapDeleteElem = &Func{
 	Name: "map_delete_elem",
 	Proto: Proto{
 		Args:         [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMapKey}},
+		Ret:          Ret{Min: -maxErrno},
 		PacketAccess: true,
 	},
 	Impl: func(env Env, handle, key, _, _, _ uint64) uint64 {
@@ -58,6 +60,28 @@ var MapDeleteElem = &Func{
 			return errno.EFAULT.R0()
 		}
 		return Result(m.DeleteElem(env.CPU(), k))
+	},
+}
+
+// MapLookupPerCPUElem is map_lookup_percpu_elem(map, key, cpu): the address of
+// the value that virtual CPU cpu has for key, or 0.
+var MapLookupPerCPUElem = &Func{
+	Name: "map_lookup_percpu_elem",
+	Proto: Proto{
+		Args:         [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMapKey}, {Kind: ArgAnything}},
+		Ret:          Ret{Kind: RetMapValue, Nullable: true},
+		PacketAccess: true,
+	},
+	Impl: func(env Env, handle, key, cpu, _, _ uint64) uint64 {
+		m, k := mapAndKey(env, handle, key)
+		if k == nil || uint64(uint32(cpu)) >= uint64(maps.NumCPU()) {
+			return 0
+		}
+		switch m.Spec().Type {
+		case maps.PerCPUArray, maps.PerCPUHash, maps.LRUPerCPUHash:
+			return env.Share(m.LookupElem(int(uint32(cpu)), k))
+		}
+		return 0
 	},
 }
 

@@ -2,6 +2,7 @@ package helpers
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/skepvm/skep/errno"
 )
@@ -9,6 +10,9 @@ import (
 // MaxMem bounds the size of a memory argument: sizes below it pass (kernel,
 // BPF_MAX_VAR_SIZ).
 const MaxMem = 1 << 29
+
+// maxErrno is the largest error number that a result can hold (MAX_ERRNO).
+const maxErrno = 4095
 
 // Mem returns the n bytes of program memory at addr, or nil if they are not
 // all memory of the run. It differs from env.Bytes in that n is a register, of
@@ -34,4 +38,10 @@ func Result(err error) uint64 {
 		return e.R0()
 	}
 	return errno.EINVAL.R0()
+}
+
+// badMemory ends the run of a program that passed memory it does not have.
+func badMemory(env Env) uint64 {
+	env.Abort(fmt.Errorf("helper argument: memory outside the program's regions: %w", errno.EFAULT))
+	return 0
 }

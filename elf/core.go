@@ -1,5 +1,0 @@
-package elf
-
-type coreFixups struct{}
-
-func (l *loader) applyCORE(c *code, f *function) error { return nil }

@@ -1,0 +1,286 @@
+package helpers
+
+import (
+	"fmt"
+
+	"github.com/skepvm/skep/maps"
+)
+
+// New0 to New4 make a helper of an ordinary Go function: the contract follows
+// from its signature, and each call passes arguments as Go values.
+//
+//	var lookup = helpers.New2("user_quota", func(env helpers.Env, name []byte, n uint32) int64 { … })
+//
+// The C declaration of that is
+//
+//	long user_quota(const void *name, __u64 name_size, __u32 n);
+//
+// since a Bytes, Out or InOut parameter takes two of the five registers, an
+// address and a size. The functions panic if that is more than five. They use
+// no reflection: a call costs an indirect call per argument, and allocates
+// nothing. Bad memory, which only a program that was not verified can pass,
+// ends the run without a call of the function.
+//
+// The Func may be refined before it is registered, for instance
+// f.Proto.GPL = true or f.Proto.Ret.Max = 1.
+
+// A Param is what a typed helper's parameter can be. Integers take the low
+// bits of the register.
+type Param interface {
+	Integer | bool | []byte | Out | InOut | Ctx | Map
+}
+
+// Integer is every integer type of the language itself.
+type Integer interface {
+	int8 | int16 | int32 | int64 | int | uint8 | uint16 | uint32 | uint64 | uint | uintptr
+}
+
+type (
+	// Out is memory that the helper writes whole and does not read.
+	Out []byte
+	// InOut is memory that the helper reads and may write.
+	InOut []byte
+	// Ctx is the host's side of the program's context.
+	Ctx []byte
+	// Map is a map of the program's.
+	Map struct{ maps.Map }
+)
+
+// A Value is what a typed helper's function can return; it becomes R0, signed
+// integers with their sign extended.
+type Value interface{ Integer | bool }
+
+// New0 returns the helper name without arguments.
+func New0[R Value](name string, fn func(Env) R) *Func {
+	ret := encoder[R]()
+	return newFunc[R](name, nil, func(env Env, _, _, _, _, _ uint64) uint64 {
+		return ret(fn(env))
+	})
+}
+
+// New1 returns the helper name with one argument.
+func New1[A Param, R Value](name string, fn func(Env, A) R) *Func {
+	a, ret := decoderOf[A](), encoder[R]()
+	return newFunc[R](name, []param{a.param}, func(env Env, r1, r2, _, _, _ uint64) uint64 {
+		x, ok := a.get(env, r1, r2)
+		if !ok {
+			return badMemory(env)
+		}
+		return ret(fn(env, x))
+	})
+}
+
+// New2 returns the helper name with two arguments.
+func New2[A, B Param, R Value](name string, fn func(Env, A, B) R) *Func {
+	a, b, ret := decoderOf[A](), decoderOf[B](), encoder[R]()
+	at := places(a.param, b.param)
+	return newFunc[R](name, []param{a.param, b.param}, func(env Env, r1, r2, r3, r4, r5 uint64) uint64 {
+		regs := registers{r1, r2, r3, r4, r5}
+		x, ok1 := a.at(env, &regs, at[0])
+		y, ok2 := b.at(env, &regs, at[1])
+		if !ok1 || !ok2 {
+			return badMemory(env)
+		}
+		return ret(fn(env, x, y))
+	})
+}
+
+// New3 returns the helper name with three arguments.
+func New3[A, B, C Param, R Value](name string, fn func(Env, A, B, C) R) *Func {
+	a, b, c, ret := decoderOf[A](), decoderOf[B](), decoderOf[C](), encoder[R]()
+	at := places(a.param, b.param, c.param)
+	return newFunc[R](name, []param{a.param, b.param, c.param}, func(env Env, r1, r2, r3, r4, r5 uint64) uint64 {
+		regs := registers{r1, r2, r3, r4, r5}
+		x, ok1 := a.at(env, &regs, at[0])
+		y, ok2 := b.at(env, &regs, at[1])
+		z, ok3 := c.at(env, &regs, at[2])
+		if !ok1 || !ok2 || !ok3 {
+			return badMemory(env)
+		}
+		return ret(fn(env, x, y, z))
+	})
+}
+
+// New4 returns the helper name with four arguments.
+func New4[A, B, C, D Param, R Value](name string, fn func(Env, A, B, C, D) R) *Func {
+	a, b, c, d, ret := decoderOf[A](), decoderOf[B](), decoderOf[C](), decoderOf[D](), encoder[R]()
+	at := places(a.param, b.param, c.param, d.param)
+	return newFunc[R](name, []param{a.param, b.param, c.param, d.param}, func(env Env, r1, r2, r3, r4, r5 uint64) uint64 {
+		regs := registers{r1, r2, r3, r4, r5}
+		x, ok1 := a.at(env, &regs, at[0])
+		y, ok2 := b.at(env, &regs, at[1])
+		z, ok3 := c.at(env, &regs, at[2])
+		w, ok4 := d.at(env, &regs, at[3])
+		if !ok1 || !ok2 || !ok3 || !ok4 {
+			return badMemory(env)
+		}
+		return ret(fn(env, x, y, z, w))
+	})
+}
+
+// A param is the contract of one parameter: one Arg, or memory and its size.
+type param []Arg
+
+// newFunc puts the contract together.
+func newFunc[R Value](name string, params []param, impl Impl) *Func {
+	f := &Func{Name: name, Impl: impl}
+	var args []Arg
+	for _, p := range params {
+		args = append(args, p...)
+	}
+	if len(args) > len(f.Proto.Args) {
+		panic(fmt.Sprintf("helper %s: its parameters need %d registers; memory takes two, and 5 is the most", name, len(args)))
+	}
+	copy(f.Proto.Args[:], args)
+	f.Proto.Ret = valueRange[R]()
+	if err := f.Check(); err != nil {
+		panic(err)
+	}
+	return f
+}
+
+// registers are R1 to R5, and a place to read past R5.
+type registers [6]uint64
+
+// places returns the index of the register at which each parameter begins.
+func places(params ...param) (at [4]int) {
+	n := 0
+	for i, p := range params {
+		at[i] = min(n, 4) // too many: newFunc refuses
+		n += len(p)
+	}
+	return at
+}
+
+// A decoder makes the Go value of one parameter.
+type decoder[T Param] struct {
+	param param
+	get   func(env Env, r, next uint64) (T, bool)
+}
+
+func (d *decoder[T]) at(env Env, regs *registers, i int) (T, bool) {
+	return d.get(env, regs[i], regs[i+1])
+}
+
+// decoderOf chooses the decoder when the helper is made, so that a call does
+// not look at types.
+func decoderOf[T Param]() decoder[T] {
+	number := param{{Kind: ArgAnything}}
+	memory := func(write, uninit bool) param {
+		return param{{Kind: ArgMem, Write: write, Uninit: uninit}, {Kind: ArgSizeOrZero}}
+	}
+	var d any
+	switch any(*new(T)).(type) {
+	case bool:
+		d = decoder[bool]{number, func(_ Env, r, _ uint64) (bool, bool) { return r != 0, true }}
+	case int8:
+		d = integer[int8](number)
+	case int16:
+		d = integer[int16](number)
+	case int32:
+		d = integer[int32](number)
+	case int64:
+		d = integer[int64](number)
+	case int:
+		d = integer[int](number)
+	case uint8:
+		d = integer[uint8](number)
+	case uint16:
+		d = integer[uint16](number)
+	case uint32:
+		d = integer[uint32](number)
+	case uint64:
+		d = integer[uint64](number)
+	case uint:
+		d = integer[uint](number)
+	case uintptr:
+		d = integer[uintptr](number)
+	case []byte:
+		d = bytesOf[[]byte](memory(false, false))
+	case Out:
+		d = bytesOf[Out](memory(true, true))
+	case InOut:
+		d = bytesOf[InOut](memory(true, false))
+	case Ctx:
+		d = decoder[Ctx]{param{{Kind: ArgCtx}}, func(env Env, _, _ uint64) (Ctx, bool) { return env.Ctx(), true }}
+	case Map:
+		d = decoder[Map]{param{{Kind: ArgMapPtr}}, func(env Env, r, _ uint64) (Map, bool) {
+			m := env.Map(r)
+			return Map{m}, m != nil
+		}}
+	}
+	return d.(decoder[T])
+}
+
+func integer[T Integer](p param) decoder[T] {
+	return decoder[T]{p, func(_ Env, r, _ uint64) (T, bool) { return T(r), true }}
+}
+
+func bytesOf[T []byte | Out | InOut](p param) decoder[T] {
+	return decoder[T]{p, func(env Env, addr, size uint64) (T, bool) {
+		b := Mem(env, addr, size)
+		return T(b), b != nil
+	}}
+}
+
+// encoder chooses how a result becomes R0.
+func encoder[R Value]() func(R) uint64 {
+	var e any
+	switch any(*new(R)).(type) {
+	case bool:
+		e = func(v bool) uint64 {
+			if v {
+				return 1
+			}
+			return 0
+		}
+	case int8:
+		e = toR0[int8]
+	case int16:
+		e = toR0[int16]
+	case int32:
+		e = toR0[int32]
+	case int64:
+		e = toR0[int64]
+	case int:
+		e = toR0[int]
+	case uint8:
+		e = toR0[uint8]
+	case uint16:
+		e = toR0[uint16]
+	case uint32:
+		e = toR0[uint32]
+	case uint64:
+		e = toR0[uint64]
+	case uint:
+		e = toR0[uint]
+	case uintptr:
+		e = toR0[uintptr]
+	}
+	return e.(func(R) uint64)
+}
+
+func toR0[T Integer](v T) uint64 {
+	return uint64(int64(v))
+}
+
+// valueRange returns the contract of a result: the values of its type.
+func valueRange[R Value]() Ret {
+	switch any(*new(R)).(type) {
+	case bool:
+		return Ret{Max: 1}
+	case int8:
+		return Ret{Min: -1 << 7, Max: 1<<7 - 1}
+	case int16:
+		return Ret{Min: -1 << 15, Max: 1<<15 - 1}
+	case int32:
+		return Ret{Min: -1 << 31, Max: 1<<31 - 1}
+	case uint8:
+		return Ret{Max: 1<<8 - 1}
+	case uint16:
+		return Ret{Max: 1<<16 - 1}
+	case uint32:
+		return Ret{Max: 1<<32 - 1}
+	}
+	return Ret{}
+}
