@@ -66,15 +66,15 @@ func (m *array) at(cpu int, i uint32, n int) []byte {
 }
 
 func (m *array) LookupElem(cpu int, key []byte) []byte {
-	if len(key) != 4 || uint(cpu) >= uint(NumCPU()) {
+	if m.cpus == 1 {
+		cpu = 0
+	}
+	if len(key) != 4 || uint(cpu) >= uint(m.cpus) {
 		return nil
 	}
 	i := binary.NativeEndian.Uint32(key)
 	if i >= m.spec.MaxEntries {
 		return nil
-	}
-	if m.cpus == 1 {
-		cpu = 0
 	}
 	return m.at(cpu, i, m.value.size)
 }

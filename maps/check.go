@@ -59,7 +59,32 @@ func checkArray(s *Spec) error {
 	switch {
 	case s.ValueSize > math.MaxInt32:
 		return refuse(s, errno.E2BIG, "value size is %d, more than %d", s.ValueSize, math.MaxInt32)
-	case s.Type == PerCPUArray && uint64(s.ValueSize)+7&^7 > maxPerCPUValue:
+	case s.Type == PerCPUArray && (uint64(s.ValueSize)+7)&^7 > maxPerCPUValue:
+		return refuse(s, errno.E2BIG, "value size is %d, more than %d", s.ValueSize, maxPerCPUValue)
+	}
+	return nil
+}
+
+// The largest allocation a hash entry must fit in: KMALLOC_MAX_SIZE of a kernel
+// with 4 KiB pages, less sizeof(struct htab_elem).
+const maxHashEntry = 4<<20 - 48
+
+// checkHash is htab_map_alloc_check (kernel/bpf/hashtab.c).
+func checkHash(s *Spec) error {
+	if err := checkFlags(s, NoPrealloc|NUMANode|accessMask|ZeroSeed); err != nil {
+		return err
+	}
+	size := uint64(s.KeySize) + uint64(s.ValueSize)
+	switch {
+	case s.MaxEntries == 0:
+		return refuse(s, errno.EINVAL, "max_entries is 0")
+	case s.KeySize == 0:
+		return refuse(s, errno.EINVAL, "key size is 0")
+	case s.ValueSize == 0:
+		return refuse(s, errno.EINVAL, "value size is 0")
+	case size >= maxHashEntry:
+		return refuse(s, errno.E2BIG, "key and value take %d bytes, not less than %d", size, maxHashEntry)
+	case s.Type == PerCPUHash && (uint64(s.ValueSize)+7)&^7 > maxPerCPUValue:
 		return refuse(s, errno.E2BIG, "value size is %d, more than %d", s.ValueSize, maxPerCPUValue)
 	}
 	return nil

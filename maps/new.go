@@ -20,6 +20,8 @@ var constructors = map[Type]struct {
 	make  func(*Spec) (Map, error)
 }{
 	Array:       {checkArray, newArray},
+	Hash:        {checkHash, newHash},
+	PerCPUHash:  {checkHash, newPerCPUHash},
 	PerCPUArray: {checkArray, newPerCPUArray},
 }
 

@@ -1,0 +1,267 @@
+package maps
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/mem"
+	"github.com/skepvm/skep/internal/vcpu"
+)
+
+// hash is a BPF_MAP_TYPE_HASH or, with several CPUs, a
+// BPF_MAP_TYPE_PERCPU_HASH.
+//
+// A key's 64-bit hash selects, with its upper bits, one of a fixed number of
+// segments, each a hash table with a lock of its own for those who write. The
+// lower 32 bits are the key's tag. A segment's table is an array of buckets of
+// one cache line, and a word in it says which tag is where:
+//
+//	bucket   slot 0 | slot 1 | … | slot 6 | passes
+//	slot     tag<<32 | entry+1, or 0: empty
+//	passes   how many keys whose home is this bucket or one before lie behind it
+//
+// A key's home is the bucket tag mod buckets; it lies there, or, if all slots
+// were taken when it came, in the next bucket with room, counted in the passes
+// of each bucket on the way. Keys and values are in a pool, by entry number.
+//
+// Readers take no lock. They load the table, then the slots from the key's home
+// on while passes is not 0, and compare the key of every entry with its tag.
+//
+//   - Insert, replace and delete are one store to one slot each, so a reader
+//     sees an entry whole or not at all. The entry's bytes are written before
+//     that store.
+//   - A key that is there throughout is found: it keeps its slot while it
+//     exists, and passes on the way to it is raised before the slot is set.
+//     A reader that misses a key which went from one slot to another, by
+//     delete and insert, was under way while the key did not exist.
+//   - A table that is full to four in seven is replaced by one of twice the
+//     buckets, under the segment's lock. The old one is never written again,
+//     so a reader in it sees the segment as it was at that moment, which lies
+//     within the lookup.
+//   - Entries that were replaced or deleted go through the reclamation rule
+//     (package vcpu) before they hold another key. Readers have a lease or a
+//     pin while they look.
+type hash struct {
+	core
+	seeds seeds
+	kind  keyKind
+	cpus  int
+	segAt int // hash bits to shift away for the segment's number
+	segs  []segment
+	pool  pool
+	proto mem.Slab
+	_     [64]byte
+	count atomic.Int64 // entries in the map; never more than MaxEntries
+	_     [64]byte
+}
+
+// perCPUHash is a hash as Go code sees it: an entry's value is the values of
+// all CPUs.
+type perCPUHash struct{ hash }
+
+// A keyKind tells keys that are one machine word from others.
+type keyKind uint8
+
+const (
+	keyBytes keyKind = iota
+	key4
+	key8
+)
+
+// slots is how many entries a bucket holds; passes is the word after them.
+const (
+	slots  = 7
+	passes = slots
+)
+
+// A segment is one part of a hash, on cache lines of its own.
+type segment struct {
+	table atomic.Pointer[table]
+	mu    sync.Mutex // held to write
+	live  int        // entries
+	spare spares
+	_     [128 - 8 - 8 - 8 - 48]byte
+}
+
+// A table is the buckets of a segment at one time.
+type table struct {
+	mask  uint32 // buckets - 1
+	words []uint64
+}
+
+func newTable(buckets int) *table {
+	words, _ := mem.Alloc(buckets * (slots + 1))
+	return &table{mask: uint32(buckets - 1), words: words}
+}
+
+// bucket returns bucket b.
+func (t *table) bucket(b uint32) *[slots + 1]uint64 {
+	return (*[slots + 1]uint64)(t.words[int(b)*(slots+1):])
+}
+
+// maxSegments bounds how many writers can work at a time.
+const maxSegments = 256
+
+// spareBytes is how much memory entries may take which were replaced or deleted
+// while runs go on that could still use them: the map returns ENOMEM rather
+// than take more. (The kernel reuses such entries at once, and their users see
+// other keys' values; here they keep their bytes.)
+const spareBytes = 32 << 20
+
+func newHash(spec *Spec) (Map, error) {
+	m := &hash{}
+	return m, m.alloc(spec, 1)
+}
+
+func newPerCPUHash(spec *Spec) (Map, error) {
+	m := &perCPUHash{}
+	return m, m.alloc(spec, NumCPU())
+}
+
+func (m *hash) alloc(spec *Spec, cpus int) error {
+	m.init(spec)
+	m.cpus = cpus
+	m.seeds = newSeeds(spec.Flags)
+	switch spec.KeySize {
+	case 4:
+		m.kind = key4
+	case 8:
+		m.kind = key8
+	}
+	entry := uint64(roundUp8(int(spec.KeySize)) + roundUp8(m.value.size)*cpus)
+	if spec.Flags&NoPrealloc == 0 {
+		if err := checkMemory(spec, uint64(spec.MaxEntries), entry+16); err != nil {
+			return err
+		}
+	}
+	segs := 1
+	for segs < maxSegments && segs*64 < int(min(spec.MaxEntries, maxBytes)) {
+		segs *= 2
+	}
+	spare := min(max(spareBytes/entry, 64), 1<<20) + uint64(segs)*spareBatch
+	limit := min(uint64(spec.MaxEntries)+spare, maxBytes/entry, 1<<32-2)
+	m.pool.init(int(spec.KeySize), m.value.size, cpus, spec.MaxEntries, uint32(limit))
+	m.proto = mem.Slab{
+		Size:      spec.ValueSize,
+		ReadOnly:  spec.Flags&ReadOnlyProg != 0,
+		WriteOnly: spec.Flags&WriteOnlyProg != 0,
+	}
+	m.segAt = 64 - bits.TrailingZeros(uint(segs))
+	m.segs = make([]segment, segs)
+	for i := range m.segs {
+		m.segs[i].table.Store(newTable(1))
+	}
+	return nil
+}
+
+func (m *hash) Slabs() []mem.Slab { return *m.pool.slabs.Load() }
+
+// Bytes counts the entries' memory and the tables.
+func (m *hash) Bytes() int64 {
+	n := m.pool.bytes.Load()
+	for i := range m.segs {
+		n += int64(len(m.segs[i].table.Load().words)) * 8
+	}
+	return n
+}
+
+// hashOf returns the hash of key, which has KeySize bytes.
+func (m *hash) hashOf(key []byte) uint64 {
+	switch m.kind {
+	case key8:
+		return m.seeds.word(binary.NativeEndian.Uint64(key))
+	case key4:
+		return m.seeds.word(uint64(binary.NativeEndian.Uint32(key)))
+	}
+	return m.seeds.bytes(key)
+}
+
+func (m *hash) segment(h uint64) *segment { return &m.segs[h>>m.segAt] }
+
+// has reports whether entry i has the given key.
+func (m *hash) has(i uint32, key []byte) bool {
+	switch m.kind {
+	case key8:
+		return m.pool.keyWord(i) == binary.NativeEndian.Uint64(key)
+	case key4:
+		return binary.NativeEndian.Uint32(m.pool.key(i, 4)) == binary.NativeEndian.Uint32(key)
+	}
+	return string(m.pool.key(i, len(key))) == string(key)
+}
+
+// find returns the entry with the given key, whose hash is h, in t. The caller
+// has a lease or a pin, or the segment's lock.
+func (m *hash) find(t *table, key []byte, h uint64) (entry uint32, ok bool) {
+	tag := uint32(h)
+	b := tag & t.mask
+	for range t.mask + 1 {
+		w := t.bucket(b)
+		for i := range slots {
+			s := atomic.LoadUint64(&w[i])
+			if uint32(s>>32) == tag && s != 0 && m.has(uint32(s)-1, key) {
+				return uint32(s) - 1, true
+			}
+		}
+		if atomic.LoadUint64(&w[passes]) == 0 {
+			break
+		}
+		b = (b + 1) & t.mask
+	}
+	return 0, false
+}
+
+func (m *hash) LookupElem(cpu int, key []byte) []byte {
+	if m.cpus == 1 {
+		cpu = 0
+	}
+	if len(key) != int(m.spec.KeySize) || uint(cpu) >= uint(m.cpus) {
+		return nil
+	}
+	h := m.hashOf(key)
+	i, ok := m.find(m.segment(h).table.Load(), key, h)
+	if !ok {
+		return nil
+	}
+	return m.pool.value(i, cpu, m.value.size)
+}
+
+func (m *hash) Lookup(key, value []byte) error {
+	if err := m.mayRead(); err != nil {
+		return err
+	}
+	if err := m.checkEntry(key, value, m.hostSize()); err != nil {
+		return err
+	}
+	h := m.hashOf(key)
+	pin := vcpu.NewPin()
+	defer pin.Unpin()
+	i, ok := m.find(m.segment(h).table.Load(), key, h)
+	if !ok {
+		return errno.ENOENT
+	}
+	m.copyOut(value, i)
+	return nil
+}
+
+// hostSize returns the length of values as Go code passes them.
+func (m *hash) hostSize() int {
+	if m.cpus == 1 {
+		return m.value.size
+	}
+	return roundUp8(m.value.size) * m.cpus
+}
+
+// copyOut copies the value of entry i as Go code sees it.
+func (m *hash) copyOut(value []byte, i uint32) {
+	if m.cpus == 1 {
+		m.value.load(value, m.pool.value(i, 0, m.value.size))
+		return
+	}
+	n := roundUp8(m.value.size)
+	for cpu := range m.cpus {
+		mem.CopyShared(value[cpu*n:][:n], m.pool.value(i, cpu, n))
+	}
+}

@@ -1,0 +1,379 @@
+package maps
+
+import (
+	"sync/atomic"
+
+	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/mem"
+	"github.com/skepvm/skep/internal/vcpu"
+)
+
+// allCPUs stands for every CPU's value, given one after the other.
+const allCPUs = -1
+
+// UpdateElem of a per-CPU map sets the value of cpu; the other CPUs' values of
+// an entry that did not exist are zero.
+func (m *hash) UpdateElem(cpu int, key, value []byte, flags UpdateFlags) error {
+	if err := m.checkEntry(key, value, m.value.size); err != nil {
+		return err
+	}
+	if err := m.mayProgramWrite(); err != nil {
+		return err
+	}
+	if uint(cpu) >= uint(NumCPU()) {
+		return errno.EINVAL
+	}
+	return m.put(cpu, key, value, flags)
+}
+
+func (m *hash) DeleteElem(_ int, key []byte) error {
+	if err := m.checkKey(key); err != nil {
+		return err
+	}
+	if err := m.mayProgramWrite(); err != nil {
+		return err
+	}
+	return m.remove(key, nil)
+}
+
+func (m *hash) Update(key, value []byte, flags UpdateFlags) error {
+	if err := m.mayWrite(); err != nil {
+		return err
+	}
+	return m.update(key, value, flags)
+}
+
+func (m *hash) update(key, value []byte, flags UpdateFlags) error {
+	if err := m.checkEntry(key, value, m.hostSize()); err != nil {
+		return err
+	}
+	if err := m.checkLock(flags); err != nil {
+		return err
+	}
+	return m.put(allCPUs, key, value, flags)
+}
+
+// initial stores one value; of a per-CPU map those of all CPUs, or one for each.
+func (m *hash) initial(key, value []byte) error {
+	if m.cpus > 1 {
+		value = m.spread(value, m.cpus)
+	}
+	return m.update(key, value, Any)
+}
+
+func (m *hash) Delete(key []byte) error {
+	if err := m.mayWrite(); err != nil {
+		return err
+	}
+	if err := m.checkKey(key); err != nil {
+		return err
+	}
+	return m.remove(key, nil)
+}
+
+// LookupAndDelete copies the value for key into value and removes the entry.
+func (m *hash) LookupAndDelete(key, value []byte) error {
+	if err := m.mayRead(); err != nil {
+		return err
+	}
+	if err := m.mayWrite(); err != nil {
+		return err
+	}
+	if err := m.checkEntry(key, value, m.hostSize()); err != nil {
+		return err
+	}
+	return m.remove(key, value)
+}
+
+// put is htab_map_update_elem and its per-CPU sibling (kernel/bpf/hashtab.c):
+// an entry that exists is replaced by a new one, so that programs which hold
+// the old value keep it; only a per-CPU value, and a value under its own lock,
+// is written in place.
+func (m *hash) put(cpu int, key, value []byte, flags UpdateFlags) error {
+	if flags&^Lock > Exist || m.cpus > 1 && flags&Lock != 0 {
+		return errno.EINVAL
+	}
+	if err := m.checkLock(flags); err != nil {
+		return err
+	}
+	h := m.hashOf(key)
+	s := m.segment(h)
+	for range scavenges {
+		err := m.putIn(s, h, cpu, key, value, flags)
+		if err != errno.ENOMEM || !m.scavenge(s) {
+			return err
+		}
+	}
+	return errno.ENOMEM
+}
+
+func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags UpdateFlags) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.table.Load()
+	at, exists := m.locate(t, key, h)
+	switch {
+	case exists && flags&NoExist != 0:
+		return errno.EEXIST
+	case !exists && flags&Exist != 0:
+		return errno.ENOENT
+	case exists && (m.cpus > 1 || flags&Lock != 0):
+		m.copyIn(uint32(*at)-1, cpu, value, flags)
+		return nil
+	case !exists && !m.reserve():
+		return errno.E2BIG
+	}
+	i, ok := s.spare.take(&m.pool, &m.proto)
+	if !ok {
+		if !exists {
+			m.count.Add(-1)
+		}
+		return errno.ENOMEM
+	}
+	copy(m.pool.key(i, len(key)), key)
+	m.clearNew(i, cpu)
+	m.copyIn(i, cpu, value, 0)
+	word := h<<32 | uint64(i+1)
+	if exists {
+		old := uint32(*at) - 1
+		atomic.StoreUint64(at, word)
+		s.spare.retire(old)
+		return nil
+	}
+	if s.live++; s.live > int(t.mask+1)*(slots+1)/2 {
+		t = t.grown()
+		s.table.Store(t)
+	}
+	t.insert(word)
+	return nil
+}
+
+// reserve counts one entry more, unless the map is full.
+func (m *hash) reserve() bool {
+	for {
+		n := m.count.Load()
+		if n >= int64(m.spec.MaxEntries) {
+			return false
+		}
+		if m.count.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// locate returns the slot of key, whose hash is h. The caller has the
+// segment's lock.
+func (m *hash) locate(t *table, key []byte, h uint64) (slot *uint64, ok bool) {
+	tag := uint32(h)
+	b := tag & t.mask
+	for range t.mask + 1 {
+		w := t.bucket(b)
+		for i := range slots {
+			if s := w[i]; uint32(s>>32) == tag && s != 0 && m.has(uint32(s)-1, key) {
+				return &w[i], true
+			}
+		}
+		if w[passes] == 0 {
+			break
+		}
+		b = (b + 1) & t.mask
+	}
+	return nil, false
+}
+
+// clearNew zeroes what copyIn leaves of a new entry's value.
+func (m *hash) clearNew(i uint32, cpu int) {
+	if m.cpus > 1 && cpu != allCPUs {
+		for c := range m.cpus {
+			mem.ClearShared(m.pool.value(i, c, roundUp8(m.value.size)))
+		}
+	} else if l := m.value.lock; l >= 0 {
+		mem.ClearShared(m.pool.value(i, 0, m.value.size)[l : l+lockSize])
+	}
+}
+
+// copyIn stores value in entry i: the value of cpu, or of allCPUs.
+func (m *hash) copyIn(i uint32, cpu int, value []byte, flags UpdateFlags) {
+	switch {
+	case m.cpus == 1:
+		m.value.store(m.pool.value(i, 0, m.value.size), value, flags)
+	case cpu == allCPUs:
+		n := roundUp8(m.value.size)
+		for c := range m.cpus {
+			mem.CopyShared(m.pool.value(i, c, n), value[c*n:][:n])
+		}
+	default:
+		mem.CopyShared(m.pool.value(i, cpu, m.value.size), value)
+	}
+}
+
+// insert puts word into the first bucket with room, from its home on. There is
+// one: tables are never full.
+func (t *table) insert(word uint64) {
+	home := uint32(word>>32) & t.mask
+	b, slot := home, -1
+	for slot < 0 {
+		w := t.bucket(b)
+		for i := range slots {
+			if w[i] == 0 {
+				slot = i
+				break
+			}
+		}
+		if slot < 0 {
+			b = (b + 1) & t.mask
+		}
+	}
+	for p := home; p != b; p = (p + 1) & t.mask {
+		w := t.bucket(p)
+		atomic.StoreUint64(&w[passes], w[passes]+1)
+	}
+	atomic.StoreUint64(&t.bucket(b)[slot], word)
+}
+
+// remove empties slot and uncounts its key in the buckets before it.
+func (t *table) remove(slot *uint64) {
+	b := uint32(*slot>>32) & t.mask
+	atomic.StoreUint64(slot, 0)
+	for range t.mask + 1 {
+		w := t.bucket(b)
+		for i := range slots {
+			if &w[i] == slot {
+				return
+			}
+		}
+		atomic.StoreUint64(&w[passes], w[passes]-1)
+		b = (b + 1) & t.mask
+	}
+}
+
+// grown returns a table of twice the buckets with the words of t.
+func (t *table) grown() *table {
+	n := newTable(2 * int(t.mask+1))
+	for b := range t.mask + 1 {
+		for _, word := range t.bucket(b)[:slots] {
+			if word != 0 {
+				n.insert(word)
+			}
+		}
+	}
+	return n
+}
+
+// remove deletes the entry of key; if value is not nil, it gets a copy first.
+func (m *hash) remove(key, value []byte) error {
+	h := m.hashOf(key)
+	s := m.segment(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.table.Load()
+	at, ok := m.locate(t, key, h)
+	if !ok {
+		return errno.ENOENT
+	}
+	i := uint32(*at) - 1
+	if value != nil {
+		m.copyOut(value, i)
+	}
+	t.remove(at)
+	s.live--
+	m.count.Add(-1)
+	s.spare.retire(i)
+	return nil
+}
+
+// scavenges is how often put looks for an entry elsewhere before it gives up.
+const scavenges = 3
+
+// scavenge moves an entry that another segment does not use to s, which has
+// none. It holds one lock at a time.
+func (m *hash) scavenge(s *segment) bool {
+	for i := range m.segs {
+		o := &m.segs[i]
+		o.mu.Lock()
+		e, ok := o.spare.take(&m.pool, &m.proto)
+		o.mu.Unlock()
+		if ok {
+			s.mu.Lock()
+			s.spare.give(e)
+			s.mu.Unlock()
+			return true
+		}
+	}
+	return false
+}
+
+// spareBatch is how many new entries a segment takes from the pool at a time,
+// and how many used ones it lets gather before it asks whether they are free:
+// asking looks at every CPU.
+const spareBatch = 16
+
+// spares are the entries of a segment that hold no key: new ones, and used
+// ones that a run may still reach. All methods need the segment's lock.
+type spares struct {
+	fresh, end uint32 // new: fresh ≤ entry < end
+	used       fifo
+}
+
+// A fifo holds retired entries, oldest first.
+type fifo struct {
+	head  int
+	items []retired
+}
+
+type retired struct {
+	tag   uint64 // free when it has passed
+	entry uint32
+}
+
+// take returns an entry that nobody can reach. ok is false if there is none.
+func (s *spares) take(p *pool, proto *mem.Slab) (entry uint32, ok bool) {
+	if s.used.len() >= spareBatch {
+		if entry, ok = s.used.pop(); ok {
+			return entry, true
+		}
+	}
+	if s.fresh == s.end {
+		first, got := p.take(spareBatch, proto)
+		if got == 0 {
+			return s.used.pop()
+		}
+		s.fresh, s.end = first, first+got
+	}
+	s.fresh++
+	return s.fresh - 1, true
+}
+
+// retire takes an entry that was just unlinked.
+func (s *spares) retire(entry uint32) { s.used.push(retired{vcpu.Retired(), entry}) }
+
+// give takes an entry that nobody can reach.
+func (s *spares) give(entry uint32) { s.used.unshift(retired{0, entry}) }
+
+func (f *fifo) len() int { return len(f.items) - f.head }
+
+func (f *fifo) push(r retired) {
+	if f.head > 32 && f.head > len(f.items)/2 {
+		n := copy(f.items, f.items[f.head:])
+		f.items, f.head = f.items[:n], 0
+	}
+	f.items = append(f.items, r)
+}
+
+func (f *fifo) unshift(r retired) {
+	if f.head > 0 {
+		f.head--
+		f.items[f.head] = r
+		return
+	}
+	f.items = append([]retired{r}, f.items...)
+}
+
+// pop removes the oldest entry if nobody can reach it any more.
+func (f *fifo) pop() (entry uint32, ok bool) {
+	if f.len() == 0 || !vcpu.Passed(f.items[f.head].tag) {
+		return 0, false
+	}
+	f.head++
+	return f.items[f.head-1].entry, true
+}
