@@ -16,6 +16,7 @@ type Object struct {
 	Maps      []*maps.Spec // data sections included
 	Variables []*Variable
 	StructOps []*StructOps
+	Notes     []string // for people: what the object asks for that nobody acts on
 }
 
 // A Spec is a program before linking.
