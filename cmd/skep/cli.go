@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 )
@@ -30,19 +31,39 @@ type refused struct{ err error }
 func (e refused) Error() string { return e.err.Error() }
 func (e refused) Unwrap() error { return e.err }
 
+// A usage error is a mistake in how the command line is written.
+type usage struct {
+	err     error
+	command string // "skep run"
+}
+
+func (e usage) Error() string {
+	return fmt.Sprintf("%v; %s --help says more", e.err, e.command)
+}
+func (e usage) Unwrap() error { return e.err }
+
 // execute runs the command line args and returns the exit code.
 func execute(args []string, s streams) int {
 	root := newRoot(s)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
 	err := root.Execute()
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(s.err, "skep: %v\n", err)
+	fmt.Fprintf(s.err, "skep: %s\n", message(err))
 	if errors.As(err, new(refused)) {
 		return exitRefused
 	}
 	return exitUsage
+}
+
+// message returns err's text. A missing file is said the same way on every
+// system.
+func message(err error) string {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) && errors.Is(err, fs.ErrNotExist) {
+		return path.Path + ": no such file"
+	}
+	return err.Error()
 }
 
 func newRoot(s streams) *cobra.Command {
@@ -57,11 +78,28 @@ Exit codes: 0 success, 1 a program faulted or was refused, 2 bad usage or input.
 		CompletionOptions: cobra.CompletionOptions{
 			HiddenDefaultCmd: true,
 		},
-		Args: cobra.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage{fmt.Errorf("unknown command %q", args[0]), cmd.CommandPath()}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage{err, cmd.CommandPath()}
+	})
+	root.AddCommand(newInspect(s))
 	return root
+}
+
+// oneObject is the rule for commands that take an object file.
+func oneObject(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usage{fmt.Errorf("one object file is needed, not %d", len(args)), cmd.CommandPath()}
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -22,14 +21,6 @@ func parseHex(s string) ([]byte, error) {
 		return nil, fmt.Errorf("%q is no sequence of hexadecimal bytes: %w", shorten(s, 40), err)
 	}
 	return b, nil
-}
-
-// hexOrFile returns the bytes of a flag that takes HEX or @file.
-func hexOrFile(s string) ([]byte, error) {
-	if name, ok := strings.CutPrefix(s, "@"); ok {
-		return os.ReadFile(name)
-	}
-	return parseHex(s)
 }
 
 // shorten returns s, or its first n bytes and dots.

@@ -256,3 +256,11 @@ func uintOf(b []byte) uint64 {
 	copy(w[:], b)
 	return binary.LittleEndian.Uint64(w[:])
 }
+
+// optionalTypeName returns a type's name; "" without a type.
+func optionalTypeName(t *btf.Type) string {
+	if t == nil {
+		return ""
+	}
+	return typeName(t)
+}
