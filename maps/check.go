@@ -89,3 +89,34 @@ func checkHash(s *Spec) error {
 	}
 	return nil
 }
+
+// checkProgArray is fd_array_map_alloc_check (kernel/bpf/arraymap.c).
+func checkProgArray(s *Spec) error {
+	if s.ValueSize != 4 {
+		return refuse(s, errno.EINVAL, "value size is %d, not 4", s.ValueSize)
+	}
+	if bad := s.Flags & (ReadOnlyProg | WriteOnlyProg); bad != 0 {
+		return refuse(s, errno.EINVAL, "flags %v are not for type %v", bad, s.Type)
+	}
+	return checkArray(s)
+}
+
+// ringPage is what a ring buffer's size is a multiple of: the page size of the
+// kernels that objects are written for, on every host.
+const ringPage = 4096
+
+// checkRingBuf is what ringbuf_map_alloc (kernel/bpf/ringbuf.c) checks.
+func checkRingBuf(s *Spec) error {
+	if err := checkFlags(s, NUMANode); err != nil {
+		return err
+	}
+	switch {
+	case s.KeySize != 0:
+		return refuse(s, errno.EINVAL, "key size is %d, not 0", s.KeySize)
+	case s.ValueSize != 0:
+		return refuse(s, errno.EINVAL, "value size is %d, not 0", s.ValueSize)
+	case s.MaxEntries == 0 || s.MaxEntries&(s.MaxEntries-1) != 0 || s.MaxEntries%ringPage != 0:
+		return refuse(s, errno.EINVAL, "max_entries is %d bytes, not a power of two and a multiple of %d", s.MaxEntries, ringPage)
+	}
+	return nil
+}

@@ -21,6 +21,8 @@ var constructors = map[Type]struct {
 }{
 	Array:       {checkArray, newArray},
 	Hash:        {checkHash, newHash},
+	ProgArray:   {checkProgArray, newProgArray},
+	RingBuf:     {checkRingBuf, newRingBuf},
 	PerCPUHash:  {checkHash, newPerCPUHash},
 	PerCPUArray: {checkArray, newPerCPUArray},
 }

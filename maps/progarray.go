@@ -1,0 +1,122 @@
+package maps
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+
+	"github.com/skepvm/skep/errno"
+)
+
+// progArray is a BPF_MAP_TYPE_PROG_ARRAY: the targets of tail calls. What a
+// target is, its owner knows. Programs can neither read nor write the map but
+// through bpf_tail_call.
+//
+// A replaced target stays reachable for runs that loaded it; whoever frees what
+// it stands for follows the reclamation rule.
+type progArray struct {
+	core
+	targets []atomic.Pointer[any]
+}
+
+func newProgArray(spec *Spec) (Map, error) {
+	if err := checkMemory(spec, uint64(spec.MaxEntries), 16); err != nil {
+		return nil, err
+	}
+	m := &progArray{targets: make([]atomic.Pointer[any], spec.MaxEntries)}
+	m.init(spec)
+	return m, nil
+}
+
+func (m *progArray) Bytes() int64 { return int64(len(m.targets)) * 8 }
+
+// Store puts target at index, or empties the place if target is nil; then
+// ENOENT says that it was empty, as the kernel does for a delete. E2BIG: no
+// such index.
+func (m *progArray) Store(index uint32, target any) error {
+	if err := m.mayWrite(); err != nil {
+		return err
+	}
+	if index >= m.spec.MaxEntries {
+		return errno.E2BIG
+	}
+	if target != nil {
+		m.targets[index].Store(&target)
+	} else if m.targets[index].Swap(nil) == nil {
+		return errno.ENOENT
+	}
+	return nil
+}
+
+// Load returns the target at index, or nil if there is none.
+func (m *progArray) Load(index uint32) any {
+	if index >= m.spec.MaxEntries {
+		return nil
+	}
+	if p := m.targets[index].Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// LookupElem returns nil: the kernel gives programs no access either.
+func (m *progArray) LookupElem(int, []byte) []byte { return nil }
+
+// UpdateElem returns EINVAL.
+func (m *progArray) UpdateElem(int, []byte, []byte, UpdateFlags) error { return errno.EINVAL }
+
+// DeleteElem returns EINVAL.
+func (m *progArray) DeleteElem(int, []byte) error { return errno.EINVAL }
+
+// Lookup writes the identifier of the target at key: what its method ID() uint32
+// returns, or 0 if it has none. ENOENT: the place is empty.
+func (m *progArray) Lookup(key, value []byte) error {
+	if err := m.mayRead(); err != nil {
+		return err
+	}
+	if err := m.checkEntry(key, value, 4); err != nil {
+		return err
+	}
+	t := m.Load(binary.NativeEndian.Uint32(key))
+	if t == nil {
+		return errno.ENOENT
+	}
+	id := uint32(0)
+	if t, ok := t.(interface{ ID() uint32 }); ok {
+		id = t.ID()
+	}
+	binary.NativeEndian.PutUint32(value, id)
+	return nil
+}
+
+// Update returns EBADF, as bpf(2) does for a value that is no program's file
+// descriptor: there are none here. Store takes the target itself.
+func (m *progArray) Update(key, value []byte, flags UpdateFlags) error {
+	if err := m.mayWrite(); err != nil {
+		return err
+	}
+	if err := m.checkEntry(key, value, 4); err != nil {
+		return err
+	}
+	switch {
+	case flags&Lock != 0, flags != Any:
+		return errno.EINVAL
+	case binary.NativeEndian.Uint32(key) >= m.spec.MaxEntries:
+		return errno.E2BIG
+	}
+	return m.fail("a program is put in by Store", errno.EBADF)
+}
+
+func (m *progArray) Delete(key []byte) error {
+	if err := m.checkKey(key); err != nil {
+		return err
+	}
+	return m.Store(binary.NativeEndian.Uint32(key), nil)
+}
+
+// NextKey visits every index, whether there is a target or not.
+func (m *progArray) NextKey(key, next []byte) error {
+	if err := m.mayRead(); err != nil {
+		return err
+	}
+	return m.nextIndex(key, next)
+}

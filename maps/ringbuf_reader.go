@@ -1,0 +1,132 @@
+package maps
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/skepvm/skep/errno"
+)
+
+// A Record is one record of a ring buffer.
+type Record struct {
+	Data      []byte
+	Remaining int // bytes in the ring after it, headers and open reservations included
+}
+
+// A RingBufReader takes the records out of a ring buffer. Several readers of
+// one ring, and several goroutines of one reader, may read at the same time;
+// each record goes to one of them.
+type RingBufReader struct {
+	ring   *ringBuf
+	closed chan struct{}
+	close  sync.Once
+}
+
+// NewRingBufReader returns a reader of m, which must be a ring buffer that New
+// made: EINVAL otherwise.
+func NewRingBufReader(m Map) (*RingBufReader, error) {
+	ring, ok := m.(*ringBuf)
+	if !ok {
+		return nil, fmt.Errorf("map %q: type %v has no reader: %w", m.Spec().Name, m.Spec().Type, errno.EINVAL)
+	}
+	return &RingBufReader{ring: ring, closed: make(chan struct{})}, nil
+}
+
+// Read returns the next record, and waits for one if there is none: until a
+// program commits it with a wake-up, ctx ends, or the reader or the map is
+// closed, which is os.ErrClosed. As with the kernel's, a reader that already
+// waits does not see records committed with RingBufNoWakeup until something
+// wakes it.
+func (r *RingBufReader) Read(ctx context.Context) (Record, error) {
+	var rec Record
+	err := r.ReadInto(ctx, &rec)
+	return rec, err
+}
+
+// ReadInto is Read, but uses the memory of rec.Data if it is large enough.
+func (r *RingBufReader) ReadInto(ctx context.Context, rec *Record) error {
+	m := r.ring
+	for {
+		select {
+		case <-r.closed:
+			return r.errClosed()
+		case <-m.closed:
+			return r.errClosed()
+		default:
+		}
+		if m.next(rec) {
+			return nil
+		}
+		m.waiting.Add(1)
+		// A record may have come between next and waiting: look again
+		// before sleeping, since who takes a record wakes only readers it
+		// knows to wait.
+		if m.next(rec) {
+			m.waiting.Add(-1)
+			return nil
+		}
+		var err error
+		select {
+		case <-m.wake:
+			// Look before anything else: whoever takes the token and
+			// does not look loses it for the others.
+			if m.next(rec) {
+				m.waiting.Add(-1)
+				return nil
+			}
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-r.closed:
+			err = r.errClosed()
+		case <-m.closed:
+			err = r.errClosed()
+		}
+		m.waiting.Add(-1)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *RingBufReader) errClosed() error {
+	return fmt.Errorf("ring buffer %q: %w", r.ring.spec.Name, os.ErrClosed)
+}
+
+// Close makes every Read return os.ErrClosed. The map stays.
+func (r *RingBufReader) Close() error {
+	r.close.Do(func() { close(r.closed) })
+	return nil
+}
+
+// next takes the next record that is whole, if there is one, and passes over
+// dropped ones.
+func (m *ringBuf) next(rec *Record) bool {
+	m.reading.Lock()
+	defer m.reading.Unlock()
+	for {
+		cons := m.cons.Load()
+		if cons == m.prod.Load() {
+			return false
+		}
+		h := atomic.LoadUint64(m.header(cons))
+		if h&recordBusy != 0 {
+			return false
+		}
+		n := h &^ recordDropped
+		end := cons + extent(n)
+		if h&recordDropped == 0 {
+			at := int(cons&m.mask) + recordHeader
+			rec.Data = append(rec.Data[:0], m.bytes[at:at+int(n)]...)
+			m.cons.Store(end)
+			rec.Remaining = int(m.prod.Load() - end)
+			if rec.Remaining > 0 && m.waiting.Load() > 0 {
+				m.wakeOne() // another reader may take the next
+			}
+			return true
+		}
+		m.cons.Store(end)
+	}
+}
