@@ -3,6 +3,8 @@ package prog
 import (
 	"fmt"
 	"strings"
+
+	"github.com/skepvm/skep/internal/isa"
 )
 
 // An Error is why a program could not be linked or decoded, and where.
@@ -20,7 +22,7 @@ type Error struct {
 
 // Error returns, for example:
 //
-//	filter.o: program xdp_main: parse+12: filter.c:34: call 5: ...
+//	filter.o: program xdp_main: parse+12: filter.c:34: goto pc+9: jump to slot 22, outside the function's 0 to 20
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.File != "" {
@@ -39,6 +41,9 @@ func (e *Error) Error() string {
 	}
 	if e.Line.Num != 0 {
 		fmt.Fprintf(&b, "%s:%d: ", e.Line.File, e.Line.Num)
+	}
+	if f, err := isa.Find(e.Insn.Op, uint8(e.Insn.Dst), uint8(e.Insn.Src), e.Insn.Off, e.Insn.Imm); e.HasInsn && err == nil && f.Op != isa.Wide {
+		fmt.Fprintf(&b, "%s: ", Format(e.Insn, Insn{}))
 	}
 	b.WriteString(e.Msg)
 	if e.Err != nil {

@@ -89,37 +89,37 @@ func TestFromInsns(t *testing.T) {
 		{
 			name:  "jump out",
 			insns: []Insn{{Op: 0x05, Off: 1}, {Op: 0x95}},
-			err:   "program p: p+0: jump to slot 2, outside the function's 0 to 1",
+			err:   "program p: p+0: goto pc+1: jump to slot 2, outside the function's 0 to 1",
 		},
 		{
 			name:  "jump before",
 			insns: []Insn{{Op: 0x05, Off: -2}, {Op: 0x95}},
-			err:   "program p: p+0: jump to slot -1, outside the function's 0 to 1",
+			err:   "program p: p+0: goto pc-2: jump to slot -1, outside the function's 0 to 1",
 		},
 		{
 			name:  "long jump out",
 			insns: []Insn{{Op: 0x06, Imm: 0x7fffffff}, {Op: 0x95}},
-			err:   "program p: p+0: jump to slot 2147483648, outside the function's 0 to 1",
+			err:   "program p: p+0: gotol pc+2147483647: jump to slot 2147483648, outside the function's 0 to 1",
 		},
 		{
 			name:  "jump into a second slot",
 			insns: []Insn{{Op: 0x05, Off: 1}, {Op: 0x18}, {}, {Op: 0x95}},
-			err:   "program p: p+0: jump to slot 2, the second slot of a wide instruction",
+			err:   "program p: p+0: goto pc+1: jump to slot 2, the second slot of a wide instruction",
 		},
 		{
 			name:  "jump into another function",
 			insns: []Insn{{Op: 0x85, Src: 1, Imm: 2}, {Op: 0x05, Off: 1}, {Op: 0x95}, {Op: 0x95}},
-			err:   "program p: p+1: jump to slot 3, outside the function's 0 to 2",
+			err:   "program p: p+1: goto pc+1: jump to slot 3, outside the function's 0 to 2",
 		},
 		{
 			name:  "fall into another function",
 			insns: []Insn{{Op: 0x85, Src: 1, Imm: 1}, {Op: 0xb7}, {Op: 0x95}},
-			err:   "program p: p+1: the function falls off its end: its last instruction is neither exit nor goto",
+			err:   "program p: p+1: r0 = 0: the function falls off its end: its last instruction is neither exit nor goto",
 		},
 		{
 			name:  "call out",
 			insns: []Insn{{Op: 0x85, Src: 1, Imm: 1}, {Op: 0x95}},
-			err:   "program p: p+0: subprogram at slot 2, outside the program's 0 to 1",
+			err:   "program p: p+0: call pc+1: subprogram at slot 2, outside the program's 0 to 1",
 		},
 		{
 			name:  "call into a second slot",
@@ -129,12 +129,12 @@ func TestFromInsns(t *testing.T) {
 		{
 			name:  "kfunc by number",
 			insns: []Insn{{Op: 0x85, Src: 2, Imm: 77}, {Op: 0x95}},
-			err:   "program p: p+0: call of kfunc 77: functions of the host are called by name here",
+			err:   "program p: p+0: call kfunc[+0]#77: call of kfunc 77: functions of the host are called by name here",
 		},
 		{
 			name:  "arena",
 			insns: []Insn{{Op: 0xbf, Dst: 1, Src: 2, Off: 1, Imm: 1}, {Op: 0x95}},
-			err:   "program p: p+0: addr_space_cast converts arena pointers, and arenas are not supported",
+			err:   "program p: p+0: r1 = addr_space_cast(r2, 0, 1): addr_space_cast converts arena pointers, and arenas are not supported",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -43,7 +43,7 @@ type Form struct {
 	// braces: {dst} {src} register numbers; {off} and {rel} the offset and the
 	// immediate as signed distances; {imm} and {hex} the immediate as a signed
 	// decimal and as 32 bits in hexadecimal; {next} the immediate of the
-	// second slot; {imm64} both immediates of a wide instruction.
+	// second slot, without a sign; {imm64} both immediates of a wide instruction.
 	Text     string
 	Dst, Src Use // besides these, calls, atomics and packet loads use fixed registers
 
