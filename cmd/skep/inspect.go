@@ -150,7 +150,7 @@ func inspectObject(obj *prog.Object, only string) *inspection {
 	for _, v := range obj.Variables {
 		in.Variables = append(in.Variables, variableInfo{
 			Kind: "variable", Name: v.Name, Map: v.Map.Name, Offset: v.Off, Size: v.Size,
-			Type: optionalTypeName(v.Type), ReadOnly: v.ReadOnly, Value: hex.EncodeToString(variableBytes(v)),
+			Type: optionalTypeName(v.Type), ReadOnly: v.ReadOnly, Value: hex.EncodeToString(v.Value()),
 		})
 	}
 	for _, s := range obj.StructOps {
@@ -220,20 +220,6 @@ func flagNames(f maps.Flags) string {
 		return ""
 	}
 	return f.String()
-}
-
-// variableBytes returns the initial bytes of v, or nothing if its map has no
-// room for them.
-func variableBytes(v *prog.Variable) []byte {
-	for _, e := range v.Map.Contents {
-		if end := uint64(v.Off) + uint64(v.Size); uintOf(e.Key) == 0 && end <= uint64(len(e.Value)) {
-			return e.Value[v.Off:end]
-		}
-	}
-	if uint64(v.Off)+uint64(v.Size) <= uint64(v.Map.ValueSize) {
-		return make([]byte, v.Size)
-	}
-	return nil
 }
 
 // addRelocations adds the references of f and of the functions that it

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -179,7 +178,7 @@ func encodeMember(dst []byte, m *btf.Member, off uint32, v any) error {
 	if m.Bits > 0 {
 		return encodeBits(dst, m, off, v)
 	}
-	start, size := off/8, sizeOf(m.Type)
+	start, size := off/8, m.Type.SizeOf()
 	if uint64(start)+uint64(size) > uint64(len(dst)) {
 		return fmt.Errorf("bytes %d to %d lie outside the %d bytes of the value", start, start+size, len(dst))
 	}
@@ -202,20 +201,6 @@ func encodeBits(dst []byte, m *btf.Member, off uint32, v any) error {
 		dst[at/8] = dst[at/8]&^(1<<(at%8)) | byte(n.Bit(int(i)))<<(at%8)
 	}
 	return nil
-}
-
-// sizeOf returns how many bytes t takes.
-func sizeOf(t *btf.Type) uint32 {
-	u := t.Underlying()
-	switch {
-	case u == nil:
-		return 0
-	case u.Kind == btf.Ptr:
-		return 8
-	case u.Kind == btf.Array:
-		return u.Len * sizeOf(u.Elem)
-	}
-	return u.Size
 }
 
 // typeName returns a type's name for messages.
@@ -248,13 +233,6 @@ func jsonText(v any) string {
 		return fmt.Sprint(v)
 	}
 	return shorten(string(b), 40)
-}
-
-// uintOf reads up to eight bytes as a little-endian number.
-func uintOf(b []byte) uint64 {
-	var w [8]byte
-	copy(w[:], b)
-	return binary.LittleEndian.Uint64(w[:])
 }
 
 // optionalTypeName returns a type's name; "" without a type.
