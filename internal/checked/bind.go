@@ -1,0 +1,254 @@
+package checked
+
+import (
+	"fmt"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/internal/mem"
+	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
+)
+
+// A Code is a program that is ready to run. It never changes and may be run by
+// any number of machines at once.
+type Code struct {
+	prog  *prog.Program
+	ops   []op
+	pcs   []prog.PC // by op
+	entry []int32   // by PC: the op that stands for it; -1 where none begins
+	taken []bool    // by function: its address is taken
+	calls []call
+	maps  []maps.Map
+	set   *helpers.Set
+	fixed *mem.Fixed
+
+	tracked      regs // registers whose initialisation is followed at run time
+	uninitStack  bool
+	legacyPacket bool
+}
+
+// Prog returns the program that c runs.
+func (c *Code) Prog() *prog.Program { return c.prog }
+
+// A Binding is what a program is bound to.
+type Binding struct {
+	Maps    []maps.Map   // by index, as Program.Maps
+	Helpers *helpers.Set // helpers and kfuncs that the program may call
+	// AllowUninitStack lets programs read stack bytes that they have not
+	// written, as the kernel does for privileged loaders; they read 0.
+	AllowUninitStack bool
+}
+
+// Handles of maps and functions in registers. The upper half is one that no
+// address has: user space ends at 2^47 on amd64, at 2^52 on arm64.
+const (
+	handleMask = 0xffff_ffff_0000_0000
+	mapHandle  = 0xeb9f_0001_0000_0000
+	funcHandle = 0xeb9f_0002_0000_0000
+)
+
+// A BindError says why a program cannot run with what it was bound to.
+type BindError struct {
+	PC  prog.PC
+	Msg string
+}
+
+func (e *BindError) Error() string { return fmt.Sprintf("instruction %d: %s", e.PC, e.Msg) }
+
+// Bind makes p ready to run. p must be linked and have a type. Errors are
+// *BindError.
+func Bind(p *prog.Program, b Binding) (*Code, error) {
+	bd := &binder{
+		Code: &Code{
+			prog:         p,
+			entry:        make([]int32, len(p.Insns)),
+			taken:        make([]bool, len(p.Funcs)),
+			maps:         b.Maps,
+			set:          b.Helpers,
+			uninitStack:  b.AllowUninitStack,
+			legacyPacket: p.Type.LegacyPacket,
+		},
+		needs:   make([]regs, len(p.Insns)),
+		effects: make([]effect, len(p.Insns)),
+		callAt:  map[prog.PC]int{},
+		values:  map[prog.PC]uint64{},
+	}
+	if err := bd.survey(); err != nil {
+		return nil, err
+	}
+	l := &liveness{p: p, needs: bd.needs, effects: bd.effects, taken: bd.taken}
+	bd.tracked = l.solve()
+	bd.emitAll(l)
+	bd.resolveJumps()
+	bd.fixed = mem.NewFixed(bd.regions)
+	return bd.Code, nil
+}
+
+// A binder is one Bind under way.
+type binder struct {
+	*Code
+	needs   []regs
+	effects []effect
+	callAt  map[prog.PC]int    // index into calls
+	values  map[prog.PC]uint64 // what wide instructions load
+	regions []mem.Region
+}
+
+// survey resolves what instructions refer to, and collects what each needs.
+func (b *binder) survey() error {
+	for i, m := range b.maps {
+		b.addMap(m, b.prog.Maps[i])
+	}
+	for pc := prog.PC(0); int(pc) < len(b.prog.Insns); pc++ {
+		in := b.prog.Insns[pc]
+		e := effectOf(in)
+		need := e.reads
+		var err error
+		switch {
+		case in.IsWide():
+			err = b.wide(pc, in)
+		case in.IsCall(isa.CallHelper), in.IsCall(isa.CallKfunc):
+			var c *call
+			if c, err = b.call(pc, in); err == nil {
+				need |= c.args
+				if c.fn.Proto.Ret.Kind == helpers.RetVoid {
+					e.writes, e.kills = 0, e.kills|bit(prog.R0)
+				}
+			}
+		case in.Op == isa.Op(isa.JMP)|isa.Op(isa.Exit):
+			// A subprogram may return nothing; liveness.ret follows that.
+			if f := b.prog.FuncAt(pc); f == 0 {
+				need = bit(prog.R0)
+			}
+		case in.Op.Class() == isa.LD && !b.legacyPacket:
+			err = &BindError{pc, fmt.Sprintf("programs of type %s have no legacy packet loads", b.prog.Type.Name)}
+		case in.Op == isa.Op(isa.ALU64)|isa.Op(isa.Mov)|isa.Op(isa.X) && in.Off == 1:
+			err = &BindError{pc, "address-space cast without an arena"}
+		}
+		if err == nil && e.writes&frameReg != 0 {
+			err = &BindError{pc, "R10 is read-only"}
+		}
+		if err != nil {
+			return err
+		}
+		b.needs[pc], b.effects[pc] = need, e
+		if in.IsWide() {
+			pc++
+		}
+	}
+	for i, f := range b.prog.Funcs { // a callback's R0 is read by its caller
+		if !b.taken[i] {
+			continue
+		}
+		for pc := f.Entry; pc < f.End; pc++ {
+			if b.prog.Insns[pc].Op == isa.Op(isa.JMP)|isa.Op(isa.Exit) {
+				b.needs[pc] |= bit(prog.R0)
+			}
+		}
+	}
+	return nil
+}
+
+// addMap makes the values of m, which has slabs, reachable.
+func (b *binder) addMap(m maps.Map, spec *maps.Spec) {
+	s, ok := m.(interface{ Slabs() []mem.Slab })
+	if !ok {
+		return
+	}
+	for _, slab := range s.Slabs() {
+		b.regions = append(b.regions, mem.NewRegion("map "+spec.Name, slab))
+	}
+}
+
+// wide resolves a wide instruction.
+func (b *binder) wide(pc prog.PC, in prog.Insn) error {
+	next := b.prog.Insns[pc+1]
+	switch in.Src {
+	case 0:
+		b.values[pc] = uint64(uint32(in.Imm)) | uint64(uint32(next.Imm))<<32
+	case isa.PseudoMapFD:
+		b.values[pc] = mapHandle | uint64(uint32(in.Imm))
+	case isa.PseudoMapValue:
+		m, spec := b.maps[in.Imm], b.prog.Maps[in.Imm]
+		v := m.LookupElem(0, make([]byte, spec.KeySize))
+		if uint64(next.Imm) >= uint64(len(v)) {
+			return &BindError{pc, fmt.Sprintf("address of byte %d of map %s, whose value has %d", next.Imm, spec.Name, len(v))}
+		}
+		b.values[pc] = mem.Addr(v) + uint64(next.Imm)
+		if _, ok := m.(interface{ Slabs() []mem.Slab }); !ok {
+			b.regions = append(b.regions, mem.NewRegion("map "+spec.Name,
+				mem.Slab{Bytes: v, ReadOnly: m.Spec().Flags&maps.ReadOnlyProg != 0}))
+		}
+	case isa.PseudoFunc:
+		b.values[pc] = funcHandle | uint64(uint32(in.Imm))
+		b.taken[b.prog.FuncAt(prog.PC(in.Imm))] = true
+	default:
+		return &BindError{pc, fmt.Sprintf("wide instruction with src %d, which linking does not leave", in.Src)}
+	}
+	return nil
+}
+
+// call resolves the call of a helper or kfunc.
+func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
+	var f *helpers.Func
+	typ := b.prog.Type
+	if in.Src == isa.CallHelper {
+		f = b.set.Helper(helpers.ID(in.Imm))
+		if f == nil {
+			return nil, &BindError{pc, fmt.Sprintf("call of helper %d, which programs of type %s do not have", in.Imm, typ.Name)}
+		}
+	} else {
+		x := b.prog.Externs[in.Imm]
+		f = b.set.Kfunc(x.Name)
+		if f == nil {
+			f = &helpers.Func{Name: x.Name}
+			if !x.Weak {
+				return nil, &BindError{pc, fmt.Sprintf("call of %s, which programs of type %s do not have", x.Name, typ.Name)}
+			}
+		}
+	}
+	if f.Impl == nil && f.Proto.Control != helpers.TailCall && in.Src == isa.CallHelper {
+		return nil, &BindError{pc, fmt.Sprintf("call of %s (helper %d), which is declared but has no implementation here", f.Name, in.Imm)}
+	}
+	c := newCall(f)
+	b.callAt[pc] = len(b.calls)
+	b.calls = append(b.calls, c)
+	return &b.calls[len(b.calls)-1], nil
+}
+
+// emitAll translates every instruction.
+func (b *binder) emitAll(l *liveness) {
+	for pc := prog.PC(0); int(pc) < len(b.prog.Insns); pc++ {
+		in := b.prog.Insns[pc]
+		b.entry[pc] = int32(len(b.ops))
+		if need := b.needs[pc] &^ l.in[pc]; need != 0 {
+			b.emit(pc, op{code: opNeed, imm: uint64(need)})
+		}
+		b.emit(pc, b.translate(pc, in))
+		e := b.effects[pc]
+		if set, kill := e.writes&b.tracked, e.kills&b.tracked; set|kill != 0 && !in.IsCall(isa.CallSub) {
+			b.emit(pc, op{code: opLive, imm: uint64(set), off: int32(kill)})
+		}
+		if in.IsWide() {
+			pc++
+			b.entry[pc] = -1
+		}
+	}
+}
+
+func (b *binder) emit(pc prog.PC, o op) {
+	b.ops = append(b.ops, o)
+	b.pcs = append(b.pcs, pc)
+}
+
+// resolveJumps turns targets, so far PCs, into indices of ops.
+func (b *binder) resolveJumps() {
+	for i := range b.ops {
+		o := &b.ops[i]
+		if o.code == opCall || o.code >= opJA && o.code <= opMayGoto {
+			o.off = b.entry[o.off]
+		}
+	}
+}

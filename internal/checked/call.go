@@ -1,0 +1,311 @@
+package checked
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/internal/mem"
+	"github.com/skepvm/skep/maps"
+)
+
+// A call is a helper or kfunc that a program calls.
+type call struct {
+	fn     *helpers.Func
+	args   regs // those that the call reads
+	checks []argCheck
+}
+
+// An argCheck is what must be true of one argument.
+type argCheck struct {
+	arg  helpers.Arg
+	reg  uint8 // R1 to R5
+	mapR uint8 // keys and values: register of the map
+}
+
+// newCall prepares the checks of f's prototype.
+func newCall(f *helpers.Func) call {
+	c := call{fn: f}
+	var mapR uint8
+	for i, a := range f.Proto.Args[:f.Proto.NumArgs()] {
+		reg := uint8(i + 1)
+		c.args |= 1 << reg
+		if a.Kind == helpers.ArgMapPtr {
+			mapR = reg
+		}
+		switch a.Kind {
+		case helpers.ArgAnything, helpers.ArgConstAllocSize:
+			continue
+		}
+		c.checks = append(c.checks, argCheck{arg: a, reg: reg, mapR: mapR})
+	}
+	return c
+}
+
+// checkArgs checks R1 to R5 against the contract of c.
+func (m *Machine) checkArgs(c *call) (ok bool) {
+	for i := range c.checks {
+		if !m.checkArg(c, &c.checks[i]) {
+			m.why.reason = fmt.Sprintf("argument %d of %s: %s", c.checks[i].reg, c.fn.Name, m.why.reason)
+			return false
+		}
+	}
+	return true
+}
+
+// helper calls c, whose arguments have been checked.
+func (m *Machine) helper(c *call) (ok bool) {
+	if c.fn.Impl == nil {
+		m.why = fault{reason: "call of " + c.fn.Name + ", which the host does not have"}
+		return false
+	}
+	gen := m.Space.Generation()
+	r := &m.reg
+	r[0] = c.fn.Impl(m.Env, r[1], r[2], r[3], r[4], r[5])
+	if m.err != nil {
+		return false
+	}
+	if m.abort != nil {
+		m.why = fault{reason: c.fn.Name, err: m.abort}
+		return false
+	}
+	if gen != m.Space.Generation() {
+		m.Forget()
+	}
+	return !m.cancelled()
+}
+
+// checkArg checks one argument against the contract (helpers.ArgKind).
+func (m *Machine) checkArg(c *call, k *argCheck) (ok bool) {
+	v := m.reg[k.reg]
+	a := &k.arg
+	if v == 0 && a.Nullable {
+		if a.Kind == helpers.ArgMem && a.Size == 0 && m.reg[k.reg+1] != 0 {
+			return m.breach("null, with a size of %d", m.reg[k.reg+1])
+		}
+		return true
+	}
+	switch a.Kind {
+	case helpers.ArgMapPtr:
+		if m.Map(v) == nil {
+			return m.breach("%#x is no map", v)
+		}
+	case helpers.ArgMapKey:
+		return m.checkMem(c, k, v, uint64(m.Map(m.reg[k.mapR]).Spec().KeySize))
+	case helpers.ArgMapValue:
+		return m.checkMem(c, k, v, uint64(m.Map(m.reg[k.mapR]).Spec().ValueSize))
+	case helpers.ArgMem:
+		n := uint64(a.Size)
+		if n == 0 {
+			n = m.reg[k.reg+1]
+			if n >= helpers.MaxMem {
+				return m.breach("%d bytes of memory, which is beyond the limit", int64(n))
+			}
+		}
+		return m.checkMem(c, k, v, n)
+	case helpers.ArgSize:
+		if v == 0 {
+			return m.breach("a size of 0")
+		}
+	case helpers.ArgCtx:
+		if v != m.ctxBase {
+			return m.breach("%#x is not the context", v)
+		}
+	case helpers.ArgStack:
+		if v-m.stackBase > uint64(m.fp) {
+			return m.breach("%#x is not in the stack", v)
+		}
+	case helpers.ArgFunc:
+		if m.function(v) < 0 {
+			return m.breach("%#x is no subprogram", v)
+		}
+	case helpers.ArgConstStr:
+		w, ok := m.Space.Find(v)
+		if !ok || !w.ReadOnly() || bytes.IndexByte(w.Rest(v), 0) < 0 {
+			return m.breach("%#x is no string in a read-only map", v)
+		}
+	case helpers.ArgRingBufMem:
+		if r := m.Space.Region(v); r == nil || r.Kind != mem.Reference || r.Base() != v {
+			return m.breach("%#x is not the start of a reservation", v)
+		}
+	case helpers.ArgSpinLock, helpers.ArgTimer, helpers.ArgKptr, helpers.ArgDynptr, helpers.ArgIter, helpers.ArgObject:
+		if v == 0 {
+			return m.breach("null")
+		}
+	}
+	return true
+}
+
+// breach notes that a contract is broken.
+func (m *Machine) breach(format string, args ...any) bool {
+	m.why = fault{reason: fmt.Sprintf(format, args...)}
+	return false
+}
+
+// checkMem checks that the n bytes at addr are memory that the call may use as
+// k says, and notes as written what the helper writes.
+func (m *Machine) checkMem(c *call, k *argCheck, addr, n uint64) (ok bool) {
+	a := &k.arg
+	if n == 0 {
+		return true
+	}
+	if a.Aligned && n&(n-1) == 0 && !mem.Aligned(addr, int(n)) {
+		return m.breach("%#x is not aligned to %d", addr, n)
+	}
+	access := "load"
+	if a.Write {
+		access = "store"
+	}
+	if o := addr - m.stackBase; o < maxFrames*frameSize {
+		if n > frameSize || m.stackBytes(addr, int(n)) == nil {
+			return m.deny(access, addr, int(n), reasonOutside)
+		}
+		if !a.Uninit && !m.written(int(o), int(n)) {
+			return m.deny(access, addr, int(n), reasonUninit)
+		}
+		if a.Write || a.Uninit {
+			m.mark(int(o), int(n))
+		}
+		return true
+	}
+	w, found := m.Space.Find(addr)
+	switch {
+	case !found || w.Bytes(addr, int(n)) == nil:
+		return m.deny(access, addr, int(n), reasonOutside)
+	case (a.Write || a.Uninit) && w.ReadOnly():
+		return m.deny(access, addr, int(n), reasonReadOnly)
+	case !c.fn.Proto.PacketAccess && m.Space.Region(addr).Kind == mem.Packet:
+		return m.deny(access, addr, int(n), "the helper takes no packet memory")
+	}
+	return true
+}
+
+// Map returns the map that handle means, or nil.
+func (m *Machine) Map(handle uint64) maps.Map {
+	if i := handle ^ mapHandle; i < uint64(len(m.code.maps)) {
+		return m.code.maps[i]
+	}
+	return nil
+}
+
+// function returns the op at which the function begins that handle means, if
+// the program takes its address; else -1.
+func (m *Machine) function(handle uint64) int32 {
+	pc := handle ^ funcHandle
+	if pc >= uint64(len(m.code.entry)) {
+		return -1
+	}
+	for i := range m.code.taken {
+		if m.code.taken[i] && uint64(m.code.prog.Funcs[i].Entry) == pc {
+			return m.code.entry[pc]
+		}
+	}
+	return -1
+}
+
+// Call runs the subprogram that fn means, on behalf of a helper, and returns
+// its R0. After an error the run is over.
+func (m *Machine) Call(fn uint64, a1, a2, a3, a4, a5 uint64) (r0 uint64, err error) {
+	if m.err == nil && m.abort == nil {
+		entry := m.function(fn)
+		switch {
+		case entry < 0:
+			m.abort = fmt.Errorf("call of %#x, which is no subprogram", fn)
+		case !m.push(-1):
+			m.abort = errors.New(m.why.reason)
+		default:
+			m.live |= argRegs
+			m.reg[1], m.reg[2], m.reg[3], m.reg[4], m.reg[5] = a1, a2, a3, a4, a5
+			m.exec(int(entry))
+		}
+	}
+	if m.err != nil {
+		return 0, m.err
+	}
+	return m.reg[0], m.abort
+}
+
+// Abort ends the run with err as soon as the helper that calls it returns.
+func (m *Machine) Abort(err error) {
+	if m.abort == nil {
+		m.abort = err
+	}
+}
+
+// callRegister executes callx: a function pointer is a subprogram of the
+// program, anything else a helper's number.
+func (m *Machine) callRegister(v uint64, next int) (pc int, ok bool) {
+	if entry := m.function(v); entry >= 0 {
+		return int(entry), m.push(int32(next))
+	}
+	id := helpers.ID(int32(v))
+	f := m.code.set.Helper(id)
+	if f == nil || uint64(uint32(v)) != v || f.Proto.Control == helpers.TailCall {
+		return 0, m.breach("callx with %#x, which is neither a subprogram nor a helper", v)
+	}
+	c := newCall(f)
+	return next, m.checkArgs(&c) && m.helper(&c)
+}
+
+// tailCall continues with the program in place R3 of the prog array R2. It
+// returns false if there is none, or if the chain is too long: then the
+// program goes on (bpf-helpers(7), bpf_tail_call).
+func (m *Machine) tailCall() (jumped bool) {
+	target := m.Map(m.reg[2])
+	if m.tails >= maxTailCalls {
+		return false
+	}
+	c := m.Tail(target, uint32(m.reg[3]))
+	if c == nil {
+		return false
+	}
+	m.tails++
+	m.code = c
+	m.Space.SetFixed(c.fixed)
+	m.Forget()
+	m.clearFrame()
+	m.loops = maxLoops
+	m.live = ^c.tracked | bit(1) | frameReg
+	return true
+}
+
+// packetLoad executes a legacy packet load (kernel,
+// Documentation/bpf/standardization/instruction-set.rst, "Legacy BPF Packet
+// access instructions"): big-endian bytes of the packet into R0. ok is false
+// if the packet has none there, which ends the program with R0 = 0.
+func (m *Machine) packetLoad(o *op) (ok bool) {
+	off := int32(uint32(o.imm))
+	if o.off != 0 {
+		off += int32(uint32(m.reg[o.src&15]))
+	}
+	pkt := m.Env.Packet()
+	if pkt == nil {
+		return false
+	}
+	n, at := int(o.sub), int64(off)
+	switch { // kernel, linux/filter.h: SKF_NET_OFF, SKF_LL_OFF
+	case at < skfLLOff:
+		return false
+	case at < skfNetOff:
+		at -= skfLLOff
+	case at < 0:
+		at += ethHeader - skfNetOff
+	}
+	data := pkt.Data()
+	if at < 0 || at+int64(n) > int64(len(data)) {
+		return false
+	}
+	var v uint64
+	for _, b := range data[at : at+int64(n)] {
+		v = v<<8 | uint64(b)
+	}
+	m.reg[0] = v
+	return true
+}
+
+const (
+	skfNetOff = -0x100000 // from the network header on
+	skfLLOff  = -0x200000 // from the link layer header on
+	ethHeader = 14
+)

@@ -1,0 +1,248 @@
+package mem
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// A Kind is what a region is for.
+type Kind uint8
+
+const (
+	Plain     Kind = iota // map values, and whatever else is shared
+	Packet                // the packet and its metadata
+	Reference             // borrowed memory that must be given back
+)
+
+// A Region is a stretch of memory that programs may touch.
+type Region struct {
+	Name string // for messages: "packet", "map counts"
+	Kind Kind
+	Slab
+	base uint64
+}
+
+// NewRegion returns the region of s. A Size or Stride of 0 stands for all of
+// s.Bytes, as one object.
+func NewRegion(name string, s Slab) Region {
+	if s.Stride == 0 || uint64(s.Stride) >= uint64(len(s.Bytes)) {
+		// One object. Stride 0 says so to the look-up.
+		if s.Size != 0 && uint64(s.Size) < uint64(len(s.Bytes)) {
+			s.Bytes = s.Bytes[:s.Size]
+		}
+		s.Stride, s.Size = 0, 0
+	}
+	return Region{Name: name, Slab: s, base: Addr(s.Bytes)}
+}
+
+// Base returns the address of the region's first byte.
+func (r *Region) Base() uint64 { return r.base }
+
+// end returns the address after the region's last byte.
+func (r *Region) end() uint64 { return r.base + uint64(len(r.Bytes)) }
+
+// object returns the window of the object that addr, which lies in the region,
+// is part of; ok is false between two objects.
+func (r *Region) object(addr uint64) (w Window, ok bool) {
+	if r.Stride == 0 {
+		return Window{r.base, r.Bytes, r.ReadOnly}, true
+	}
+	start := (addr - r.base) / uint64(r.Stride) * uint64(r.Stride)
+	end := start + uint64(r.Size)
+	if end > uint64(len(r.Bytes)) || addr-r.base >= end {
+		return Window{}, false
+	}
+	return Window{r.base + start, r.Bytes[start:end:end], r.ReadOnly}, true
+}
+
+// A Fixed is the set of regions that every run of a program can reach, such as
+// the values of its maps. It never changes.
+type Fixed struct{ regions []Region }
+
+// NewFixed returns the set of regions, of which empty ones are left out.
+func NewFixed(regions []Region) *Fixed {
+	f := &Fixed{}
+	for _, r := range regions {
+		if len(r.Bytes) > 0 {
+			f.regions = append(f.regions, r)
+		}
+	}
+	slices.SortFunc(f.regions, func(a, b Region) int {
+		return cmp.Or(cmp.Compare(a.base, b.base), cmp.Compare(b.end(), a.end()))
+	})
+	// The same memory twice (two names for one map) would hide a region from
+	// the binary search: keep the longer.
+	f.regions = slices.CompactFunc(f.regions, func(a, b Region) bool { return b.end() <= a.end() })
+	return f
+}
+
+// A Space is the memory that one run may touch: the fixed regions of its
+// program and those that came to life during the run. The zero value is empty.
+// A Space belongs to one goroutine at a time.
+type Space struct {
+	fixed *Fixed
+	live  []Region // sorted by base; none lies inside another
+	gen   uint64   // counts the changes after which a Window may be stale
+}
+
+// Reset makes the space hold the regions of f, which may be nil, and no other.
+func (s *Space) Reset(f *Fixed) {
+	s.fixed = f
+	clear(s.live) // what a finished run was given must not be kept alive
+	s.live = s.live[:0]
+	s.gen++
+}
+
+// SetFixed replaces the fixed regions; live ones stay.
+func (s *Space) SetFixed(f *Fixed) {
+	s.fixed = f
+	s.gen++
+}
+
+// Generation returns a number that changes whenever memory stops being live
+// or changes its object. Until then a Window that Find gave stays good.
+func (s *Space) Generation() uint64 { return s.gen }
+
+// Add makes b live under name and returns its address. Memory that is already
+// live as part of one object stays as it is. Add keeps b alive until Remove or
+// Reset.
+func (s *Space) Add(name string, kind Kind, b []byte, readOnly bool) uint64 {
+	if len(b) == 0 {
+		return 0
+	}
+	addr := Addr(b)
+	if kind == Plain {
+		if w, ok := s.Find(addr); ok && w.Bytes(addr, len(b)) != nil {
+			return addr
+		}
+	}
+	r := NewRegion(name, Slab{Bytes: b, ReadOnly: readOnly})
+	r.Kind = kind
+	i := s.after(addr)
+	// Drop what lies inside the new region; it would hide it from the search.
+	j := i
+	for i > 0 && s.live[i-1].base == r.base {
+		i--
+	}
+	for j < len(s.live) && s.live[j].end() <= r.end() {
+		j++
+	}
+	if i != j {
+		s.gen++
+	}
+	s.live = slices.Replace(s.live, i, j, r)
+	return addr
+}
+
+// Remove ends the life of the region that starts at addr.
+func (s *Space) Remove(addr uint64) {
+	if i := s.after(addr); i > 0 && s.live[i-1].base == addr {
+		s.live = slices.Delete(s.live, i-1, i)
+		s.gen++
+	}
+}
+
+// after returns the index of the first live region that starts after addr.
+func (s *Space) after(addr uint64) int { return after(s.live, addr) }
+
+func after(rs []Region, addr uint64) int {
+	lo, hi := 0, len(rs)
+	for lo < hi {
+		mid := int(uint(lo+hi) / 2)
+		if rs[mid].base <= addr {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// region returns the region of rs that holds addr, or nil. Regions overlap
+// only if a host shared overlapping memory, hence the look at a neighbour.
+func region(rs []Region, addr uint64) *Region {
+	i := after(rs, addr) - 1
+	for n := 0; i >= 0 && n < 2; i, n = i-1, n+1 {
+		if r := &rs[i]; addr-r.base < uint64(len(r.Bytes)) {
+			return r
+		}
+	}
+	return nil
+}
+
+// Region returns the region that holds addr, or nil. It is valid until the
+// space changes.
+func (s *Space) Region(addr uint64) *Region {
+	if r := region(s.live, addr); r != nil {
+		return r
+	}
+	if s.fixed != nil {
+		return region(s.fixed.regions, addr)
+	}
+	return nil
+}
+
+// Find returns the window of the object that holds addr.
+func (s *Space) Find(addr uint64) (w Window, ok bool) {
+	r := s.Region(addr)
+	if r == nil {
+		return Window{}, false
+	}
+	return r.object(addr)
+}
+
+// Bytes returns the n bytes at addr, aliased, if they lie inside one object of
+// one region, else nil. n = 0 gives an empty slice that is not nil.
+func (s *Space) Bytes(addr uint64, n int) []byte {
+	if n == 0 {
+		return []byte{}
+	}
+	w, ok := s.Find(addr)
+	if !ok {
+		return nil
+	}
+	return w.Bytes(addr, n)
+}
+
+// near is how far outside a region an address still counts as meant for it.
+const near = 1 << 16
+
+// Describe says where addr is, for people: the region that holds it or, if
+// none does, the nearest one, and the offset from its start.
+func (s *Space) Describe(addr uint64) (name string, off int64, size int) {
+	if r := s.Region(addr); r != nil {
+		return describe(r, addr)
+	}
+	var best *Region
+	dist := uint64(near)
+	look := func(rs []Region) {
+		i := after(rs, addr)
+		if i > 0 && addr-rs[i-1].end() < dist {
+			best, dist = &rs[i-1], addr-rs[i-1].end()
+		}
+		if i < len(rs) && rs[i].base-addr < dist {
+			best, dist = &rs[i], rs[i].base-addr
+		}
+	}
+	look(s.live)
+	if s.fixed != nil {
+		look(s.fixed.regions)
+	}
+	if best == nil {
+		return "", 0, 0
+	}
+	return describe(best, addr)
+}
+
+func describe(r *Region, addr uint64) (string, int64, int) {
+	off := int64(addr - r.base)
+	if r.Stride == 0 {
+		return r.Name, off, len(r.Bytes)
+	}
+	i := off / int64(r.Stride)
+	if off < 0 || off >= int64(len(r.Bytes)) {
+		i = 0
+	}
+	return fmt.Sprintf("%s, object %d", r.Name, i), off - i*int64(r.Stride), int(r.Size)
+}
