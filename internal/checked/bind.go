@@ -2,9 +2,10 @@ package checked
 
 import (
 	"fmt"
+	"slices"
+	"sync/atomic"
 
 	"github.com/skepvm/skep/helpers"
-	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/maps"
@@ -22,7 +23,8 @@ type Code struct {
 	calls []call
 	maps  []maps.Map
 	set   *helpers.Set
-	fixed *mem.Fixed
+	plain []mem.Region // fixed regions that are in no map's slabs
+	fixed atomic.Pointer[fixed]
 
 	tracked      regs // registers whose initialisation is followed at run time
 	uninitStack  bool
@@ -82,8 +84,39 @@ func Bind(p *prog.Program, b Binding) (*Code, error) {
 	bd.tracked = l.solve()
 	bd.emitAll(l)
 	bd.resolveJumps()
-	bd.fixed = mem.NewFixed(bd.regions)
+	bd.refresh()
 	return bd.Code, nil
+}
+
+// A fixed is the regions that every run of a code can reach, as of a moment
+// when the maps had so many slabs.
+type fixed struct {
+	mem.Fixed
+	slabs int
+}
+
+// refresh takes in the slabs that maps have added, and reports whether there
+// were any.
+func (c *Code) refresh() bool {
+	n := 0
+	for _, m := range c.maps {
+		if s, ok := m.(maps.Slabber); ok {
+			n += len(s.Slabs())
+		}
+	}
+	if f := c.fixed.Load(); f != nil && f.slabs == n {
+		return false
+	}
+	rs := slices.Clone(c.plain)
+	for i, m := range c.maps {
+		if s, ok := m.(maps.Slabber); ok {
+			for _, slab := range s.Slabs() {
+				rs = append(rs, mem.NewRegion("map "+c.prog.Maps[i].Name, slab))
+			}
+		}
+	}
+	c.fixed.Store(&fixed{*mem.NewFixed(rs), n})
+	return true
 }
 
 // A binder is one Bind under way.
@@ -93,14 +126,10 @@ type binder struct {
 	effects []effect
 	callAt  map[prog.PC]int    // index into calls
 	values  map[prog.PC]uint64 // what wide instructions load
-	regions []mem.Region
 }
 
 // survey resolves what instructions refer to, and collects what each needs.
 func (b *binder) survey() error {
-	for i, m := range b.maps {
-		b.addMap(m, b.prog.Maps[i])
-	}
 	for pc := prog.PC(0); int(pc) < len(b.prog.Insns); pc++ {
 		in := b.prog.Insns[pc]
 		e := effectOf(in)
@@ -151,17 +180,6 @@ func (b *binder) survey() error {
 	return nil
 }
 
-// addMap makes the values of m, which has slabs, reachable.
-func (b *binder) addMap(m maps.Map, spec *maps.Spec) {
-	s, ok := m.(interface{ Slabs() []mem.Slab })
-	if !ok {
-		return
-	}
-	for _, slab := range s.Slabs() {
-		b.regions = append(b.regions, mem.NewRegion("map "+spec.Name, slab))
-	}
-}
-
 // wide resolves a wide instruction.
 func (b *binder) wide(pc prog.PC, in prog.Insn) error {
 	next := b.prog.Insns[pc+1]
@@ -177,8 +195,8 @@ func (b *binder) wide(pc prog.PC, in prog.Insn) error {
 			return &BindError{pc, fmt.Sprintf("address of byte %d of map %s, whose value has %d", next.Imm, spec.Name, len(v))}
 		}
 		b.values[pc] = mem.Addr(v) + uint64(next.Imm)
-		if _, ok := m.(interface{ Slabs() []mem.Slab }); !ok {
-			b.regions = append(b.regions, mem.NewRegion("map "+spec.Name,
+		if _, ok := m.(maps.Slabber); !ok {
+			b.plain = append(b.plain, mem.NewRegion("map "+spec.Name,
 				mem.Slab{Bytes: v, ReadOnly: m.Spec().Flags&maps.ReadOnlyProg != 0}))
 		}
 	case isa.PseudoFunc:

@@ -19,9 +19,10 @@ type call struct {
 
 // An argCheck is what must be true of one argument.
 type argCheck struct {
-	arg  helpers.Arg
-	reg  uint8 // R1 to R5
-	mapR uint8 // keys and values: register of the map
+	arg   helpers.Arg
+	reg   uint8 // R1 to R5
+	mapR  uint8 // keys and values: register of the map
+	sizeR uint8 // memory: register of the size; 0: arg.Size
 }
 
 // newCall prepares the checks of f's prototype.
@@ -38,9 +39,24 @@ func newCall(f *helpers.Func) call {
 		case helpers.ArgAnything, helpers.ArgConstAllocSize:
 			continue
 		}
-		c.checks = append(c.checks, argCheck{arg: a, reg: reg, mapR: mapR})
+		k := argCheck{arg: a, reg: reg, mapR: mapR}
+		if a.Kind == helpers.ArgMem && a.Size == 0 {
+			k.sizeR = sizeAfter(f.Proto.Args[:], i)
+		}
+		c.checks = append(c.checks, k)
 	}
 	return c
+}
+
+// sizeAfter returns the register of the first size after argument i: that is
+// the size of all memory before it.
+func sizeAfter(args []helpers.Arg, i int) uint8 {
+	for j := i + 1; j < len(args); j++ {
+		if k := args[j].Kind; k == helpers.ArgSize || k == helpers.ArgSizeOrZero {
+			return uint8(j + 1)
+		}
+	}
+	return 0
 }
 
 // checkArgs checks R1 to R5 against the contract of c.
@@ -81,8 +97,8 @@ func (m *Machine) checkArg(c *call, k *argCheck) (ok bool) {
 	v := m.reg[k.reg]
 	a := &k.arg
 	if v == 0 && a.Nullable {
-		if a.Kind == helpers.ArgMem && a.Size == 0 && m.reg[k.reg+1] != 0 {
-			return m.breach("null, with a size of %d", m.reg[k.reg+1])
+		if k.sizeR != 0 && m.reg[k.sizeR] != 0 {
+			return m.breach("null, with a size of %d", m.reg[k.sizeR])
 		}
 		return true
 	}
@@ -97,16 +113,13 @@ func (m *Machine) checkArg(c *call, k *argCheck) (ok bool) {
 		return m.checkMem(c, k, v, uint64(m.Map(m.reg[k.mapR]).Spec().ValueSize))
 	case helpers.ArgMem:
 		n := uint64(a.Size)
-		if n == 0 {
-			n = m.reg[k.reg+1]
-			if n >= helpers.MaxMem {
-				return m.breach("%d bytes of memory, which is beyond the limit", int64(n))
-			}
+		if k.sizeR != 0 {
+			n = m.reg[k.sizeR]
 		}
 		return m.checkMem(c, k, v, n)
-	case helpers.ArgSize:
-		if v == 0 {
-			return m.breach("a size of 0")
+	case helpers.ArgSize, helpers.ArgSizeOrZero:
+		if v >= helpers.MaxMem || v == 0 && a.Kind == helpers.ArgSize {
+			return m.breach("a size of %d", int64(v))
 		}
 	case helpers.ArgCtx:
 		if v != m.ctxBase {
@@ -147,8 +160,11 @@ func (m *Machine) breach(format string, args ...any) bool {
 // k says, and notes as written what the helper writes.
 func (m *Machine) checkMem(c *call, k *argCheck, addr, n uint64) (ok bool) {
 	a := &k.arg
-	if n == 0 {
+	switch {
+	case n == 0:
 		return true
+	case n >= helpers.MaxMem:
+		return m.breach("%d bytes of memory", int64(n))
 	}
 	if a.Aligned && n&(n-1) == 0 && !mem.Aligned(addr, int(n)) {
 		return m.breach("%#x is not aligned to %d", addr, n)
@@ -175,6 +191,8 @@ func (m *Machine) checkMem(c *call, k *argCheck, addr, n uint64) (ok bool) {
 		return m.deny(access, addr, int(n), reasonOutside)
 	case (a.Write || a.Uninit) && w.ReadOnly():
 		return m.deny(access, addr, int(n), reasonReadOnly)
+	case !a.Uninit && w.WriteOnly():
+		return m.deny(access, addr, int(n), reasonWriteOnly)
 	case !c.fn.Proto.PacketAccess && m.Space.Region(addr).Kind == mem.Packet:
 		return m.deny(access, addr, int(n), "the helper takes no packet memory")
 	}
@@ -262,7 +280,7 @@ func (m *Machine) tailCall() (jumped bool) {
 	}
 	m.tails++
 	m.code = c
-	m.Space.SetFixed(c.fixed)
+	m.Space.SetFixed(&c.fixed.Load().Fixed)
 	m.Forget()
 	m.clearFrame()
 	m.loops = maxLoops

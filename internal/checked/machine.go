@@ -1,6 +1,7 @@
 package checked
 
 import (
+	"context"
 	"errors"
 
 	"github.com/skepvm/skep/helpers"
@@ -59,11 +60,11 @@ type Machine struct {
 	loops uint32
 	tails int
 
-	n      uint64 // instructions executed
-	stop   uint64 // look round when n gets here
-	budget uint64
-	done   <-chan struct{}
-	cause  func() error
+	n       uint64 // instructions executed
+	stop    uint64 // look round when n gets here
+	budget  uint64
+	done    <-chan struct{} // of context
+	context context.Context
 
 	why   fault // what the last failed access has to say
 	err   error // ended the run
@@ -92,15 +93,14 @@ type Run struct {
 	CtxLen uint32 // bytes of the program's layout that may be used
 	// MaxInsns is how many instructions may be executed; 0: no limit.
 	MaxInsns uint64
-	// Done ends the run when it is closed, with the error that Cause returns.
-	Done  <-chan struct{}
-	Cause func() error
+	// Context ends the run when it is done; nil: nothing does.
+	Context context.Context
 }
 
 // Begin makes the machine ready to run c: the space holds c's fixed regions
 // and nothing else. The caller adds the packet, then calls Exec.
 func (m *Machine) Begin(c *Code, r *Run) {
-	m.Space.Reset(c.fixed)
+	m.Space.Reset(&c.fixed.Load().Fixed)
 	m.ctx = r.Ctx
 	m.ctxBase = mem.Addr(r.Ctx)
 	m.ctxSpan = uint64(len(r.Ctx))
@@ -108,11 +108,12 @@ func (m *Machine) Begin(c *Code, r *Run) {
 	m.code = c
 	m.depth, m.fp = 0, 0
 	m.tails = 0
-	m.n, m.budget = 0, r.MaxInsns
-	if m.budget == 0 {
-		m.budget = 1<<64 - 1
+	m.n = 0
+	m.Limit(r.MaxInsns)
+	m.context, m.done = r.Context, nil
+	if r.Context != nil {
+		m.done = r.Context.Done()
 	}
-	m.done, m.cause = r.Done, r.Cause
 	m.stop = 0
 	m.err, m.abort, m.why = nil, nil, fault{}
 }
@@ -134,7 +135,23 @@ func (m *Machine) End() {
 	m.ctx, m.ctxBase, m.ctxSpan, m.ctxLen = nil, 0, 0, 0
 	clear(m.frames[:min(m.depth+1, maxFrames)])
 	m.code, m.err, m.abort, m.why = nil, nil, nil, fault{}
-	m.done, m.cause = nil, nil
+	m.done, m.context, m.Observe = nil, nil, nil
+}
+
+// Share makes b live until the run ends, unless it is already, and returns its
+// address.
+func (m *Machine) Share(b []byte) uint64 {
+	if len(b) == 0 {
+		return 0
+	}
+	addr := mem.Addr(b)
+	if w, ok := m.Space.Find(addr); ok && w.Bytes(addr, len(b)) != nil {
+		return addr
+	}
+	if m.code.refresh() { // a map has grown
+		m.Space.SetFixed(&m.code.fixed.Load().Fixed)
+	}
+	return m.Space.Add("shared memory", mem.Plain, b, false)
 }
 
 // Insns returns how many instructions the run has executed.
@@ -192,7 +209,7 @@ func (m *Machine) pop() (ret int32) {
 	m.loops = f.loops
 	r0 := m.live & bit(0)
 	if f.code != m.code { // a tail call in the subprogram
-		m.Space.SetFixed(f.code.fixed)
+		m.Space.SetFixed(&f.code.fixed.Load().Fixed)
 		m.Forget()
 		m.code = f.code
 		r0 = bit(0)
@@ -230,9 +247,22 @@ func (m *Machine) cancelled() bool {
 	}
 	select {
 	case <-m.done:
-		m.why = fault{err: m.cause(), bare: true}
+		m.why = fault{err: context.Cause(m.context), bare: true}
 		return true
 	default:
 		return false
 	}
+}
+
+// LimitCtx makes only the first n bytes of the program's layout of the context
+// usable in this run.
+func (m *Machine) LimitCtx(n uint32) { m.ctxLen = n }
+
+// Limit makes n the number of instructions that the run may execute; 0: no
+// limit.
+func (m *Machine) Limit(n uint64) {
+	if n == 0 {
+		n = 1<<64 - 1
+	}
+	m.budget = n
 }

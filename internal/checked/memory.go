@@ -10,11 +10,12 @@ import (
 
 // Reasons that more than one access gives.
 const (
-	reasonOutside  = "not all of it is memory that the program may use"
-	reasonReadOnly = "the memory is read-only"
-	reasonUninit   = "the program has not written all of it"
-	reasonAlign    = "atomic operations need aligned memory"
-	reasonNoAtomic = "atomic operations on the context are not possible"
+	reasonOutside   = "not all of it is memory that the program may use"
+	reasonReadOnly  = "the memory is read-only"
+	reasonWriteOnly = "programs may not read the memory"
+	reasonUninit    = "the program has not written all of it"
+	reasonAlign     = "atomic operations need aligned memory"
+	reasonNoAtomic  = "atomic operations on the context are not possible"
 )
 
 // load returns the n bytes at addr, for an instruction whose base register is
@@ -81,6 +82,13 @@ func (m *Machine) look(addr uint64, n int, reg uint8, write bool) []byte {
 	if write && w.ReadOnly() {
 		m.why.reason = reasonReadOnly
 		return nil
+	}
+	if w.WriteOnly() {
+		if !write {
+			m.why.reason = reasonWriteOnly
+			return nil
+		}
+		return w.Bytes(addr, n) // not remembered: windows do not ask
 	}
 	b := w.Bytes(addr, n)
 	if b != nil {

@@ -46,14 +46,14 @@ func (r *Region) end() uint64 { return r.base + uint64(len(r.Bytes)) }
 // is part of; ok is false between two objects.
 func (r *Region) object(addr uint64) (w Window, ok bool) {
 	if r.Stride == 0 {
-		return Window{r.base, r.Bytes, r.ReadOnly}, true
+		return Window{r.base, r.Bytes, r.ReadOnly, r.WriteOnly}, true
 	}
 	start := (addr - r.base) / uint64(r.Stride) * uint64(r.Stride)
 	end := start + uint64(r.Size)
 	if end > uint64(len(r.Bytes)) || addr-r.base >= end {
 		return Window{}, false
 	}
-	return Window{r.base + start, r.Bytes[start:end:end], r.ReadOnly}, true
+	return Window{r.base + start, r.Bytes[start:end:end], r.ReadOnly, r.WriteOnly}, true
 }
 
 // A Fixed is the set of regions that every run of a program can reach, such as

@@ -11,6 +11,7 @@ type Window struct {
 	base uint64
 	b    []byte
 	ro   bool
+	wo   bool // for who asks; loads do not
 }
 
 // Load1 returns the byte at addr; ok is false if it is outside the window.
@@ -99,6 +100,10 @@ func (w *Window) Store8(addr, v uint64) bool {
 
 // ReadOnly reports whether programs may only read the window.
 func (w *Window) ReadOnly() bool { return w.ro }
+
+// WriteOnly reports whether programs may only write the window. Its loads do
+// not refuse: who finds such a window must not load through it.
+func (w *Window) WriteOnly() bool { return w.wo }
 
 // Bytes returns the n bytes at addr, aliased, or nil if they do not all lie in
 // the window. n = 0 gives an empty slice that is not nil for an address in the

@@ -1,0 +1,67 @@
+package vm
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/skepvm/skep/internal/checked"
+	"github.com/skepvm/skep/prog"
+)
+
+// A Fault is the reason why a run was ended, and where. errors.Is finds
+// ErrMaxInsns in it, and the error that a helper ended the run with.
+type Fault struct {
+	Program string // the one that was running: not the run's first after a tail call
+	Func    string // its function
+	PC      prog.PC
+	Insn    string    // text of the instruction
+	Line    prog.Line // C source; zero if the object has no line info
+	Addr    uint64    // of a failed access, else 0
+	Region  string    // what lies at or near Addr, and where in it, else ""
+	Reason  string
+	Err     error // the cause, if there is one besides the program
+}
+
+// Error returns, for example:
+//
+//	xdp_drop+12: filter.c:34: r0 = *(u8 *)(r1 +14): load of 1 bytes at 0xc000012340 (packet+14 of 14): not all of it is memory that the program may use
+func (f *Fault) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s+%d: ", f.Program, f.PC)
+	if f.Line.File != "" {
+		fmt.Fprintf(&b, "%s:%d: ", f.Line.File, f.Line.Num)
+	}
+	if f.Insn != "" {
+		fmt.Fprintf(&b, "%s: ", f.Insn)
+	}
+	b.WriteString(f.Reason)
+	return b.String()
+}
+
+func (f *Fault) Unwrap() error { return f.Err }
+
+// newFault says for people what c found.
+func newFault(c *checked.Fault) *Fault {
+	f := &Fault{
+		Program: c.Prog.Name, PC: c.PC, Line: c.Prog.LineAt(c.PC), Insn: insnText(c.Prog, c.PC),
+		Addr: c.Addr, Region: c.Region, Reason: c.Reason, Err: c.Err,
+	}
+	if i := c.Prog.FuncAt(c.PC); i >= 0 {
+		f.Func = c.Prog.Funcs[i].Name
+	}
+	if c.Err == checked.ErrBudget {
+		f.Err, f.Reason = ErrMaxInsns, ErrMaxInsns.Error()
+	}
+	return f
+}
+
+func insnText(p *prog.Program, pc prog.PC) string { return "" }
+
+// bindError adds the place to an error of binding.
+func bindError(p *prog.Program, e *checked.BindError) error {
+	pe := &prog.Error{File: p.File, Program: p.Name, PC: e.PC, Insn: p.Insns[e.PC], HasInsn: true, Line: p.LineAt(e.PC), Msg: e.Msg}
+	if i := p.FuncAt(e.PC); i >= 0 {
+		pe.Func = p.Funcs[i].Name
+	}
+	return pe
+}

@@ -1,0 +1,276 @@
+package vm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/internal/checked"
+	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
+)
+
+// A Collection is a loaded object: its maps and its programs.
+type Collection struct {
+	opts     Options
+	host     *helpers.Host
+	maps     map[string]maps.Map
+	specs    map[*maps.Spec]maps.Map
+	own      []maps.Map // those to close
+	programs map[string]*Program
+	names    []string
+	sets     map[*hook.Type]*helpers.Set
+	closed   atomic.Bool
+}
+
+// Load makes the maps of obj, links its programs and makes them ready to run.
+// obj is not changed and not kept.
+//
+// A program that cannot be loaded does not keep the others from it: Err says
+// why, unless opts.RequireAll is set or it was the only one. A map that cannot
+// be made fails the whole, and what was made is closed.
+func Load(obj *prog.Object, opts Options) (*Collection, error) {
+	if _, err := ParseEngine(string(opts.Engine)); err != nil {
+		return nil, err
+	}
+	c := &Collection{
+		opts:     opts,
+		host:     fillHost(opts.Host, opts.Deterministic),
+		maps:     map[string]maps.Map{},
+		specs:    map[*maps.Spec]maps.Map{},
+		programs: map[string]*Program{},
+		sets:     map[*hook.Type]*helpers.Set{},
+	}
+	if err := c.load(obj); err != nil {
+		c.Close()
+		if obj.File != "" {
+			return nil, fmt.Errorf("%s: %w", obj.File, err)
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Collection) load(obj *prog.Object) error {
+	if err := c.checkFuncs(); err != nil {
+		return err
+	}
+	if err := c.makeMaps(obj); err != nil {
+		return err
+	}
+	var failed []error
+	for _, spec := range obj.Programs {
+		if _, twice := c.programs[spec.Name]; twice {
+			return fmt.Errorf("two programs are called %s", spec.Name)
+		}
+		p, err := c.loadProgram(obj, spec)
+		if err != nil {
+			err = fmt.Errorf("program %s: %w", spec.Name, err)
+			failed = append(failed, err)
+			p = &Program{coll: c, name: spec.Name, typ: spec.Type, err: err}
+		}
+		c.programs[spec.Name] = p
+		c.names = append(c.names, spec.Name)
+	}
+	if len(failed) > 0 && (c.opts.RequireAll || len(failed) == len(obj.Programs)) {
+		return errors.Join(failed...)
+	}
+	return c.wire(obj)
+}
+
+// checkFuncs refuses functions of the host that contradict themselves.
+func (c *Collection) checkFuncs() error {
+	for id, f := range c.opts.Helpers {
+		if err := f.Check(); err != nil {
+			return fmt.Errorf("helper %d: %w", id, err)
+		}
+	}
+	for name, f := range c.opts.Kfuncs {
+		if err := f.Check(); err != nil {
+			return fmt.Errorf("kfunc %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// makeMaps makes the maps of obj, or takes those that the options give.
+func (c *Collection) makeMaps(obj *prog.Object) error {
+	left := c.opts.maxBytes()
+	for _, spec := range obj.Maps {
+		if _, twice := c.maps[spec.Name]; twice {
+			return fmt.Errorf("two maps are called %s", spec.Name)
+		}
+		m, given := c.opts.Maps[spec.Name]
+		if given {
+			if err := replaces(m, spec); err != nil {
+				return err
+			}
+		} else {
+			need := footprint(spec)
+			if need > left {
+				return fmt.Errorf("map %q: %d bytes when full, with %d left of the collection's limit: %w", spec.Name, need, left, errno.ENOMEM)
+			}
+			left -= need
+			var err error
+			if m, err = maps.New(spec); err != nil {
+				return err
+			}
+			c.own = append(c.own, m)
+		}
+		c.maps[spec.Name] = m
+		c.specs[spec] = m
+	}
+	for name := range c.opts.Maps {
+		if _, ok := c.maps[name]; !ok {
+			return fmt.Errorf("the object has no map %q to replace", name)
+		}
+	}
+	return nil
+}
+
+// replaces reports why m cannot stand for spec.
+func replaces(m maps.Map, spec *maps.Spec) error {
+	if m == nil {
+		return fmt.Errorf("map %q: the replacement is nil", spec.Name)
+	}
+	s := m.Spec()
+	for _, f := range []struct {
+		name      string
+		got, want uint64
+	}{
+		{"type", uint64(s.Type), uint64(spec.Type)},
+		{"key size", uint64(s.KeySize), uint64(spec.KeySize)},
+		{"value size", uint64(s.ValueSize), uint64(spec.ValueSize)},
+		{"number of entries", uint64(s.MaxEntries), uint64(spec.MaxEntries)},
+		{"access for programs", uint64(s.Flags & (maps.ReadOnlyProg | maps.WriteOnlyProg)), uint64(spec.Flags & (maps.ReadOnlyProg | maps.WriteOnlyProg))},
+	} {
+		if f.got != f.want {
+			return fmt.Errorf("map %q: the replacement has %s %d, the object asks for %d", spec.Name, f.name, f.got, f.want)
+		}
+	}
+	return nil
+}
+
+// footprint returns how many bytes the entries of a map take when it is full.
+func footprint(s *maps.Spec) uint64 {
+	if s.Type == maps.RingBuf {
+		return uint64(s.MaxEntries)
+	}
+	entry := (uint64(s.KeySize)+7)&^7 + (uint64(s.HostValueSize())+7)&^7
+	hi, n := bits.Mul64(uint64(s.MaxEntries), entry)
+	if hi != 0 {
+		return 1<<64 - 1
+	}
+	return n
+}
+
+// loadProgram links one program and binds it.
+func (c *Collection) loadProgram(obj *prog.Object, spec *prog.Spec) (*Program, error) {
+	if spec.Type == nil && spec.Err == nil {
+		return nil, fmt.Errorf("section %q names no program type: choose a program type", spec.Section)
+	}
+	lp, err := obj.Link(spec)
+	if err != nil {
+		return nil, err
+	}
+	ms := make([]maps.Map, len(lp.Maps))
+	for i, s := range lp.Maps {
+		if ms[i] = c.specs[s]; ms[i] == nil {
+			return nil, fmt.Errorf("map %q is not part of the object", s.Name)
+		}
+	}
+	p, err := newProgram(c, lp, c.set(lp.Type), ms)
+	var bad *checked.BindError
+	if errors.As(err, &bad) {
+		err = bindError(lp, bad)
+	}
+	return p, err
+}
+
+// set returns the functions that programs of type t may call.
+func (c *Collection) set(t *hook.Type) *helpers.Set {
+	s, ok := c.sets[t]
+	if !ok {
+		s = t.Helpers.With(c.opts.Helpers, c.opts.Kfuncs)
+		c.sets[t] = s
+	}
+	return s
+}
+
+// wire stores programs in prog arrays as the object asks. One that could not
+// be loaded leaves its place empty: a tail call there does nothing.
+func (c *Collection) wire(obj *prog.Object) error {
+	for _, spec := range obj.Maps {
+		if _, given := c.opts.Maps[spec.Name]; given {
+			continue
+		}
+		for _, e := range spec.Contents {
+			if e.Program == "" {
+				continue
+			}
+			array, ok := c.specs[spec].(maps.ProgramArray)
+			p := c.programs[e.Program]
+			switch {
+			case !ok:
+				return fmt.Errorf("map %q: type %v holds no programs", spec.Name, spec.Type)
+			case p == nil:
+				return fmt.Errorf("map %q: the object has no program %q", spec.Name, e.Program)
+			case len(e.Key) != 4:
+				return fmt.Errorf("map %q: key of program %q has %d bytes, not 4", spec.Name, e.Program, len(e.Key))
+			case p.err != nil:
+				continue
+			}
+			if err := array.Store(binary.NativeEndian.Uint32(e.Key), p); err != nil {
+				return fmt.Errorf("map %q: program %q: %w", spec.Name, e.Program, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Program returns the program called name, or nil if there is none. A program
+// that could not be loaded is there, too: running it returns the reason.
+func (c *Collection) Program(name string) *Program { return c.programs[name] }
+
+// Programs returns every program, in the object's order.
+func (c *Collection) Programs() []*Program {
+	ps := make([]*Program, len(c.names))
+	for i, name := range c.names {
+		ps[i] = c.programs[name]
+	}
+	return ps
+}
+
+// Err returns why the program called name cannot run; nil if it can.
+func (c *Collection) Err(name string) error { return c.programs[name].Err() }
+
+// Map returns the map called name, or nil.
+func (c *Collection) Map(name string) maps.Map { return c.maps[name] }
+
+// Maps returns every map by name.
+func (c *Collection) Maps() map[string]maps.Map {
+	ms := make(map[string]maps.Map, len(c.maps))
+	for name, m := range c.maps {
+		ms[name] = m
+	}
+	return ms
+}
+
+// Close ends the use of the collection: programs run no more and its own maps
+// are closed. Runs that are under way end as they would have; what they hold
+// stays valid until then. A second Close does nothing.
+func (c *Collection) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	var errs []error
+	for _, m := range c.own {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,119 @@
+package vm
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/maps"
+)
+
+// An Engine is a way to run programs.
+type Engine string
+
+const (
+	// Auto is the fastest engine that the host and the program allow.
+	Auto Engine = ""
+	// Checked is the reference interpreter, which checks every access.
+	Checked Engine = "checked"
+)
+
+// ParseEngine returns the engine called name: "auto" or "checked".
+func ParseEngine(name string) (Engine, error) {
+	switch name {
+	case "auto", "":
+		return Auto, nil
+	case string(Checked):
+		return Checked, nil
+	}
+	return Auto, fmt.Errorf("unknown engine %q: there are auto and checked", name)
+}
+
+// Limits that Options may change, and one that they may not.
+const (
+	// DefaultMaxInsns bounds a run when Options.MaxInsns is 0: about a second
+	// in the checked interpreter.
+	DefaultMaxInsns = 1 << 28
+	// DefaultMaxBytes bounds the maps of a collection when Options.MaxBytes
+	// is 0.
+	DefaultMaxBytes = 1 << 30
+	// MaxPacket is the largest packet, headroom and tailroom included: what
+	// offsets of 16 bits can reach, as in the kernel, and some room.
+	MaxPacket = 128 << 10
+)
+
+// Options says how an object is loaded. The zero value suits programs of
+// unknown origin.
+type Options struct {
+	// Engine runs the programs.
+	Engine Engine
+
+	// Maps replaces maps of the object, by name: the collection uses the map
+	// given here, which must have the same type and sizes, and does not close
+	// it. This is how collections share maps, how a map outlives a
+	// collection, and how a host's own map comes in. A name that the object
+	// does not have is an error.
+	Maps map[string]maps.Map
+
+	// Helpers and Kfuncs are added to what each program type offers, or
+	// replace it.
+	Helpers map[helpers.ID]*helpers.Func
+	Kfuncs  map[string]*helpers.Func
+
+	// Host is what programs learn of the world outside. Fields that are nil
+	// get the real thing, or with Deterministic a fake.
+	Host helpers.Host
+	// Deterministic makes runs repeatable: each collection has a clock that
+	// starts at one second and advances by 1000 ns whenever it is read, the
+	// random numbers of a generator with a fixed seed, and one CPU, number 0.
+	// Runs that are to repeat must not be concurrent. A field that Host gives
+	// stays as it is.
+	Deterministic bool
+
+	// MaxInsns is how many instructions one run may execute. 0 means
+	// DefaultMaxInsns; a negative value means no limit.
+	MaxInsns int64
+	// MaxBytes is how much memory the maps of the collection may take when
+	// full, those in Maps left out. 0 means DefaultMaxBytes; a negative value
+	// means no limit but the process's.
+	MaxBytes int64
+	// AllowUninitStack lets programs read bytes of their stack that they have
+	// not written, as the kernel does for privileged users; they read 0.
+	// Without it such a read is a fault. Registers are checked always.
+	AllowUninitStack bool
+
+	// RequireAll makes Load fail if one program cannot be loaded. Without it
+	// the others can be used, and Collection.Err says what is wrong with it.
+	RequireAll bool
+	// Timing makes Stats count time, which costs two readings of the clock
+	// per run.
+	Timing bool
+}
+
+// Errors that callers branch on.
+var (
+	ErrClosed     = errors.New("the collection is closed")
+	ErrNoProgram  = errors.New("no such program")
+	ErrMaxInsns   = errors.New("instruction limit reached") // a run was ended by MaxInsns
+	ErrPacketSize = errors.New("packet too large")
+)
+
+func (o *Options) maxInsns() uint64 {
+	switch {
+	case o.MaxInsns == 0:
+		return DefaultMaxInsns
+	case o.MaxInsns < 0:
+		return 0
+	}
+	return uint64(o.MaxInsns)
+}
+
+func (o *Options) maxBytes() uint64 {
+	switch {
+	case o.MaxBytes == 0:
+		return DefaultMaxBytes
+	case o.MaxBytes < 0:
+		return 1<<64 - 1
+	}
+	return uint64(o.MaxBytes)
+}

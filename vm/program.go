@@ -1,0 +1,112 @@
+package vm
+
+import (
+	"sync/atomic"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/internal/checked"
+	"github.com/skepvm/skep/internal/vcpu"
+	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
+)
+
+// A Program is a loaded program. Methods of a nil *Program, which is what
+// Collection.Program returns for an unknown name, return ErrNoProgram.
+type Program struct {
+	coll *Collection
+	name string
+	err  error // why it cannot run
+	typ  *hook.Type
+	prog *prog.Program
+	code *checked.Code
+
+	maxInsns     uint64
+	ctxRoom      int
+	packetFields []packetField
+	states       *states
+	counters     []counters
+}
+
+// A packetField is a context field that follows the packet.
+type packetField struct {
+	off  uint32 // in the host's bytes
+	kind hook.FieldKind
+}
+
+// newProgram makes the linked program lp ready to run.
+func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map) (*Program, error) {
+	code, err := checked.Bind(lp, checked.Binding{Maps: ms, Helpers: set, AllowUninitStack: c.opts.AllowUninitStack})
+	if err != nil {
+		return nil, err
+	}
+	t := lp.Type
+	p := &Program{
+		coll: c, name: lp.Name, typ: t, prog: lp, code: code,
+		maxInsns: c.opts.maxInsns(),
+		ctxRoom:  int(max(t.Ctx.Size, t.Ctx.HostSize)+7) &^ 7,
+		counters: newCounters(),
+	}
+	for _, f := range t.Ctx.Fields {
+		switch f.Kind {
+		case hook.FieldPacket, hook.FieldPacketEnd, hook.FieldPacketMeta:
+			p.packetFields = append(p.packetFields, packetField{f.HostOff, f.Kind})
+		}
+	}
+	if t.NewState != nil {
+		p.states = &states{typ: t, perCPU: make([]atomic.Pointer[state], vcpu.Count())}
+	}
+	return p, nil
+}
+
+// Name returns the program's name.
+func (p *Program) Name() string {
+	if p == nil {
+		return ""
+	}
+	return p.name
+}
+
+// Type returns the program's type; nil if it has none.
+func (p *Program) Type() *hook.Type {
+	if p == nil {
+		return nil
+	}
+	return p.typ
+}
+
+// Err returns why the program cannot run; nil if it can.
+func (p *Program) Err() error {
+	if p == nil {
+		return ErrNoProgram
+	}
+	return p.err
+}
+
+// Linked returns the program as it was linked; nil if it could not be.
+func (p *Program) Linked() *prog.Program {
+	if p == nil {
+		return nil
+	}
+	return p.prog
+}
+
+// states keeps what helpers of one type keep during a run, for later runs.
+type states struct {
+	typ    *hook.Type
+	perCPU []atomic.Pointer[state]
+}
+
+type state struct{ hook.State }
+
+// take returns a state that nobody else uses, ready for a run.
+func (s *states) take(cpu int) *state {
+	if st := s.perCPU[cpu].Swap(nil); st != nil {
+		st.Reset()
+		return st
+	}
+	return &state{s.typ.NewState()}
+}
+
+// put gives back what take returned.
+func (s *states) put(cpu int, st *state) { s.perCPU[cpu].Store(st) }

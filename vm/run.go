@@ -1,0 +1,162 @@
+package vm
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/internal/checked"
+	"github.com/skepvm/skep/internal/mem"
+	"github.com/skepvm/skep/internal/vcpu"
+)
+
+// Packet is a packet with room to grow in.
+type Packet = helpers.Packet
+
+// NewPacket returns a packet that holds a copy of data, with room before and
+// after it.
+func NewPacket(data []byte, headroom, tailroom int) *Packet {
+	buf := make([]byte, headroom+len(data)+tailroom)
+	copy(buf[headroom:], data)
+	return &Packet{Buf: buf, Meta: headroom, Head: headroom, Tail: headroom + len(data)}
+}
+
+// Run runs the program and returns its R0; hook.Type.Verdict names it. What in
+// must be depends on the program's type:
+//
+//	InputPacket    []byte    the packet, which the program reads and writes in place
+//	               *Packet   the same, and it can grow and shrink: Run updates its fields
+//	InputContext   []byte    the context in the program's layout; stores come back in it
+//	InputTyped     *T        of hook.Define[T]; fields that programs may write come back in it
+//
+// nil stands for an empty packet, or a context of zeros. Run does not keep in.
+//
+// An error is a *Fault, or says that the program or its input is not one that
+// can run. The verdict is 0 then.
+func (p *Program) Run(in any) (uint64, error) {
+	return p.run(nil, in, nil, nil)
+}
+
+// RunContext is Run that ends with context.Cause(ctx) when ctx is done.
+func (p *Program) RunContext(ctx context.Context, in any) (uint64, error) {
+	return p.run(ctx, in, nil, nil)
+}
+
+// RunOptions are what a run may be given beyond its input.
+type RunOptions struct {
+	// Fields sets scalar fields of the context by name, after Prepare.
+	Fields map[string]uint64
+	// MaxInsns replaces Options.MaxInsns for this run if it is not 0.
+	MaxInsns int64
+	// Observe is called before each instruction with R0 to R10, aliased.
+	Observe func(p *Program, pc int, regs *[16]uint64)
+	// Outcome is called after a run that had no error, before its slot is
+	// reused, with what helpers kept (hook.Type.NewState), or nil.
+	Outcome func(state any)
+}
+
+// A Result says all that a run has to say.
+type Result struct {
+	R0      uint64
+	Verdict string // name of R0
+	Insns   uint64 // instructions executed; counted also if the run failed
+	Packet  []byte // the packet after the run, aliased; nil if there was none
+	Fields  map[string]uint64
+}
+
+// Do is RunContext with options and a full result. ctx may be nil. It
+// allocates.
+func (p *Program) Do(ctx context.Context, in any, o RunOptions) (Result, error) {
+	var r Result
+	r0, err := p.run(ctx, in, &o, &r)
+	if err == nil {
+		r.R0 = r0
+		r.Verdict = p.typ.Verdict(r0)
+	}
+	return r, err
+}
+
+func (p *Program) run(ctx context.Context, in any, o *RunOptions, res *Result) (r0 uint64, err error) {
+	if p == nil {
+		return 0, ErrNoProgram
+	}
+	if p.err != nil {
+		return 0, p.err
+	}
+	if p.coll.closed.Load() {
+		return 0, fmt.Errorf("program %s: %w", p.name, ErrClosed)
+	}
+	var begin time.Time
+	if p.coll.opts.Timing {
+		begin = time.Now()
+	}
+	cpu := vcpu.Lease()
+	s := slotOf(cpu)
+	failed := true // a panic counts as an error
+	defer func() {
+		c := &p.counters[cpu.ID()]
+		c.runs.Add(1)
+		c.insns.Add(s.machine.Insns())
+		if failed {
+			c.errors.Add(1)
+		}
+		if p.coll.opts.Timing {
+			c.nanos.Add(uint64(time.Since(begin)))
+		}
+		s.end(cpu)
+		cpu.Release()
+	}()
+	s.run.Context = ctx
+	s.begin(p, cpu)
+	r0, err = s.exec(in, o, res)
+	failed = err != nil
+	return r0, err
+}
+
+// exec takes in, runs the program, and hands back what it changed.
+func (s *slot) exec(in any, o *RunOptions, res *Result) (r0 uint64, err error) {
+	var raw []byte
+	switch v := in.(type) {
+	case nil:
+		err = s.give(nil)
+	case []byte:
+		raw = v
+		err = s.give(v)
+	case *Packet:
+		if s.prog.typ.Input != hook.InputPacket {
+			return 0, s.wrongInput("a packet")
+		}
+		if v == nil {
+			return 0, s.wrongInput("a nil *Packet")
+		}
+		err = s.setPacket(*v)
+	default:
+		return 0, s.wrongInput(fmt.Sprintf("a %T", mem.Borrow(in)))
+	}
+	if err != nil {
+		return 0, err
+	}
+	if o != nil {
+		if err := s.apply(o); err != nil {
+			return 0, err
+		}
+	}
+	r0, err = s.machine.Exec()
+	if v, ok := in.(*Packet); ok {
+		v.Buf, v.Meta, v.Head, v.Tail = s.pkt.Buf, s.pkt.Meta, s.pkt.Head, s.pkt.Tail
+	} else if raw != nil && s.prog.typ.Input == hook.InputContext {
+		s.takeBack(raw)
+	}
+	if res != nil {
+		s.report(o, res, err)
+	}
+	if err != nil {
+		if f, ok := err.(*checked.Fault); ok {
+			err = newFault(f)
+		}
+		return 0, err
+	}
+	return r0, nil
+}

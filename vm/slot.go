@@ -1,0 +1,205 @@
+package vm
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/internal/checked"
+	"github.com/skepvm/skep/internal/mem"
+	"github.com/skepvm/skep/internal/vcpu"
+	"github.com/skepvm/skep/maps"
+)
+
+// A slot is the memory of a virtual CPU in which runs take place, one at a
+// time: machine, context, packet, and what the run has borrowed. It is what
+// helpers get as helpers.Env.
+type slot struct {
+	machine *checked.Machine
+	cpu     int // as programs see it
+	run     checked.Run
+
+	prog  *Program
+	ctx   []byte // the host's bytes of the context, and room for the program's layout
+	space []byte // what ctx is cut from
+	pkt   helpers.Packet
+	data  uint64 // address of the live packet region; 0: none
+	state *state
+	held  []held
+}
+
+// A held is borrowed memory.
+type held struct {
+	addr  uint64
+	bytes []byte
+	owner helpers.Releaser
+}
+
+var _ helpers.Env = (*slot)(nil)
+
+// slotOf returns the slot of a leased CPU.
+func slotOf(c *vcpu.CPU) *slot {
+	if s, ok := c.Data.(*slot); ok {
+		return s
+	}
+	s := &slot{}
+	s.machine = checked.NewMachine(s)
+	s.machine.Tail = s.tail
+	c.Data = s
+	return s
+}
+
+// tail returns the code in place index of the prog array m.
+func (s *slot) tail(m maps.Map, index uint32) *checked.Code {
+	array, ok := m.(maps.ProgramArray)
+	if !ok {
+		return nil
+	}
+	p, ok := array.Load(index).(*Program)
+	if !ok || p.code == nil || p.typ != s.prog.typ {
+		return nil
+	}
+	return p.code
+}
+
+func (s *slot) CPU() int { return s.cpu }
+
+func (s *slot) Bytes(addr uint64, n int) []byte { return s.machine.Bytes(addr, n) }
+
+func (s *slot) Share(b []byte) uint64 { return s.machine.Share(b) }
+
+func (s *slot) Map(handle uint64) maps.Map { return s.machine.Map(handle) }
+
+func (s *slot) Call(fn uint64, a1, a2, a3, a4, a5 uint64) (uint64, error) {
+	return s.machine.Call(fn, a1, a2, a3, a4, a5)
+}
+
+func (s *slot) Acquire(b []byte, r helpers.Releaser) uint64 {
+	addr := s.machine.Space.Add("borrowed memory", mem.Reference, b, false)
+	s.held = append(s.held, held{addr, b, r})
+	return addr
+}
+
+func (s *slot) Release(addr uint64) (b []byte, r helpers.Releaser, ok bool) {
+	for i := len(s.held) - 1; i >= 0; i-- { // the last is the likeliest
+		if h := s.held[i]; h.addr == addr {
+			last := len(s.held) - 1
+			s.held[i] = s.held[last]
+			s.held[last] = held{}
+			s.held = s.held[:last]
+			s.machine.Space.Remove(addr)
+			return h.bytes, h.owner, true
+		}
+	}
+	return nil, nil, false
+}
+
+func (s *slot) Ctx() []byte { return s.ctx[:s.prog.typ.Ctx.HostSize] }
+
+func (s *slot) Packet() *helpers.Packet {
+	if s.prog.typ.Input == hook.InputPacket || s.prog.packetFields != nil {
+		return &s.pkt
+	}
+	return nil
+}
+
+func (s *slot) SetPacket() {
+	if s.data != 0 {
+		s.machine.Space.Remove(s.data)
+	}
+	p := &s.pkt
+	s.data = s.machine.Space.Add("packet", mem.Packet, p.Buf[p.Meta:p.Tail:p.Tail], !s.prog.typ.PacketWrite)
+	base := mem.Addr(p.Buf)
+	for _, f := range s.prog.packetFields {
+		at := base
+		switch f.kind {
+		case hook.FieldPacket:
+			at += uint64(p.Head)
+		case hook.FieldPacketEnd:
+			at += uint64(p.Tail)
+		case hook.FieldPacketMeta:
+			at += uint64(p.Meta)
+		}
+		binary.NativeEndian.PutUint64(s.ctx[f.off:], at)
+	}
+}
+
+func (s *slot) State() any {
+	if s.state == nil {
+		return nil
+	}
+	return s.state.State
+}
+
+func (s *slot) Host() *helpers.Host { return s.prog.coll.host }
+
+func (s *slot) Abort(err error) { s.machine.Abort(err) }
+
+// begin makes the slot ready for a run of p.
+func (s *slot) begin(p *Program, c *vcpu.CPU) {
+	s.prog = p
+	s.cpu = c.ID()
+	if p.coll.opts.Deterministic {
+		s.cpu = 0
+	}
+	s.ctx = s.room(p.ctxRoom)
+	if p.states != nil {
+		s.state = p.states.take(c.ID())
+	}
+	s.run.Ctx, s.run.CtxLen, s.run.MaxInsns = s.ctx, p.typ.Ctx.Size, p.maxInsns
+	s.machine.Begin(p.code, &s.run)
+}
+
+// room returns n zeroed bytes for a context.
+func (s *slot) room(n int) []byte {
+	if n > len(s.space) {
+		_, s.space = mem.Alloc((n + 7) / 8)
+	}
+	b := s.space[:n]
+	clear(b)
+	return b
+}
+
+// end gives back what the run has borrowed and forgets the rest. It runs
+// however the run ends.
+func (s *slot) end(c *vcpu.CPU) {
+	for len(s.held) > 0 {
+		last := len(s.held) - 1
+		h := s.held[last]
+		s.held[last] = held{}
+		s.held = s.held[:last]
+		h.owner.Discard(h.bytes)
+	}
+	s.machine.End()
+	if s.state != nil {
+		s.prog.states.put(c.ID(), s.state)
+	}
+	s.prog, s.ctx, s.state = nil, nil, nil
+	s.pkt = helpers.Packet{}
+	s.data = 0
+	s.run = checked.Run{}
+}
+
+// setPacket makes p the run's packet.
+func (s *slot) setPacket(p helpers.Packet) error {
+	if err := checkPacket(&p); err != nil {
+		return err
+	}
+	s.pkt = p
+	if prepare := s.prog.typ.Prepare; prepare != nil {
+		prepare(s.Ctx(), &s.pkt)
+	}
+	s.SetPacket()
+	return nil
+}
+
+func checkPacket(p *helpers.Packet) error {
+	if p.Meta < 0 || p.Meta > p.Head || p.Head > p.Tail || p.Tail > len(p.Buf) {
+		return fmt.Errorf("packet of %d bytes: metadata from %d, head at %d, tail at %d are out of order", len(p.Buf), p.Meta, p.Head, p.Tail)
+	}
+	if len(p.Buf) > MaxPacket {
+		return fmt.Errorf("packet of %d bytes, limit %d: %w", len(p.Buf), MaxPacket, ErrPacketSize)
+	}
+	return nil
+}

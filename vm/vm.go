@@ -1,0 +1,23 @@
+// Package vm runs programs: Load makes a Collection of an object's maps and
+// programs, Program.Run runs one, and a Hook runs those that were attached to
+// it, in order.
+//
+//	obj, err := elf.Open("filter.o")
+//	coll, err := vm.Load(obj, vm.Options{})
+//	defer coll.Close()
+//	verdict, err := coll.Program("xdp_filter").Run(packet)
+//
+// Everything may be used from any number of goroutines at the same time. A run
+// leases a virtual CPU, which owns the memory of its stack and context, so a
+// run allocates nothing.
+//
+// # Safety
+//
+// Programs run in the checked interpreter, which checks every access, so they
+// need no proof: a program that does something wrong ends with a *Fault and
+// has touched nothing but its own memory: stack, context, packet, maps, and
+// what helpers gave it. How long it may run is bounded by Options.MaxInsns.
+// Whatever a run borrowed, such as a ring buffer reservation, it gives back
+// when it ends, also if it was cut short, or if a helper panicked: the panic
+// then surfaces from Run.
+package vm
