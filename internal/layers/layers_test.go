@@ -48,7 +48,7 @@ var allowed = map[string]struct {
 	"jit/internal/amd64":       {imports: "jit/internal/emit"},
 	"jit/internal/arm64":       {imports: "jit/internal/emit"},
 	"internal/execmem":         {external: true},
-	"internal/rt":              {imports: "internal/mem"},
+	"internal/rt":              {imports: "helpers"},
 }
 
 func TestImports(t *testing.T) {

@@ -1,0 +1,133 @@
+// Package rt is the border between Go and machine code: the memory they share,
+// and the stub through which a run enters code, calls helpers and leaves.
+//
+// # The stack
+//
+// Machine code runs on the goroutine's stack and never uses it. The stub, an
+// assembly function with a fixed frame that holds no pointers, calls the code;
+// the code leaves SP and the frame pointer as they are (on amd64 its return
+// address is all there is below the stub's frame) and comes back by RET. The
+// program's stack, spilled registers and frames of subprograms lie in a
+// Context, reached through a register.
+//
+//	 goroutine stack                      heap, without pointers
+//	┌─────────────────────┐              ┌──────────────────────┐
+//	│ caller of Enter     │       Ctx ──►│ Context              │
+//	├─────────────────────┤              │   R0, Arg, Meter …   │
+//	│ enter: r, locals    │              ├──────────────────────┤
+//	├─────────────────────┤     Frame ──►│ frames: BPF stack,   │
+//	│ (code: nothing)     │              │ spills, return slots │
+//	│ or Go helper        │              └──────────────────────┘
+//	└─────────────────────┘
+//
+// So whenever Go looks at the stack (to grow it, to collect garbage, to unwind a
+// panic or Goexit, to sample a profile or trace) it finds Go frames only. Code
+// with frames of its own on the stack crashes in all of these.
+//
+// # Registers
+//
+// On entry and on return from a helper:
+//
+//	             amd64    arm64
+//	Ctx          R14      R25     address of the Context
+//	Frame        R13      R24     on entry Context.Frame; kept across exits
+//	Result       RAX      R0      R0 of a helper; on leaving, see Exit
+//	ExitCode     RDX      R1      on leaving: why
+//	never used   RSP RBP  SP R18 R28 R29; R30 (LR) is kept for RET
+//
+// Code may use every other register, and finds nothing in them after a helper.
+// On amd64 that includes Ctx, which is the register that Go code expects g in,
+// and X15, which it expects to be zero: wrappers between Go's two calling
+// conventions restore both. On arm64 nothing restores R28, and signal handlers
+// read it: it must not change even for an instruction.
+//
+// # Exits
+//
+// Code leaves with an Exit in ExitCode. A number that is not negative is a
+// helper: the stub calls it with Context.Arg and goes on at the address in
+// Result. Code cannot be preempted, so it leaves with Yield at least every 100
+// microseconds or so: then the stub keeps all registers while Go does what it
+// must. Any other exit ends the run.
+//
+// A helper may grow the stack, block, panic, end the goroutine, and run other
+// code, or the same code, on the same Context: the stub holds what the outer
+// code needs in its own frame.
+package rt
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/skepvm/skep/helpers"
+)
+
+// A Context is what one run shares with machine code. Code reaches its fields
+// by offset, so it holds no Go pointers, and neither does the memory of frames
+// that follows it.
+type Context struct {
+	// R0 is the result of a run that ended with Done.
+	R0 uint64
+	// Arg holds R1 to R5: on entry the program's, at a helper exit the
+	// helper's. Arguments that a helper does not take are not cleared.
+	Arg [5]uint64
+	// Meter is what the code may still spend before it must Yield. Code
+	// subtracts, and yields when it falls below zero.
+	Meter int64
+	// Frame is the address that the register Frame has on entry: at first
+	// that of the frames. A host that enters code again from within a helper
+	// sets it to the first frame that is free, and sets it back.
+	Frame uint64
+	// Save is where code that yields leaves Result and ExitCode.
+	Save [2]uint64
+
+	stop  uint32
+	_     uint32
+	bytes uint64 // of frames
+}
+
+// NewContext returns a context with size bytes of frames, all zero, aligned to 8
+// bytes and following the context in memory.
+func NewContext(size int) *Context {
+	const word = 8
+	words := make([]uint64, int(unsafe.Sizeof(Context{})/word)+(size+word-1)/word)
+	c := (*Context)(unsafe.Pointer(unsafe.SliceData(words)))
+	c.bytes = uint64(size)
+	c.Frame = c.FrameBase()
+	return c
+}
+
+// FramesOffset is how far the frames are from the address of their Context.
+const FramesOffset = int(unsafe.Sizeof(Context{}))
+
+// Frames returns the memory of frames, aliased.
+func (c *Context) Frames() []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(c), FramesOffset)), c.bytes)
+}
+
+// FrameBase returns the address of the frames.
+func (c *Context) FrameBase() uint64 {
+	return uint64(uintptr(unsafe.Pointer(c))) + uint64(FramesOffset)
+}
+
+// Stop makes the run end with Stopped when it next leaves code for a helper or
+// to yield. It may be called by the helper, or by any goroutine.
+func (c *Context) Stop() { atomic.StoreUint32(&c.stop, 1) }
+
+// Stopped reports whether Stop was called since the last Resume.
+func (c *Context) Stopped() bool { return atomic.LoadUint32(&c.stop) != 0 }
+
+// Resume undoes Stop, before the next run.
+func (c *Context) Resume() { atomic.StoreUint32(&c.stop, 0) }
+
+// A Run is what the stub needs of a run, on the side of Go. Several runs of one
+// Context, one within the other, may share it.
+type Run struct {
+	Context *Context
+	Helpers []helpers.Impl // by the number that code leaves with
+	Env     helpers.Env    // passed to helpers
+
+	// Yield is called when the code has spent its meter. It gives the meter
+	// more, or stops the context; if it does neither, the code yields again
+	// before long.
+	Yield func(c *Context)
+}

@@ -1,0 +1,26 @@
+//go:build amd64 || arm64
+
+package rt
+
+// Supported says whether there is a stub for this architecture.
+const Supported = true
+
+// Enter runs the code at address code on r.Context until it ends, and returns
+// why. The caller has set Arg, Meter and Frame, and keeps the code mapped.
+//
+// A helper that panics or ends the goroutine unwinds through Enter; the Context
+// can be used again once it is set up anew.
+func Enter(r *Run, code uintptr) Exit { return enter(r, code) }
+
+// enter is the stub. It is not marked noescape: what r points to must not move
+// when the stack does.
+func enter(r *Run, code uintptr) Exit
+
+// helper calls a helper for the stub.
+func helper(r *Run, index uint32) uint64 {
+	a := &r.Context.Arg
+	return r.Helpers[index](r.Env, a[0], a[1], a[2], a[3], a[4])
+}
+
+// yield is called by the stub. Go code can be preempted, and so can this.
+func yield(r *Run) { r.Yield(r.Context) }
