@@ -71,7 +71,11 @@ const maxHashEntry = 4<<20 - 48
 
 // checkHash is htab_map_alloc_check (kernel/bpf/hashtab.c).
 func checkHash(s *Spec) error {
-	if err := checkFlags(s, NoPrealloc|NUMANode|accessMask|ZeroSeed); err != nil {
+	allowed := NoPrealloc | accessMask | ZeroSeed
+	if s.Type == Hash {
+		allowed |= NUMANode
+	}
+	if err := checkFlags(s, allowed); err != nil {
 		return err
 	}
 	size := uint64(s.KeySize) + uint64(s.ValueSize)

@@ -47,7 +47,7 @@ func (m *core) Close() error {
 	return nil
 }
 
-// Freeze makes the map read-only for Go code. EBUSY if it was frozen before;
+// Freeze makes the map read-only for Go code. EPERM if it is so already;
 // ENOTSUPP if values hold fields that the kernel manages, such as a spin lock.
 func (m *core) Freeze() error {
 	d := m.denied.Load()
@@ -56,13 +56,21 @@ func (m *core) Freeze() error {
 		return m.fail("freeze", errno.EBADF)
 	case m.value.lock >= 0:
 		return m.fail("freeze", errno.ENOTSUPP)
-	case d&denyWrite != 0:
+	case d&denyWrite != 0, m.denied.Or(denyFrozen)&denyFrozen != 0:
 		return m.fail("freeze", errno.EPERM)
 	}
-	if m.denied.Or(denyFrozen)&denyFrozen != 0 {
-		return errno.EBUSY
-	}
 	return nil
+}
+
+// LookupAndDelete returns ENOTSUPP: most types have no such operation.
+func (m *core) LookupAndDelete(_, _ []byte) error {
+	if err := m.mayRead(); err != nil {
+		return err
+	}
+	if err := m.mayWrite(); err != nil {
+		return err
+	}
+	return errno.ENOTSUPP
 }
 
 func (m *core) mayRead() error {

@@ -1,0 +1,187 @@
+package maps
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/vcpu"
+)
+
+// The operations on many entries (bpf(2), BPF_MAP_*_BATCH). Keys and values lie
+// one after the other, as many as there are keys; each entry is looked up or
+// changed by itself, and the batch is not atomic.
+
+// A Cursor is a place in a walk by LookupBatch. The zero Cursor is the start.
+type Cursor struct{ key []byte }
+
+// LookupBatch copies the next entries in the map's order to keys and values,
+// as many as keys has room for, and moves c. ENOENT says that the n entries
+// returned are the last.
+//
+// In hash maps every entry that is there throughout the walk is returned once,
+// whatever else comes and goes. Elsewhere a walk starts anew if the entry
+// it is at is deleted.
+func LookupBatch(m Map, c *Cursor, keys, values []byte) (n int, err error) {
+	return walkBatch(m, batchLookup, c, keys, values)
+}
+
+// LookupAndDeleteBatch is LookupBatch, but removes what it returns.
+func LookupAndDeleteBatch(m Map, c *Cursor, keys, values []byte) (n int, err error) {
+	return walkBatch(m, batchLookupDelete, c, keys, values)
+}
+
+// UpdateBatch stores entries up to the first error and returns how many it
+// stored. Of flags only Lock is allowed.
+func UpdateBatch(m Map, keys, values []byte, flags UpdateFlags) (n int, err error) {
+	total, err := beginBatch(m, batchUpdate, keys, values)
+	if err != nil {
+		return 0, err
+	}
+	if flags&^Lock != 0 {
+		return 0, fmt.Errorf("map %q: update batch: flags %#x: %w", m.Spec().Name, flags, errno.EINVAL)
+	}
+	if c, ok := m.(interface{ checkLock(UpdateFlags) error }); ok {
+		if err := c.checkLock(flags); err != nil {
+			return 0, err
+		}
+	}
+	k, v := int(m.Spec().KeySize), m.Spec().HostValueSize()
+	for ; n < total; n++ {
+		if err := m.Update(keys[n*k:][:k], values[n*v:][:v], flags); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// DeleteBatch removes keys up to the first error and returns how many it
+// removed.
+func DeleteBatch(m Map, keys []byte) (n int, err error) {
+	total, err := beginBatch(m, batchDelete, keys, nil)
+	if err != nil {
+		return 0, err
+	}
+	k := int(m.Spec().KeySize)
+	for ; n < total; n++ {
+		if err := m.Delete(keys[n*k:][:k]); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// batchOp is a set of batch operations.
+type batchOp uint8
+
+const (
+	batchLookup batchOp = 1 << iota
+	batchLookupDelete
+	batchUpdate
+	batchDelete
+)
+
+// batchOps returns what the kernel offers for m's type; everything for maps of
+// a host's own.
+func batchOps(m Map) batchOp {
+	switch m.(type) {
+	case *progArray, *ringBuf:
+		return 0
+	case *array, *perCPUArray:
+		return batchLookup | batchUpdate
+	}
+	return batchLookup | batchLookupDelete | batchUpdate | batchDelete
+}
+
+// beginBatch checks what bpf_map_do_batch (kernel/bpf/syscall.c) checks, and
+// the lengths, and returns the number of entries.
+func beginBatch(m Map, op batchOp, keys, values []byte) (total int, err error) {
+	if c, ok := m.(interface {
+		mayRead() error
+		mayWrite() error
+	}); ok {
+		if op&(batchLookup|batchLookupDelete) != 0 {
+			err = c.mayRead()
+		}
+		if err == nil && op != batchLookup {
+			err = c.mayWrite()
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	spec := m.Spec()
+	if batchOps(m)&op == 0 {
+		return 0, fmt.Errorf("map %q: type %v has no such batch operation: %w", spec.Name, spec.Type, errno.ENOTSUPP)
+	}
+	if spec.KeySize == 0 || len(keys)%int(spec.KeySize) != 0 {
+		return 0, fmt.Errorf("map %q: keys have %d bytes, not a multiple of %d: %w", spec.Name, len(keys), spec.KeySize, errno.EINVAL)
+	}
+	total = len(keys) / int(spec.KeySize)
+	if want := total * spec.HostValueSize(); op != batchDelete && len(values) != want {
+		return 0, fmt.Errorf("map %q: values of %d entries have %d bytes, not %d: %w", spec.Name, total, len(values), want, errno.EINVAL)
+	}
+	return total, nil
+}
+
+func walkBatch(m Map, op batchOp, c *Cursor, keys, values []byte) (n int, err error) {
+	total, err := beginBatch(m, op, keys, values)
+	if err != nil || total == 0 {
+		return 0, err
+	}
+	next := m.NextKey
+	h, _ := m.(interface{ follow(key, next []byte) error })
+	if h != nil {
+		next = h.follow
+	}
+	k, v := int(m.Spec().KeySize), m.Spec().HostValueSize()
+	at, key := c.key, make([]byte, k)
+	for n < total {
+		if err = next(at, key); err != nil {
+			break
+		}
+		at = append(at[:0], key...)
+		value := values[n*v:][:v]
+		if op == batchLookupDelete {
+			d, ok := m.(LookupDeleter)
+			if !ok {
+				err = errno.ENOTSUPP
+				break
+			}
+			err = d.LookupAndDelete(key, value)
+		} else {
+			err = m.Lookup(key, value)
+		}
+		if errors.Is(err, errno.ENOENT) { // it went meanwhile
+			err = nil
+			continue
+		}
+		if err != nil {
+			break
+		}
+		copy(keys[n*k:], key)
+		n++
+	}
+	c.key = at
+	if err == nil && h != nil {
+		err = next(at, key) // a hash map says so at once when it is through
+	}
+	return n, err
+}
+
+// follow writes to next the key after key in the map's order, whether key is
+// in the map or not; the first if key is nil.
+func (m *hash) follow(key, next []byte) error {
+	pin := vcpu.NewPin()
+	defer pin.Unpin()
+	var from mark
+	if key != nil {
+		from = m.markAt(key)
+	}
+	entry, _, ok := m.after(from)
+	if !ok {
+		return errno.ENOENT
+	}
+	copy(next, m.pool.key(entry, len(next)))
+	return nil
+}

@@ -1,0 +1,360 @@
+package maps_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sort"
+	"strconv"
+	"testing"
+
+	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/oracle"
+	"github.com/skepvm/skep/maps"
+)
+
+// diffOps returns how many operations per map type are compared with the
+// kernel: SKEP_DIFF_OPS, or a number that takes a moment.
+func diffOps(t *testing.T) int {
+	if s := os.Getenv("SKEP_DIFF_OPS"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatalf("SKEP_DIFF_OPS: %v", err)
+		}
+		return n
+	}
+	if testing.Short() {
+		return 2000
+	}
+	return 20000
+}
+
+// number returns the error number in err, 0 for nil.
+func number(err error) errno.Errno {
+	var e errno.Errno
+	if err != nil && !errors.As(err, &e) {
+		panic("an error without a number: " + err.Error())
+	}
+	return e
+}
+
+// text names an error number for a message.
+func text(e errno.Errno) string {
+	if e == 0 {
+		return "ok"
+	}
+	return e.Error()
+}
+
+// TestKernelCreate compares which descriptions are refused, and how.
+func TestKernelCreate(t *testing.T) {
+	oracle.Skip(t)
+	sizes := []uint32{0, 1, 2, 3, 4, 5, 7, 8, 9, 64, 512, 513, 4096, 32760, 32761, 32768, 32769,
+		4<<20 - 60, 4<<20 - 53, 4<<20 - 52, 4<<20 - 51, 4<<20 - 49, 4<<20 - 48, 4<<20 - 44, 1 << 22, 1<<31 - 1, 1 << 31, 1<<32 - 1}
+	entries := []uint32{0, 1, 2, 3, 1000, 4096, 4097, 8192, 12288}
+	flags := []maps.Flags{0}
+	for i := range 13 {
+		flags = append(flags, 1<<i)
+	}
+	flags = append(flags, maps.ReadOnly|maps.WriteOnly, maps.ReadOnlyProg|maps.WriteOnlyProg,
+		maps.NoPrealloc|maps.ZeroSeed, maps.NoPrealloc|maps.NUMANode|maps.ReadOnlyProg, 1<<13, 1<<20, 1<<31)
+	count := 0
+	check := func(s maps.Spec) {
+		count++
+		theirs, want := oracle.NewMap(&s, nil)
+		if want == nil {
+			theirs.Close()
+		}
+		ours, got := maps.New(&s)
+		if got == nil {
+			ours.Close()
+		}
+		if number(want) != number(got) {
+			t.Errorf("%v, key %d, value %d, entries %d, flags %v, extra %d: %v, the kernel: %s",
+				s.Type, s.KeySize, s.ValueSize, s.MaxEntries, s.Flags, s.Extra, got, text(number(want)))
+		}
+	}
+	for _, typ := range []maps.Type{maps.Hash, maps.Array, maps.ProgArray, maps.PerCPUHash, maps.PerCPUArray, maps.RingBuf} {
+		base := maps.Spec{Type: typ, KeySize: 4, ValueSize: 4, MaxEntries: 4}
+		if typ == maps.RingBuf {
+			base = maps.Spec{Type: typ, MaxEntries: 4096}
+		}
+		for _, f := range flags {
+			for _, k := range sizes {
+				s := base
+				s.Flags, s.KeySize = f, k
+				check(s)
+			}
+			for _, v := range sizes {
+				if v > 1<<30 && typ == maps.Array {
+					v = 1 << 31 // below, both have memory or do not: no question of form
+				}
+				s := base
+				s.Flags, s.ValueSize = f, v
+				check(s)
+			}
+			for _, n := range entries {
+				s := base
+				s.Flags, s.MaxEntries = f, n
+				check(s)
+			}
+			s := base
+			s.Flags, s.Extra = f, 1
+			check(s)
+			s.Extra, s.KeySize, s.ValueSize, s.MaxEntries = 0, 0, 0, 0
+			check(s)
+		}
+		for _, k := range sizes {
+			for _, v := range sizes {
+				if typ == maps.Array && v > 1<<29 {
+					continue
+				}
+				s := base
+				s.KeySize, s.ValueSize = k, v
+				check(s)
+			}
+		}
+	}
+	t.Logf("%d descriptions", count)
+}
+
+// A pair is the same map here and in the kernel.
+type pair struct {
+	spec   maps.Spec
+	ours   maps.Map
+	theirs *oracle.Map
+	r      *rand.Rand
+	vsize  int
+}
+
+func newPair(t *testing.T, s maps.Spec, seed uint64) *pair {
+	t.Helper()
+	theirs, err := oracle.NewMap(&s, nil)
+	if err != nil {
+		t.Fatalf("%+v: the kernel: %v", s, err)
+	}
+	t.Cleanup(theirs.Close)
+	ours, err := maps.New(&s)
+	if err != nil {
+		t.Fatalf("%+v: %v", s, err)
+	}
+	return &pair{spec: s, ours: ours, theirs: theirs, r: rand.New(rand.NewPCG(seed, 1)), vsize: s.HostValueSize()}
+}
+
+// key returns one of half as many keys again as the map holds.
+func (p *pair) key() []byte {
+	key := make([]byte, p.spec.KeySize)
+	n := p.r.Uint32N(p.spec.MaxEntries + p.spec.MaxEntries/2 + 2)
+	if p.r.IntN(50) == 0 {
+		n = ^uint32(0) - n
+	}
+	var b [4]byte
+	binary.NativeEndian.PutUint32(b[:], n)
+	copy(key, b[:])
+	if len(key) > 4 {
+		copy(key[len(key)-4:], b[:])
+	}
+	return key
+}
+
+func (p *pair) value() []byte {
+	v := make([]byte, p.vsize)
+	for i := range v {
+		v[i] = byte(p.r.Uint32())
+	}
+	return v
+}
+
+func (p *pair) flags() maps.UpdateFlags {
+	return [...]maps.UpdateFlags{0, 0, 0, 0, 1, 2, 3, 4, 5, 8, 1 << 40}[p.r.IntN(11)]
+}
+
+// step does one random operation on both maps and compares.
+func (p *pair) step() error {
+	key := p.key()
+	a, b := make([]byte, p.vsize), make([]byte, p.vsize)
+	diff := func(op string, got, want error) error {
+		if g, w := number(got), number(want); g != w {
+			return fmt.Errorf("%s %x: %s, the kernel: %s", op, key, text(g), text(w))
+		}
+		if got == nil && !bytes.Equal(a, b) {
+			return fmt.Errorf("%s %x: %x, the kernel: %x", op, key, a, b)
+		}
+		return nil
+	}
+	switch p.r.IntN(16) {
+	default: // update
+		value, flags := p.value(), p.flags()
+		return diff(fmt.Sprintf("update, flags %#x,", flags), p.ours.Update(key, value, flags), p.theirs.Update(key, value, flags))
+	case 0, 1, 2:
+		return diff("lookup", p.ours.Lookup(key, a), p.theirs.Lookup(key, b, 0))
+	case 3, 4:
+		return diff("delete", p.ours.Delete(key), p.theirs.Delete(key))
+	case 5:
+		return diff("lookup and delete", p.ours.(maps.LookupDeleter).LookupAndDelete(key, a), p.theirs.LookupAndDelete(key, b, 0))
+	case 6:
+		if p.r.IntN(4) == 0 {
+			key = nil
+		}
+		a, b = make([]byte, p.spec.KeySize), make([]byte, p.spec.KeySize)
+		got, want := p.ours.NextKey(key, a), p.theirs.NextKey(key, b)
+		if p.unordered() {
+			if key != nil && p.theirs.Lookup(key, make([]byte, p.vsize), 0) == nil {
+				return nil // which keys follow is each map's own affair; walks are compared
+			}
+			a, b = nil, nil
+		}
+		return diff("next key", got, want)
+	case 7:
+		n := p.r.IntN(6)
+		var keys, values []byte
+		for range n {
+			keys, values = append(keys, p.key()...), append(values, p.value()...)
+		}
+		flags := maps.UpdateFlags(0)
+		if p.r.IntN(8) == 0 {
+			flags = p.flags()
+		}
+		got, e1 := maps.UpdateBatch(p.ours, keys, values, flags)
+		want, e2 := p.theirs.Batch(oracle.BatchUpdate, nil, nil, keys, values, uint32(n), flags)
+		return p.diffBatch("update batch", got, int(want), e1, e2)
+	case 8:
+		n := p.r.IntN(4)
+		var keys []byte
+		for range n {
+			keys = append(keys, p.key()...)
+		}
+		got, e1 := maps.DeleteBatch(p.ours, keys)
+		want, e2 := p.theirs.Batch(oracle.BatchDelete, nil, nil, keys, nil, uint32(n), 0)
+		return p.diffBatch("delete batch", got, int(want), e1, e2)
+	}
+}
+
+// diffBatch compares a batch's outcome; how many entries it reached is not
+// written when the batch as such is refused.
+func (p *pair) diffBatch(op string, got, want int, e1, e2 error) error {
+	g, w := number(e1), number(e2)
+	refused := w == errno.EINVAL || w == errno.ENOTSUPP || w == errno.EPERM
+	if g != w || got != want && !refused {
+		return fmt.Errorf("%s: %d, %s, the kernel: %d, %s", op, got, text(g), want, text(w))
+	}
+	return nil
+}
+
+func (p *pair) unordered() bool {
+	return p.spec.Type == maps.Hash || p.spec.Type == maps.PerCPUHash
+}
+
+// walk compares all entries, by NextKey and by batches.
+func (p *pair) walk() error {
+	ours, e1 := p.list(p.ours.NextKey, p.ours.Lookup)
+	theirs, e2 := p.list(p.theirs.NextKey, func(k, v []byte) error { return p.theirs.Lookup(k, v, 0) })
+	if number(e1) != number(e2) || !bytes.Equal(ours, theirs) {
+		return fmt.Errorf("walk: %x, %v; the kernel: %x, %v", ours, e1, theirs, e2)
+	}
+	n := int(p.spec.MaxEntries) + p.r.IntN(4)
+	keys1, values1 := make([]byte, n*int(p.spec.KeySize)), make([]byte, n*p.vsize)
+	keys2, values2 := bytes.Clone(keys1), bytes.Clone(values1)
+	var c maps.Cursor
+	got, e1 := maps.LookupBatch(p.ours, &c, keys1, values1)
+	out := make([]byte, max(4, p.spec.KeySize))
+	want, e2 := p.theirs.Batch(oracle.BatchLookup, nil, out, keys2, values2, uint32(n), 0)
+	if err := p.diffBatch("lookup batch", got, int(want), e1, e2); err != nil {
+		return err
+	}
+	if e1 != nil && number(e1) != errno.ENOENT {
+		return nil
+	}
+	a, b := p.join(keys1, values1, got), p.join(keys2, values2, got)
+	if !bytes.Equal(a, b) {
+		return fmt.Errorf("lookup batch: %x; the kernel: %x", a, b)
+	}
+	return nil
+}
+
+// join returns n entries, sorted if the map has no order, in one piece.
+func (p *pair) join(keys, values []byte, n int) []byte {
+	var all []string
+	for i := range n {
+		all = append(all, string(keys[i*int(p.spec.KeySize):][:p.spec.KeySize])+string(values[i*p.vsize:][:p.vsize]))
+	}
+	if p.unordered() {
+		sort.Strings(all)
+	}
+	var out []byte
+	for _, s := range all {
+		out = append(out, s...)
+	}
+	return out
+}
+
+// list walks a map by its next key operation.
+func (p *pair) list(next func(_, _ []byte) error, lookup func(_, _ []byte) error) ([]byte, error) {
+	var keys, values, at []byte
+	key, value := make([]byte, p.spec.KeySize), make([]byte, p.vsize)
+	n := 0
+	for ; n <= int(p.spec.MaxEntries); n++ {
+		if err := next(at, key); err != nil {
+			return p.join(keys, values, n), err
+		}
+		at = append(at[:0], key...)
+		if err := lookup(key, value); err != nil {
+			return nil, err
+		}
+		keys, values = append(keys, key...), append(values, value...)
+	}
+	return nil, errors.New("a walk without end")
+}
+
+// TestKernelOps compares random operations on every type with entries.
+func TestKernelOps(t *testing.T) {
+	oracle.Skip(t)
+	if n, err := oracle.PossibleCPUs(); err != nil || n != maps.NumCPU() {
+		t.Skipf("per-CPU values differ in length: %d possible CPUs, %d virtual ones, %v", n, maps.NumCPU(), err)
+	}
+	access := []maps.Flags{0, 0, 0, maps.ReadOnly, maps.WriteOnly, maps.ReadOnlyProg, maps.WriteOnlyProg}
+	sizes := [][2]uint32{{4, 8}, {8, 8}, {1, 1}, {3, 5}, {12, 4}, {16, 24}, {5, 16}, {64, 100}, {8, 4096}}
+	for _, typ := range []maps.Type{maps.Array, maps.PerCPUArray, maps.Hash, maps.PerCPUHash} {
+		t.Run(typ.String(), func(t *testing.T) {
+			ops, total := diffOps(t), 0
+			for round := 0; total < ops; round++ {
+				s := maps.Spec{Name: "m", Type: typ, KeySize: 4, ValueSize: sizes[round%len(sizes)][1]}
+				s.MaxEntries = []uint32{1, 2, 3, 8, 30, 200}[round%6]
+				s.Flags = access[round%len(access)]
+				if typ == maps.Hash || typ == maps.PerCPUHash {
+					s.KeySize = sizes[round%len(sizes)][0]
+					s.Flags |= []maps.Flags{0, maps.NoPrealloc, maps.ZeroSeed}[round%3]
+				}
+				p := newPair(t, s, uint64(round))
+				n := max(100, min(1000, ops/60))
+				for i := range n {
+					if err := p.step(); err != nil {
+						t.Fatalf("%v, key %d, value %d, entries %d, flags %v, step %d: %v", typ, s.KeySize, s.ValueSize, s.MaxEntries, s.Flags, i, err)
+					}
+					total++
+				}
+				if s.Flags&(maps.ReadOnly|maps.WriteOnly) == 0 {
+					if err := p.walk(); err != nil {
+						t.Fatalf("%v, key %d, value %d, entries %d, flags %v: %v", typ, s.KeySize, s.ValueSize, s.MaxEntries, s.Flags, err)
+					}
+				}
+				for range 2 { // the second time it is frozen already
+					if g, w := number(p.ours.(maps.Freezer).Freeze()), number(p.theirs.Freeze()); g != w {
+						t.Fatalf("%v, flags %v: freeze: %s, the kernel: %s", typ, s.Flags, text(g), text(w))
+					}
+				}
+				for i := range n / 10 {
+					if err := p.step(); err != nil {
+						t.Fatalf("%v, flags %v, frozen, step %d: %v", typ, s.Flags, i, err)
+					}
+					total++
+				}
+				p.theirs.Close()
+			}
+			t.Logf("%d operations", total)
+		})
+	}
+}
