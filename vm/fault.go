@@ -43,7 +43,7 @@ func (f *Fault) Unwrap() error { return f.Err }
 // newFault says for people what c found.
 func newFault(c *checked.Fault) *Fault {
 	f := &Fault{
-		Program: c.Prog.Name, PC: c.PC, Line: c.Prog.LineAt(c.PC), Insn: insnText(c.Prog, c.PC),
+		Program: c.Prog.Name, PC: c.PC, Line: c.Prog.LineAt(c.PC), Insn: c.Prog.Text(c.PC),
 		Addr: c.Addr, Region: c.Region, Reason: c.Reason, Err: c.Err,
 	}
 	if i := c.Prog.FuncAt(c.PC); i >= 0 {
@@ -54,8 +54,6 @@ func newFault(c *checked.Fault) *Fault {
 	}
 	return f
 }
-
-func insnText(p *prog.Program, pc prog.PC) string { return "" }
 
 // bindError adds the place to an error of binding.
 func bindError(p *prog.Program, e *checked.BindError) error {

@@ -6,45 +6,69 @@ import (
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/checked"
+	"github.com/skepvm/skep/internal/mem"
 )
 
-// wrongInput returns the error for an input that is not what the type takes.
-func (s *slot) wrongInput(got string) error {
-	want := map[hook.Input]string{
-		hook.InputContext: "the context's bytes",
-		hook.InputPacket:  "a []byte or a *vm.Packet",
-		hook.InputTyped:   "a pointer to the hook's struct",
-	}[s.prog.typ.Input]
-	return fmt.Errorf("program %s: programs of type %s take %s, not %s", s.prog.name, s.prog.typ.Name, want, got)
+// give takes in as the run's input.
+func (s *slot) give(in any) error {
+	switch v := in.(type) {
+	case nil:
+		return s.giveBytes(nil)
+	case []byte:
+		return s.giveBytes(v)
+	case *Packet:
+		if v == nil || !s.prog.hasPacket {
+			return s.wrongInput(in)
+		}
+		return s.setPacket(*v)
+	}
+	return s.wrongInput(in)
 }
 
-// give takes b as the packet or the context.
-func (s *slot) give(b []byte) error {
+// giveBytes takes b as the packet or, for types without one, as the context.
+func (s *slot) giveBytes(b []byte) error {
 	t := s.prog.typ
-	switch t.Input {
-	case hook.InputPacket:
+	switch {
+	case s.prog.hasPacket:
 		return s.setPacket(helpers.Packet{Buf: b[:len(b):len(b)], Tail: len(b)})
-	case hook.InputContext:
-		if len(b) > int(t.Ctx.Size) {
-			return fmt.Errorf("program %s: %d bytes of context; %s has %d", s.prog.name, len(b), t.Ctx.Name, t.Ctx.Size)
-		}
-		if t.Prepare != nil {
-			t.Prepare(s.Ctx(), &s.pkt)
-		}
-		if b != nil {
-			s.machine.LimitCtx(uint32(len(b)))
-			s.copyFields(b, true)
-		}
-		return nil
+	case t.Input == hook.InputTyped && b != nil:
+		return s.wrongInput(b)
+	case len(b) > int(t.Ctx.Size):
+		return fmt.Errorf("program %s: %d bytes of context; %s has %d", s.prog.name, len(b), t.Ctx.Name, t.Ctx.Size)
+	}
+	if t.Prepare != nil {
+		t.Prepare(s.Ctx(), &s.pkt)
 	}
 	if b != nil {
-		return s.wrongInput("a []byte")
+		s.machine.LimitCtx(uint32(len(b)))
+		s.copyFields(b, true)
 	}
 	return nil
 }
 
-// takeBack copies what the program may have stored in its context to b.
-func (s *slot) takeBack(b []byte) { s.copyFields(b, false) }
+// wrongInput returns the error for an input that is not what the type takes.
+func (s *slot) wrongInput(in any) error {
+	want := "the context's bytes"
+	switch {
+	case s.prog.hasPacket:
+		want = "a []byte or a *vm.Packet"
+	case s.prog.typ.Input == hook.InputTyped:
+		want = "the hook's struct (vm.RunTyped)"
+	}
+	return fmt.Errorf("program %s: programs of type %s take %s, not a %T", s.prog.name, s.prog.typ.Name, want, mem.Borrow(in))
+}
+
+// takeBack hands what the program changed back to in.
+func (s *slot) takeBack(in any) {
+	switch v := in.(type) {
+	case *Packet:
+		v.Buf, v.Meta, v.Head, v.Tail = s.pkt.Buf, s.pkt.Meta, s.pkt.Head, s.pkt.Tail
+	case []byte:
+		if !s.prog.hasPacket {
+			s.copyFields(v, false)
+		}
+	}
+}
 
 // copyFields copies between b, in the program's layout, and the host's bytes:
 // whole fields that b holds, pointers left out.
@@ -86,7 +110,7 @@ func (s *slot) apply(o *RunOptions) error {
 func (s *slot) report(o *RunOptions, res *Result, err error) {
 	res.Insns = s.machine.Insns()
 	t := s.prog.typ
-	if t.Input == hook.InputPacket {
+	if s.prog.hasPacket {
 		res.Packet = s.pkt.Data()
 	}
 	res.Fields = map[string]uint64{}

@@ -24,6 +24,7 @@ type Program struct {
 	maxInsns     uint64
 	ctxRoom      int
 	packetFields []packetField
+	hasPacket    bool // runs have a packet, be it an empty one
 	states       *states
 	counters     []counters
 }
@@ -53,6 +54,7 @@ func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map
 			p.packetFields = append(p.packetFields, packetField{f.HostOff, f.Kind})
 		}
 	}
+	p.hasPacket = t.Input == hook.InputPacket || p.packetFields != nil
 	if t.NewState != nil {
 		p.states = &states{typ: t, perCPU: make([]atomic.Pointer[state], vcpu.Count())}
 	}

@@ -6,9 +6,7 @@ import (
 	"time"
 
 	"github.com/skepvm/skep/helpers"
-	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/checked"
-	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/internal/vcpu"
 )
 
@@ -79,63 +77,12 @@ func (p *Program) Do(ctx context.Context, in any, o RunOptions) (Result, error) 
 }
 
 func (p *Program) run(ctx context.Context, in any, o *RunOptions, res *Result) (r0 uint64, err error) {
-	if p == nil {
-		return 0, ErrNoProgram
-	}
-	if p.err != nil {
-		return 0, p.err
-	}
-	if p.coll.closed.Load() {
-		return 0, fmt.Errorf("program %s: %w", p.name, ErrClosed)
-	}
-	var begin time.Time
-	if p.coll.opts.Timing {
-		begin = time.Now()
-	}
-	cpu := vcpu.Lease()
-	s := slotOf(cpu)
-	failed := true // a panic counts as an error
-	defer func() {
-		c := &p.counters[cpu.ID()]
-		c.runs.Add(1)
-		c.insns.Add(s.machine.Insns())
-		if failed {
-			c.errors.Add(1)
-		}
-		if p.coll.opts.Timing {
-			c.nanos.Add(uint64(time.Since(begin)))
-		}
-		s.end(cpu)
-		cpu.Release()
-	}()
-	s.run.Context = ctx
-	s.begin(p, cpu)
-	r0, err = s.exec(in, o, res)
-	failed = err != nil
-	return r0, err
-}
-
-// exec takes in, runs the program, and hands back what it changed.
-func (s *slot) exec(in any, o *RunOptions, res *Result) (r0 uint64, err error) {
-	var raw []byte
-	switch v := in.(type) {
-	case nil:
-		err = s.give(nil)
-	case []byte:
-		raw = v
-		err = s.give(v)
-	case *Packet:
-		if s.prog.typ.Input != hook.InputPacket {
-			return 0, s.wrongInput("a packet")
-		}
-		if v == nil {
-			return 0, s.wrongInput("a nil *Packet")
-		}
-		err = s.setPacket(*v)
-	default:
-		return 0, s.wrongInput(fmt.Sprintf("a %T", mem.Borrow(in)))
-	}
+	s, err := p.open(ctx)
 	if err != nil {
+		return 0, err
+	}
+	defer s.close()
+	if err := s.give(in); err != nil {
 		return 0, err
 	}
 	if o != nil {
@@ -143,20 +90,59 @@ func (s *slot) exec(in any, o *RunOptions, res *Result) (r0 uint64, err error) {
 			return 0, err
 		}
 	}
-	r0, err = s.machine.Exec()
-	if v, ok := in.(*Packet); ok {
-		v.Buf, v.Meta, v.Head, v.Tail = s.pkt.Buf, s.pkt.Meta, s.pkt.Head, s.pkt.Tail
-	} else if raw != nil && s.prog.typ.Input == hook.InputContext {
-		s.takeBack(raw)
-	}
+	r0, err = s.exec()
+	s.takeBack(in)
 	if res != nil {
 		s.report(o, res, err)
 	}
+	return r0, err
+}
+
+// open leases a slot for a run of p. The caller gives it the input, calls
+// exec, and must call close, which it defers: helpers may panic.
+func (p *Program) open(ctx context.Context) (*slot, error) {
+	switch {
+	case p == nil:
+		return nil, ErrNoProgram
+	case p.err != nil:
+		return nil, p.err
+	case p.coll.closed.Load():
+		return nil, fmt.Errorf("program %s: %w", p.name, ErrClosed)
+	}
+	cpu := vcpu.Lease()
+	s := slotOf(cpu)
+	s.lease = cpu
+	s.run.Context = ctx
+	s.begin(p)
+	return s, nil
+}
+
+// exec runs the program.
+func (s *slot) exec() (r0 uint64, err error) {
+	r0, err = s.machine.Exec()
 	if err != nil {
 		if f, ok := err.(*checked.Fault); ok {
 			err = newFault(f)
 		}
 		return 0, err
 	}
+	s.ok = true
 	return r0, nil
+}
+
+// close counts the run and ends the lease. What the run has borrowed goes back,
+// however the run ended.
+func (s *slot) close() {
+	p, cpu := s.prog, s.lease
+	c := &p.counters[cpu.ID()]
+	c.runs.Add(1)
+	c.insns.Add(s.machine.Insns())
+	if !s.ok {
+		c.errors.Add(1)
+	}
+	if p.coll.opts.Timing {
+		c.nanos.Add(uint64(time.Since(s.started)))
+	}
+	s.end()
+	cpu.Release()
 }

@@ -3,6 +3,7 @@ package vm
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
@@ -17,8 +18,11 @@ import (
 // helpers get as helpers.Env.
 type slot struct {
 	machine *checked.Machine
+	lease   *vcpu.CPU
 	cpu     int // as programs see it
 	run     checked.Run
+	started time.Time // with Options.Timing
+	ok      bool      // the run ended without an error
 
 	prog  *Program
 	ctx   []byte // the host's bytes of the context, and room for the program's layout
@@ -98,7 +102,7 @@ func (s *slot) Release(addr uint64) (b []byte, r helpers.Releaser, ok bool) {
 func (s *slot) Ctx() []byte { return s.ctx[:s.prog.typ.Ctx.HostSize] }
 
 func (s *slot) Packet() *helpers.Packet {
-	if s.prog.typ.Input == hook.InputPacket || s.prog.packetFields != nil {
+	if s.prog.hasPacket {
 		return &s.pkt
 	}
 	return nil
@@ -137,15 +141,19 @@ func (s *slot) Host() *helpers.Host { return s.prog.coll.host }
 func (s *slot) Abort(err error) { s.machine.Abort(err) }
 
 // begin makes the slot ready for a run of p.
-func (s *slot) begin(p *Program, c *vcpu.CPU) {
+func (s *slot) begin(p *Program) {
 	s.prog = p
-	s.cpu = c.ID()
+	s.ok = false
+	if p.coll.opts.Timing {
+		s.started = time.Now()
+	}
+	s.cpu = s.lease.ID()
 	if p.coll.opts.Deterministic {
 		s.cpu = 0
 	}
 	s.ctx = s.room(p.ctxRoom)
 	if p.states != nil {
-		s.state = p.states.take(c.ID())
+		s.state = p.states.take(s.lease.ID())
 	}
 	s.run.Ctx, s.run.CtxLen, s.run.MaxInsns = s.ctx, p.typ.Ctx.Size, p.maxInsns
 	s.machine.Begin(p.code, &s.run)
@@ -163,7 +171,7 @@ func (s *slot) room(n int) []byte {
 
 // end gives back what the run has borrowed and forgets the rest. It runs
 // however the run ends.
-func (s *slot) end(c *vcpu.CPU) {
+func (s *slot) end() {
 	for len(s.held) > 0 {
 		last := len(s.held) - 1
 		h := s.held[last]
@@ -173,9 +181,9 @@ func (s *slot) end(c *vcpu.CPU) {
 	}
 	s.machine.End()
 	if s.state != nil {
-		s.prog.states.put(c.ID(), s.state)
+		s.prog.states.put(s.lease.ID(), s.state)
 	}
-	s.prog, s.ctx, s.state = nil, nil, nil
+	s.prog, s.lease, s.ctx, s.state = nil, nil, nil, nil
 	s.pkt = helpers.Packet{}
 	s.data = 0
 	s.run = checked.Run{}
