@@ -63,6 +63,11 @@ func (c *Ctx) Field(name string) *Field {
 	return nil
 }
 
+// hasKind reports whether a field of c is of kind k.
+func (c *Ctx) hasKind(k FieldKind) bool {
+	return slices.ContainsFunc(c.Fields, func(f Field) bool { return f.Kind == k })
+}
+
 // Set stores v in the scalar field called name of the host's bytes. The error
 // says what is wrong with name or v.
 func (c *Ctx) Set(host []byte, name string, v uint64) error {

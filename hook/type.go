@@ -9,8 +9,11 @@
 package hook
 
 import (
+	"errors"
+	"fmt"
 	"strconv"
 
+	"github.com/skepvm/skep/btf"
 	"github.com/skepvm/skep/helpers"
 )
 
@@ -25,6 +28,8 @@ type Type struct {
 	Attach string
 	// Ctx describes the object that R1 points to.
 	Ctx Ctx
+	// BTF is the context's C struct; nil if only Ctx describes it.
+	BTF *btf.Type
 	// Input says what a run of such a program takes.
 	Input Input
 	// Return bounds the program's R0, as a signed 64-bit value. The verifier
@@ -44,9 +49,36 @@ type Type struct {
 	// stored after it. It must leave packet pointers alone, and allocate
 	// nothing.
 	Prepare func(ctx []byte, pkt *helpers.Packet)
+	// Sections are the ELF section names that mean this type on a Platform
+	// that Extend made; nil: its Name.
+	Sections []string
 	// NewState makes the helpers' state of one run (Env.State); nil: none. A
 	// run slot calls it once and Reset before each run after that.
 	NewState func() State
+}
+
+// Check reports why t cannot be used: its context contradicts itself, its
+// return range is empty, or it promises a packet that its context lacks. The
+// error names the type.
+func (t *Type) Check() error {
+	err := t.Ctx.Check()
+	switch {
+	case err != nil:
+	case t.Name == "":
+		err = errors.New("no name")
+	case t.Return.Min > t.Return.Max:
+		err = fmt.Errorf("no value lies in the return range [%d, %d]", t.Return.Min, t.Return.Max)
+	case t.Input > InputTyped:
+		err = fmt.Errorf("unknown input %d", t.Input)
+	case t.Ctx.hasKind(FieldPacket) != t.Ctx.hasKind(FieldPacketEnd):
+		err = errors.New("the context has one end of the packet and not the other")
+	case t.PacketWrite && !t.Ctx.hasKind(FieldPacket):
+		err = errors.New("programs may write the packet, yet the context has none")
+	}
+	if err != nil {
+		return fmt.Errorf("program type %s: %w", t.Name, err)
+	}
+	return nil
 }
 
 // Verdict returns the name of the return value r0, such as "XDP_PASS", or r0

@@ -28,7 +28,7 @@ var allowed = map[string]struct {
 	"maps":               {imports: "errno btf internal/mem internal/vcpu"},
 	"helpers":            {imports: "errno btf maps internal/mem"},
 	"helpers/helpertest": {imports: "maps helpers"},
-	"hook":               {imports: "errno btf maps helpers"},
+	"hook":               {imports: "errno btf maps helpers internal/mem"},
 	"hook/linux":         {imports: "errno btf maps helpers hook"},
 	"prog":               {imports: "errno btf maps helpers hook internal/isa"},
 	"elf":                {imports: "errno btf maps helpers hook hook/linux prog internal/isa", external: true},
