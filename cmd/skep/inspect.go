@@ -303,14 +303,14 @@ func (in *inspection) print(w io.Writer) {
 	}
 	in.printPrograms(w)
 
-	t := &table{head: []string{"MAP", "TYPE", "KEY", "VALUE", "ENTRIES", "FLAGS", "NOTES"}}
+	t := &table{head: []string{"MAP", "TYPE", "KEY", "VALUE", " ENTRIES", "FLAGS", "NOTES"}}
 	for _, m := range in.Maps {
 		t.add(m.Name, m.Type, sizeAndType(m.KeySize, m.KeyType), sizeAndType(m.ValueSize, m.ValueType),
 			fmt.Sprint(m.MaxEntries), m.Flags, m.notes())
 	}
 	section(w, t)
 
-	t = &table{head: []string{"VARIABLE", "IN", "OFFSET", "SIZE", "TYPE", "VALUE"}}
+	t = &table{head: []string{"VARIABLE", "IN", " OFFSET", " SIZE", "TYPE", "VALUE"}}
 	for _, v := range in.Variables {
 		t.add(v.Name, v.Map, fmt.Sprint(v.Offset), fmt.Sprint(v.Size), v.Type, shorten(v.Value, 32))
 	}
@@ -337,7 +337,7 @@ func (in *inspection) print(w io.Writer) {
 }
 
 func (in *inspection) printPrograms(w io.Writer) {
-	t := &table{head: []string{"PROGRAM", "SECTION", "TYPE", "INSNS", "SUBPROGRAMS", "CALLS"}}
+	t := &table{head: []string{"PROGRAM", "SECTION", "TYPE", " INSNS", "SUBPROGRAMS", "CALLS"}}
 	for _, p := range in.Programs {
 		typ := p.Type
 		if typ == "" {

@@ -21,6 +21,7 @@ type objectFlags struct {
 	platform string
 	btf      string
 	kconfig  string
+	hook     string
 }
 
 func (o *objectFlags) register(cmd *cobra.Command) {

@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// A table prints rows in columns as wide as their contents.
+// A table prints rows in columns as wide as their contents. Columns whose
+// heads begin with a blank hold numbers, which are aligned at their right.
 type table struct {
 	head []string
 	rows [][]string
@@ -31,9 +32,11 @@ func (t *table) print(w io.Writer) {
 	for _, row := range all {
 		var line strings.Builder
 		for i, c := range row {
-			line.WriteString(c)
-			if i+1 < len(row) {
-				line.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(c)+2))
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
+			if strings.HasPrefix(t.head[i], " ") {
+				line.WriteString(pad + c + "  ")
+			} else {
+				line.WriteString(c + pad + "  ")
 			}
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
