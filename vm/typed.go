@@ -1,0 +1,62 @@
+package vm
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
+)
+
+// RunTyped runs p, whose type must be t, on *v: the program gets a copy of the
+// fields, and what it stores in those that it may write comes back in *v. What
+// v's hook.Bytes field holds is not copied. ctx may be nil. Nothing is
+// allocated.
+func RunTyped[T any](ctx context.Context, p *Program, t *hook.TypeOf[T], v *T) (r0 uint64, err error) {
+	if p != nil && p.typ != t.Type {
+		return 0, fmt.Errorf("program %s is of type %s, not %s", p.name, typeName(p.typ), typeName(t.Type))
+	}
+	s, err := p.open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer s.close()
+	t.Encode(s.ctx, v)
+	if b := t.Packet(v); s.prog.hasPacket {
+		if err := s.setPacket(helpers.Packet{Buf: b[:len(b):len(b)], Tail: len(b)}); err != nil {
+			return 0, err
+		}
+	}
+	r0, err = s.exec()
+	t.Decode(s.ctx, v)
+	return r0, err
+}
+
+// A HookOf is a Hook whose programs get a T.
+type HookOf[T any] struct {
+	*Hook
+	typ *hook.TypeOf[T]
+}
+
+// NewHookOf returns a hook for programs of type t.
+func NewHookOf[T any](t *hook.TypeOf[T], o HookOptions) *HookOf[T] {
+	return &HookOf[T]{NewHook(t.Type, o), t}
+}
+
+// Run is Hook.Run on *v (see RunTyped).
+func (h *HookOf[T]) Run(v *T) (uint64, error) { return h.RunContext(nil, v) }
+
+// RunContext is Run that ends with context.Cause(ctx) when ctx is done.
+func (h *HookOf[T]) RunContext(ctx context.Context, v *T) (verdict uint64, err error) {
+	verdict = h.opts.Default
+	for _, l := range *h.links.Load() {
+		p := l.prog.Load()
+		if p == nil {
+			continue
+		}
+		if verdict, err = RunTyped(ctx, p, h.typ, v); err != nil || h.opts.Stop(verdict) {
+			return verdict, err
+		}
+	}
+	return verdict, nil
+}
