@@ -223,7 +223,7 @@ func sameSize(old uint32, size uint64, err error) (uint32, error) {
 func (l *loader) fillMaps() error {
 	for _, p := range l.pending {
 		rs := l.relocs[p.section.index]
-		i, _ := slices.BinarySearchFunc(rs, p.off, func(r relocate, off uint64) int {
+		i, _ := slices.BinarySearchFunc(rs, p.off, func(r relocation, off uint64) int {
 			if r.off < off {
 				return -1
 			}
@@ -240,7 +240,7 @@ func (l *loader) fillMaps() error {
 	return nil
 }
 
-func (l *loader) initialValue(p pendingValues, r *relocate) (maps.Entry, error) {
+func (l *loader) initialValue(p pendingValues, r *relocation) (maps.Entry, error) {
 	var e maps.Entry
 	if (r.off-p.off)%8 != 0 {
 		return e, errors.New("not a whole pointer")

@@ -28,8 +28,8 @@ const (
 type file struct {
 	data     []byte
 	sections []section
-	symbols  []symbol           // index as in the file; 0 is the null symbol
-	relocs   map[int][]relocate // by target section, sorted by offset
+	symbols  []symbol             // index as in the file; 0 is the null symbol
+	relocs   map[int][]relocation // by target section, sorted by offset
 }
 
 type section struct {
@@ -61,9 +61,9 @@ type symbol struct {
 func (s *symbol) weak() bool   { return s.bind == debugelf.STB_WEAK }
 func (s *symbol) global() bool { return s.bind != debugelf.STB_LOCAL }
 
-// A relocate is one relocation. In a RELA section the addend is explicit;
+// A relocation is one entry of a REL or RELA section. In a RELA section the addend is explicit;
 // otherwise it is in the bytes that the relocation changes.
-type relocate struct {
+type relocation struct {
 	off      uint64
 	typ      uint32
 	sym      int
@@ -86,7 +86,7 @@ func readAll(r io.ReaderAt) ([]byte, error) {
 
 // parseFile reads headers, symbols and relocations.
 func parseFile(data []byte) (*file, error) {
-	f := &file{data: data, relocs: map[int][]relocate{}}
+	f := &file{data: data, relocs: map[int][]relocation{}}
 	if err := f.readSections(); err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func parseFile(data []byte) (*file, error) {
 		}
 	}
 	for _, r := range f.relocs {
-		slices.SortStableFunc(r, func(a, b relocate) int {
+		slices.SortStableFunc(r, func(a, b relocation) int {
 			switch {
 			case a.off < b.off:
 				return -1
@@ -273,7 +273,7 @@ func (f *file) readRelocs(s *section) error {
 	out := f.relocs[target.index]
 	for b := s.data; len(b) > 0; b = b[size:] {
 		info := binary.LittleEndian.Uint64(b[8:])
-		r := relocate{
+		r := relocation{
 			off: binary.LittleEndian.Uint64(b), typ: debugelf.R_TYPE64(info), sym: int(debugelf.R_SYM64(info)),
 			explicit: explicit,
 		}
@@ -293,9 +293,9 @@ func (f *file) readRelocs(s *section) error {
 }
 
 // relocAt returns the relocation at a section's byte off, or nil.
-func (f *file) relocAt(section int, off uint64) *relocate {
+func (f *file) relocAt(section int, off uint64) *relocation {
 	rs := f.relocs[section]
-	i, ok := slices.BinarySearchFunc(rs, off, func(r relocate, off uint64) int {
+	i, ok := slices.BinarySearchFunc(rs, off, func(r relocation, off uint64) int {
 		switch {
 		case r.off < off:
 			return -1

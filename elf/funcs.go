@@ -26,6 +26,7 @@ type function struct {
 	start, end int
 	local      bool // has a symbol, which is local
 	sized      bool // its symbol says where it ends
+	aliases    []string
 }
 
 // readFunctions splits the code sections into functions and resolves what
@@ -91,7 +92,7 @@ func (l *loader) startFunctions() {
 			f.sized = true
 			f.end = f.start + int(min(n, c.size-sym.value)/slotSize)
 			if n > c.size-sym.value || n%slotSize != 0 {
-				f.fn.Err = l.errorf(c.name, sym.name, "a function of %d bytes at %#x of %#x", n, sym.value, c.size)
+				f.fn.Err = functionError(c.name, sym.name, "a function of %d bytes at %#x of %#x", n, sym.value, c.size)
 			}
 		}
 		c.funcs = append(c.funcs, f)
@@ -114,8 +115,8 @@ func (l *loader) startFunctions() {
 	}
 }
 
-// sortFunctions sorts by start; of several names for one place the global one
-// comes first.
+// sortFunctions sorts by start. Of several names for one place a global one
+// leads, and the others become its aliases.
 func sortFunctions(c *code) {
 	slices.SortStableFunc(c.funcs, func(a, b *function) int {
 		if a.start != b.start {
@@ -129,6 +130,15 @@ func sortFunctions(c *code) {
 		}
 		return 0
 	})
+	kept := c.funcs[:0]
+	for _, f := range c.funcs {
+		if n := len(kept); n > 0 && kept[n-1].start == f.start {
+			kept[n-1].aliases = append(kept[n-1].aliases, f.fn.Name)
+			continue
+		}
+		kept = append(kept, f)
+	}
+	c.funcs = kept
 }
 
 // startCallees begins a function wherever a call leads that is in none so far:
@@ -177,7 +187,7 @@ func (l *loader) endFunctions(c *code) {
 	next := len(c.insns)
 	for i := len(c.funcs) - 1; i >= 0; i-- {
 		f := c.funcs[i]
-		if i+1 < len(c.funcs) && c.funcs[i+1].start > f.start {
+		if i+1 < len(c.funcs) {
 			next = c.funcs[i+1].start
 		}
 		if !f.sized {
@@ -185,17 +195,11 @@ func (l *loader) endFunctions(c *code) {
 		}
 		if f.end > next {
 			if f.fn.Err == nil {
-				f.fn.Err = l.errorf(c.name, f.fn.Name, "overlaps %s", c.around(next).fn.Name)
+				f.fn.Err = functionError(c.name, f.fn.Name, "overlaps %s", c.around(next).fn.Name)
 			}
 			f.end = next
 		}
 		f.fn.Insns = slices.Clone(c.insns[f.start:f.end])
-	}
-	// Names for one place share everything but the name.
-	for i := 1; i < len(c.funcs); i++ {
-		if a, b := c.funcs[i-1], c.funcs[i]; a.start == b.start && a.end == b.end {
-			b.fn.Insns = a.fn.Insns
-		}
 	}
 }
 
@@ -239,9 +243,9 @@ func (l *loader) addInfo(c *code) {
 			continue
 		}
 		at := int(info.off / slotSize)
-		for i, _ := slices.BinarySearchFunc(c.funcs, at, func(f *function, at int) int { return f.start - at }); i < len(c.funcs) && c.funcs[i].start == at; i++ {
-			c.funcs[i].fn.Type = info.typ
-			c.funcs[i].fn.Global = c.funcs[i].fn.Global && info.typ.Global
+		if f := c.funcAt(at); f != nil {
+			f.fn.Type = info.typ
+			f.fn.Global = f.fn.Global && info.typ.Global
 		}
 	}
 	lines := slices.Clone(l.ext.lines[c.name])
@@ -281,15 +285,29 @@ func (l *loader) listPrograms() error {
 			if f.local && callee[f.fn] {
 				continue
 			}
-			l.obj.Programs = append(l.obj.Programs, &prog.Spec{
-				Name: f.fn.Name, Section: c.name,
-				Type: sec.Type, Attach: sec.Attach, Sleepable: sec.Sleepable,
-				Func: f.fn,
-			})
+			for i := -1; i < len(f.aliases); i++ {
+				fn := f.fn
+				if i >= 0 { // shares everything but the name
+					alias := *fn
+					alias.Name = f.aliases[i]
+					fn = &alias
+				}
+				l.obj.Programs = append(l.obj.Programs, &prog.Spec{
+					Name: fn.Name, Section: c.name,
+					Type: sec.Type, Attach: sec.Attach, Sleepable: sec.Sleepable,
+					Func: fn,
+				})
+			}
 		}
 	}
 	if len(l.order) == 0 && len(l.obj.Maps) == 0 {
 		return errors.New("holds neither programs nor maps")
 	}
 	return nil
+}
+
+// functionError makes an Error about a function; whoever links a program that
+// calls it adds the file.
+func functionError(section, symbol, format string, args ...any) *Error {
+	return &Error{Section: section, Symbol: symbol, PC: -1, Err: fmt.Errorf(format, args...)}
 }

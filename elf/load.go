@@ -116,14 +116,14 @@ type loader struct {
 	types *typeTable // nil without BTF
 	ext   *extTable  // nil without .BTF.ext
 
-	mapsAt  map[int][]mapAt        // by section: map definitions, sorted by offset
-	dataAt  map[int]*maps.Spec     // by section
-	used    map[*maps.Spec]bool    // data maps that something refers to
-	pending []pendingValues        // maps whose initial contents name other things
-	code    map[int]*code          // by section
-	order   []*code                // in file order
-	kconfig *kconfig               // nil if the object declares none
-	core    map[string]*coreFixups // by section; see core.go
+	mapsAt  map[int][]mapAt     // by section: map definitions, sorted by offset
+	dataAt  map[int]*maps.Spec  // by section
+	used    map[*maps.Spec]bool // data maps that something refers to
+	pending []pendingValues     // maps whose initial contents name other things
+	code    map[int]*code       // by section
+	order   []*code             // in file order
+	kconfig *kconfig            // nil if the object declares none
+	core    *coreTable          // nil until a function needs it
 }
 
 func (l *loader) readLicense() error {

@@ -25,7 +25,7 @@ const (
 func (l *loader) resolve(c *code, f *function) {
 	fail := func(pc int, err error) {
 		if f.fn.Err == nil {
-			f.fn.Err = &Error{File: l.obj.File, Section: c.name, Symbol: f.fn.Name, PC: prog.PC(pc - f.start), Err: err}
+			f.fn.Err = &Error{Section: c.name, Symbol: f.fn.Name, PC: prog.PC(pc - f.start), Err: err}
 		}
 	}
 	if err := l.applyCORE(c, f); err != nil && f.fn.Err == nil {
@@ -113,7 +113,7 @@ func (l *loader) callee(c *code, pc int) (*code, int, error) {
 	return target, int(off / slotSize), nil
 }
 
-func (l *loader) callRef(c *code, pc int, r *relocate) (*prog.Ref, error) {
+func (l *loader) callRef(c *code, pc int, r *relocation) (*prog.Ref, error) {
 	if r != nil && r.typ != relocCall {
 		return nil, fmt.Errorf("relocation of type %d for a call", r.typ)
 	}
@@ -140,7 +140,7 @@ func (l *loader) callRef(c *code, pc int, r *relocate) (*prog.Ref, error) {
 }
 
 // addend returns what is added to the symbol of the wide instruction at pc.
-func (l *loader) addend(c *code, pc int, r *relocate) int64 {
+func (l *loader) addend(c *code, pc int, r *relocation) int64 {
 	if r.explicit {
 		return r.addend
 	}
@@ -170,7 +170,7 @@ func (l *loader) pointee(c *code, pc int) (*code, int, error) {
 }
 
 // wideRef resolves the wide instruction at pc; nil if it refers to nothing.
-func (l *loader) wideRef(c *code, pc int, r *relocate) (*prog.Ref, error) {
+func (l *loader) wideRef(c *code, pc int, r *relocation) (*prog.Ref, error) {
 	if r == nil && c.insns[pc].Src != isa.PseudoFunc {
 		return nil, nil
 	}
@@ -250,7 +250,7 @@ func (l *loader) externRef(sym *symbol, add int64) (*prog.Ref, error) {
 	case sym.name == "":
 		return nil, errors.New("address of a symbol without a name")
 	case typed && e.section == ".ksyms":
-		return nil, fmt.Errorf("ksym %s has no address: give one (Options.Ksyms), or declare it __weak", sym.name)
+		return nil, ksymError(sym.name)
 	}
 	return nil, fmt.Errorf("undefined symbol %s", sym.name)
 }
@@ -264,7 +264,7 @@ func (l *loader) kconfigRef(name string, v kconfigVar, add int64) (*prog.Ref, er
 }
 
 // dataAddend returns what is added to the symbol of a relocation in data.
-func (l *loader) dataAddend(s *section, r *relocate) uint64 {
+func (l *loader) dataAddend(s *section, r *relocation) uint64 {
 	if r.explicit {
 		return uint64(r.addend)
 	}
@@ -272,4 +272,8 @@ func (l *loader) dataAddend(s *section, r *relocate) uint64 {
 		return 0
 	}
 	return binary.LittleEndian.Uint64(s.data[r.off:])
+}
+
+func ksymError(name string) error {
+	return fmt.Errorf("ksym %s has no address: give one (Options.Ksyms), or declare it __weak", name)
 }

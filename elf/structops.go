@@ -53,7 +53,7 @@ func isStructOps(s *section) bool {
 
 func (l *loader) structOpsPrograms(s *section, base uint64, t *btf.Type, ops *prog.StructOps) error {
 	rs := l.relocs[s.index]
-	i, _ := slices.BinarySearchFunc(rs, base, func(r relocate, off uint64) int {
+	i, _ := slices.BinarySearchFunc(rs, base, func(r relocation, off uint64) int {
 		if r.off < off {
 			return -1
 		}
