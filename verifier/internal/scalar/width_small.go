@@ -1,0 +1,8 @@
+//go:build smallwidth
+
+package scalar
+
+const (
+	wordBits = 8
+	halfBits = 4
+)
