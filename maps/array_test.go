@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/mem"
 )
 
 func u32(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
@@ -38,4 +39,14 @@ func TestArray(t *testing.T) {
 	if err := m.Lookup(u32(1), v); !errors.Is(err, errno.EBADF) {
 		t.Errorf("after Close: %v", err)
 	}
+}
+
+// inSlab reports whether p is one object of m's slabs.
+func inSlab(m Slabber, p []byte) bool {
+	for _, s := range m.Slabs() {
+		if off, ok := mem.Index(s.Bytes, p); ok && off%int(s.Stride) == 0 && len(p) == int(s.Size) {
+			return true
+		}
+	}
+	return false
 }
