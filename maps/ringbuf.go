@@ -26,9 +26,8 @@ const (
 // ringBuf is a BPF_MAP_TYPE_RINGBUF: records from programs to Go code, in the
 // order in which they were reserved (kernel, Documentation/bpf/ringbuf.rst).
 //
-//	position   0 … cons ………… pending ………… prod ……       never wrap
-//	           read  │ whole records,  │ from the oldest
-//	                 │ or dropped ones │ reservation on
+//	position   0 ……… cons ……………………………………………………… prod ………     never wrap
+//	            read │ records: whole, dropped, or open │
 //
 //	record     header, one word: length | busy | dropped;  data, to a multiple of 8
 //
@@ -49,8 +48,7 @@ type ringBuf struct {
 	_    [64]byte
 	prod atomic.Uint64
 
-	mu      sync.Mutex // held to reserve
-	pending uint64     // no reservation is open before it; guarded by mu
+	mu sync.Mutex // held to reserve
 
 	_       [64]byte
 	wake    chan struct{} // holds a token when a reader should look
@@ -92,24 +90,18 @@ func extent(n uint64) uint64 { return (n + recordHeader + 7) &^ 7 }
 // header returns the header of the record at position pos.
 func (m *ringBuf) header(pos uint64) *uint64 { return &m.words[(pos&m.mask)/8] }
 
-// Reserve is __bpf_ringbuf_reserve: it fails, too, while the oldest open
-// reservation is a whole ring behind.
+// Reserve is __bpf_ringbuf_reserve. The kernel also compares the new end with
+// the oldest open reservation, since user space may move its reader past one;
+// here no reader does.
 func (m *ringBuf) Reserve(n int) []byte {
-	if n < 0 || n > maxRecord || extent(uint64(n)) > m.mask+1 {
+	if n < 0 || n > maxRecord {
 		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	cons, prod := m.cons.Load(), m.prod.Load()
-	for m.pending < prod {
-		h := atomic.LoadUint64(m.header(m.pending))
-		if h&recordBusy != 0 {
-			break
-		}
-		m.pending += extent(h &^ recordDropped)
-	}
+	prod := m.prod.Load()
 	end := prod + extent(uint64(n))
-	if end-cons > m.mask || end-m.pending > m.mask {
+	if end-m.cons.Load() > m.mask {
 		return nil
 	}
 	atomic.StoreUint64(m.header(prod), uint64(n)|recordBusy)
