@@ -73,7 +73,13 @@ func NewFixed(regions []Region) *Fixed {
 	})
 	// The same memory twice (two names for one map) would hide a region from
 	// the binary search: keep the longer.
-	f.regions = slices.CompactFunc(f.regions, func(a, b Region) bool { return b.end() <= a.end() })
+	kept := f.regions[:0]
+	for _, r := range f.regions {
+		if n := len(kept); n == 0 || r.end() > kept[n-1].end() {
+			kept = append(kept, r)
+		}
+	}
+	f.regions = kept
 	return f
 }
 
