@@ -48,8 +48,8 @@ func Load(obj *prog.Object, opts Options) (*Collection, error) {
 	}
 	if err := c.load(obj); err != nil {
 		c.Close()
-		if obj.File != "" {
-			return nil, fmt.Errorf("%s: %w", obj.File, err)
+		if obj.File != "" && !errors.As(err, new(*prog.Error)) {
+			err = fmt.Errorf("%s: %w", obj.File, err)
 		}
 		return nil, err
 	}
@@ -70,7 +70,9 @@ func (c *Collection) load(obj *prog.Object) error {
 		}
 		p, err := c.loadProgram(obj, spec)
 		if err != nil {
-			err = fmt.Errorf("program %s: %w", spec.Name, err)
+			if !errors.As(err, new(*prog.Error)) {
+				err = &prog.Error{File: obj.File, Program: spec.Name, Err: err}
+			}
 			failed = append(failed, err)
 			p = &Program{coll: c, name: spec.Name, typ: spec.Type, err: err}
 		}
