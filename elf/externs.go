@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -112,7 +111,7 @@ func setKconfig(dst []byte, t *btf.Type, text string) error {
 			return putUint(dst, v)
 		case t.Kind == btf.Int && t.Bool && text != "m":
 			return putUint(dst, v)
-		case t.Kind == btf.Int && t.Size == 1:
+		case t.Kind == btf.Int && t.Size == 1 && !t.Bool:
 			return putUint(dst, uint64(text[0]))
 		}
 		return errors.New("needs a variable of type bool, char or enum libbpf_tristate")
@@ -181,9 +180,3 @@ func ReadKconfig(r io.Reader) (map[string]string, error) {
 	}
 	return config, nil
 }
-
-// builtins are the functions that clang calls on its own, for loops and
-// assignments that copy or clear memory.
-var builtins = []string{"memset", "memcpy", "memmove", "memcmp"}
-
-func isBuiltin(name string) bool { return slices.Contains(builtins, name) }
