@@ -26,6 +26,7 @@ var allowed = map[string]struct {
 	"internal/mem":       {},
 	"internal/vcpu":      {},
 	"maps":               {imports: "errno btf internal/mem internal/vcpu"},
+	"maps/mapstest":      {imports: "errno maps internal/mem internal/vcpu"},
 	"helpers":            {imports: "errno btf maps internal/mem"},
 	"helpers/helpertest": {imports: "maps helpers"},
 	"hook":               {imports: "errno btf maps helpers internal/mem"},
