@@ -38,14 +38,7 @@ func Load(obj *prog.Object, opts Options) (*Collection, error) {
 	if _, err := ParseEngine(string(opts.Engine)); err != nil {
 		return nil, err
 	}
-	c := &Collection{
-		opts:     opts,
-		host:     fillHost(opts.Host, opts.Deterministic),
-		maps:     map[string]maps.Map{},
-		specs:    map[*maps.Spec]maps.Map{},
-		programs: map[string]*Program{},
-		sets:     map[*hook.Type]*helpers.Set{},
-	}
+	c := newCollection(opts)
 	if err := c.load(obj); err != nil {
 		c.Close()
 		if obj.File != "" && !errors.As(err, new(*prog.Error)) {
@@ -56,11 +49,48 @@ func Load(obj *prog.Object, opts Options) (*Collection, error) {
 	return c, nil
 }
 
+// LoadProgram makes the maps of a program that is linked already (see
+// prog.FromInsns) and makes it ready to run, as Load does with an object's.
+func LoadProgram(p *prog.Program, opts Options) (*Collection, error) {
+	if _, err := ParseEngine(string(opts.Engine)); err != nil {
+		return nil, err
+	}
+	if p.Type == nil {
+		return nil, fmt.Errorf("program %s has no type: choose a program type", p.Name)
+	}
+	c := newCollection(opts)
+	err := c.checkFuncs()
+	if err == nil {
+		err = c.makeMaps(p.Maps)
+	}
+	if err == nil {
+		var loaded *Program
+		loaded, err = c.bind(p)
+		c.programs[p.Name], c.names = loaded, []string{p.Name}
+	}
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("program %s: %w", p.Name, err)
+	}
+	return c, nil
+}
+
+func newCollection(opts Options) *Collection {
+	return &Collection{
+		opts:     opts,
+		host:     fillHost(opts.Host, opts.Deterministic),
+		maps:     map[string]maps.Map{},
+		specs:    map[*maps.Spec]maps.Map{},
+		programs: map[string]*Program{},
+		sets:     map[*hook.Type]*helpers.Set{},
+	}
+}
+
 func (c *Collection) load(obj *prog.Object) error {
 	if err := c.checkFuncs(); err != nil {
 		return err
 	}
-	if err := c.makeMaps(obj); err != nil {
+	if err := c.makeMaps(obj.Maps); err != nil {
 		return err
 	}
 	var failed []error
@@ -100,10 +130,10 @@ func (c *Collection) checkFuncs() error {
 	return nil
 }
 
-// makeMaps makes the maps of obj, or takes those that the options give.
-func (c *Collection) makeMaps(obj *prog.Object) error {
+// makeMaps makes maps, or takes those that the options give.
+func (c *Collection) makeMaps(specs []*maps.Spec) error {
 	left := c.opts.maxBytes()
-	for _, spec := range obj.Maps {
+	for _, spec := range specs {
 		if _, twice := c.maps[spec.Name]; twice {
 			return fmt.Errorf("two maps are called %s", spec.Name)
 		}
@@ -180,6 +210,11 @@ func (c *Collection) loadProgram(obj *prog.Object, spec *prog.Spec) (*Program, e
 	if err != nil {
 		return nil, err
 	}
+	return c.bind(lp)
+}
+
+// bind makes a linked program ready to run with the collection's maps.
+func (c *Collection) bind(lp *prog.Program) (*Program, error) {
 	ms := make([]maps.Map, len(lp.Maps))
 	for i, s := range lp.Maps {
 		if ms[i] = c.specs[s]; ms[i] == nil {

@@ -221,6 +221,9 @@ func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
 		x := b.prog.Externs[in.Imm]
 		f = b.set.Kfunc(x.Name)
 		if f == nil {
+			f = helpers.Builtin(x.Name)
+		}
+		if f == nil {
 			f = &helpers.Func{Name: x.Name}
 			if !x.Weak {
 				return nil, &BindError{pc, fmt.Sprintf("call of %s, which programs of type %s do not have", x.Name, typ.Name)}
