@@ -62,24 +62,19 @@ type Fixed struct{ regions []Region }
 
 // NewFixed returns the set of regions, of which empty ones are left out.
 func NewFixed(regions []Region) *Fixed {
-	f := &Fixed{}
-	for _, r := range regions {
-		if len(r.Bytes) > 0 {
-			f.regions = append(f.regions, r)
-		}
-	}
-	slices.SortFunc(f.regions, func(a, b Region) int {
+	rs := slices.DeleteFunc(slices.Clone(regions), func(r Region) bool { return len(r.Bytes) == 0 })
+	slices.SortFunc(rs, func(a, b Region) int {
 		return cmp.Or(cmp.Compare(a.base, b.base), cmp.Compare(b.end(), a.end()))
 	})
-	// The same memory twice (two names for one map) would hide a region from
-	// the binary search: keep the longer.
-	kept := f.regions[:0]
-	for _, r := range f.regions {
-		if n := len(kept); n == 0 || r.end() > kept[n-1].end() {
-			kept = append(kept, r)
+	f := &Fixed{}
+	for _, r := range rs {
+		// The same memory twice (two names for one map) would hide a region
+		// from the search: the longer one counts.
+		if n := len(f.regions); n > 0 && r.end() <= f.regions[n-1].end() {
+			continue
 		}
+		f.regions = append(f.regions, r)
 	}
-	f.regions = kept
 	return f
 }
 
