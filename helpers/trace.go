@@ -13,11 +13,13 @@ const (
 	maxTrace      = 1024 // MAX_BPRINTF_BUF: a trace line and its NUL
 )
 
-// TracePrintk is trace_printk(format, size, a, b, c): gives the host a line.
+// TracePrintk is trace_printk(format, size, a, b, c): gives the host a line. As
+// in the kernel, the contract names two arguments: a program passes as many more
+// as its format uses, and the rest may be uninitialised.
 var TracePrintk = &Func{
 	Name: "trace_printk",
 	Proto: Proto{
-		Args: [5]Arg{{Kind: ArgMem}, {Kind: ArgSize}, {Kind: ArgAnything}, {Kind: ArgAnything}, {Kind: ArgAnything}},
+		Args: [5]Arg{{Kind: ArgMem}, {Kind: ArgSize}},
 		GPL:  true,
 	},
 	Impl: func(env Env, format, size, a, b, c uint64) uint64 {
