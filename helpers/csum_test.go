@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/internal/kcall"
 	"github.com/skepvm/skep/internal/oracle"
 )
 
@@ -12,17 +14,17 @@ import (
 // 128, odd ones included, with sums that are and are not 0 modulo 0xffff.
 func TestCsumDiffKernel(t *testing.T) {
 	const from, to, fromSize, toSize, seed = 64, 512, 8, 16, 24
-	c := newCallers(t, oracle.SchedCls, 28, nil,
-		arg{kind: argAddr, off: from}, arg{kind: argSize0, off: fromSize, max: 128},
-		arg{kind: argAddr, off: to}, arg{kind: argSize0, off: toSize, max: 128},
-		arg{kind: argNum, off: seed})
+	c := kcall.New(t, oracle.SchedCls, 28, helpers.Base().Helper(28), nil,
+		kcall.Arg{Kind: kcall.Addr, Off: from}, kcall.Arg{Kind: kcall.SizeOrZero, Off: fromSize, Max: 128},
+		kcall.Arg{Kind: kcall.Addr, Off: to}, kcall.Arg{Kind: kcall.SizeOrZero, Off: toSize, Max: 128},
+		kcall.Arg{Kind: kcall.Num, Off: seed})
 	rng := rand.New(rand.NewPCG(3, 4))
 	n := 2000
 	if !testing.Short() {
 		n = 10000
 	}
 	for i := range n {
-		buf := make([]byte, bufSize)
+		buf := make([]byte, kcall.BufSize)
 		fill := rng.IntN(4)
 		for _, at := range []int{from, to} {
 			for j := range 128 {
@@ -48,6 +50,6 @@ func TestCsumDiffKernel(t *testing.T) {
 		put64(buf, fromSize, uint64(fs))
 		put64(buf, toSize, uint64(ts))
 		put64(buf, seed, []uint64{0, 0xffff, 0xffffffff, rng.Uint64()}[rng.IntN(4)])
-		c.compare(fmt.Sprintf("%d bytes, %d bytes, fill %d", fs, ts, fill), buf)
+		c.Compare(fmt.Sprintf("%d bytes, %d bytes, fill %d", fs, ts, fill), buf, nil)
 	}
 }

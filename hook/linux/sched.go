@@ -1,9 +1,6 @@
 package linux
 
-import (
-	"github.com/skepvm/skep/helpers"
-	"github.com/skepvm/skep/hook"
-)
+import "github.com/skepvm/skep/hook"
 
 // SchedCls is BPF_PROG_TYPE_SCHED_CLS: a traffic-control classifier (tc, tcx,
 // netkit). R0 is a TC_ACT_* action.
@@ -19,11 +16,12 @@ func sched(name string) *hook.Type {
 			[]string{"mark", "tc_index", "priority", "tc_classid", "cb", "tstamp", "queue_mapping"}),
 		Input:        hook.InputPacket,
 		Return:       hook.AnyReturn,
-		Helpers:      helpers.Base(),
+		Helpers:      schedHelpers,
 		Verdicts:     tcActions,
 		PacketWrite:  true,
 		LegacyPacket: true,
 		Prepare:      prepareSkb,
+		NewState:     newState,
 	}
 }
 

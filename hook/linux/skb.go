@@ -102,6 +102,7 @@ var (
 	skbProtocol = skb.Field("protocol").HostOff
 	skbIfindex  = skb.Field("ifindex").HostOff
 	skbWireLen  = skb.Field("wire_len").HostOff
+	skbHash     = skb.Field("hash").HostOff
 )
 
 // Values of pkt_type (include/uapi/linux/if_packet.h).

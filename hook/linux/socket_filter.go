@@ -1,9 +1,6 @@
 package linux
 
-import (
-	"github.com/skepvm/skep/helpers"
-	"github.com/skepvm/skep/hook"
-)
+import "github.com/skepvm/skep/hook"
 
 // SocketFilter is BPF_PROG_TYPE_SOCKET_FILTER: R0 says how many bytes of the
 // packet the socket gets. The packet begins at its link-layer header, as for a
@@ -15,7 +12,8 @@ var SocketFilter = &hook.Type{
 		[]string{"cb"}),
 	Input:        hook.InputPacket,
 	Return:       hook.AnyReturn,
-	Helpers:      helpers.Base(),
+	Helpers:      socketFilterHelpers,
 	LegacyPacket: true,
 	Prepare:      prepareSkb,
+	NewState:     newState,
 }

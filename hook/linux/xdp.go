@@ -33,10 +33,11 @@ func xdp(attach string, without []string) *hook.Type {
 		Ctx:         part(xdpMD, without, nil),
 		Input:       hook.InputPacket,
 		Return:      hook.AnyReturn,
-		Helpers:     helpers.Base(),
+		Helpers:     xdpHelpers,
 		Verdicts:    xdpActions,
 		PacketWrite: true,
 		Prepare:     func(ctx []byte, _ *helpers.Packet) { put32(ctx, xdpIngress, loopback) },
+		NewState:    newState,
 	}
 }
 

@@ -42,6 +42,7 @@ type LoadOptions struct {
 type RunInput struct {
 	Data   []byte // packet; nil where the program type has none
 	Ctx    []byte // context in the program's layout; nil: the kernel's default
+	Room   int    // bytes that the packet may grow by; 0: 512
 	Repeat uint32 // 0: once
 	Flags  uint32
 }

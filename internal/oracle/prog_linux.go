@@ -155,7 +155,7 @@ func (p *Program) Run(in RunInput) (RunResult, error) {
 	}
 	var dataOut, ctxOut []byte
 	if p.kind != Syscall && p.kind != RawTracepoint { // the kernel writes a syscall's context in place
-		dataOut = make([]byte, len(data)+testRunBufferSlack)
+		dataOut = make([]byte, len(data)+max(in.Room, testRunBufferSlack))
 		ctxOut = make([]byte, len(ctx))
 		attr.dataOut, attr.dataSizeOut = pointer(&pin, dataOut), uint32(len(dataOut))
 		attr.ctxOut, attr.ctxSizeOut = pointer(&pin, ctxOut), uint32(len(ctxOut))
