@@ -227,13 +227,14 @@ func TestHashHeld(t *testing.T) {
 		return v
 	}
 	var stop atomic.Bool
+	var held atomic.Int64
 	var writers, readers sync.WaitGroup
 	for w := range uint64(3) {
 		writers.Add(1)
 		go func() {
 			defer writers.Done()
 			r := rand.New(rand.NewPCG(w, 3))
-			for n := range uint64(rounds) {
+			for n := uint64(0); n < uint64(rounds) || held.Load() < 100; n++ {
 				k := r.Uint64N(40)
 				if r.IntN(3) == 0 {
 					m.Delete(u64(k))
@@ -243,7 +244,6 @@ func TestHashHeld(t *testing.T) {
 			}
 		}()
 	}
-	var held atomic.Int64
 	for w := range uint64(3) {
 		readers.Add(1)
 		go func() {
@@ -272,9 +272,6 @@ func TestHashHeld(t *testing.T) {
 	writers.Wait()
 	stop.Store(true)
 	readers.Wait()
-	if held.Load() == 0 {
-		t.Error("no value was ever found")
-	}
 }
 
 // TestHashWalk checks that walks see every key that stays exactly once, while
