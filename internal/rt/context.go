@@ -101,6 +101,9 @@ const FramesOffset = int(unsafe.Sizeof(Context{}))
 
 // Frames returns the memory of frames, aliased.
 func (c *Context) Frames() []byte {
+	if c.bytes == 0 {
+		return nil // there is nothing behind c to point to
+	}
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(c), FramesOffset)), c.bytes)
 }
 
