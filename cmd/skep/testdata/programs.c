@@ -75,7 +75,7 @@ int no_check(struct xdp_md *ctx)
 SEC("tc")
 int beyond(struct __sk_buff *skb)
 {
-	return *(__u32 *)(long)(skb->data + 60);
+	return *(__u32 *)((long)skb->data + 60);
 }
 
 // Does not end.
