@@ -77,7 +77,7 @@ func (c arm64Coder) custom(e rt.Exit, v uint64) {
 func (c arm64Coder) arguments() {
 	c.MovI(result, 0)
 	for i := range int32(5) {
-		c.Ldr(arm64.S64, arm64.R2, arm64.At(ctx, offArg+8*i))
+		c.Ldr(arm64.S64, arm64.R2, arm64.At(ctx, rt.OffArg+8*i))
 		c.MovI(arm64.R3, uint64(i+1))
 		c.Madd(arm64.W64, result, arm64.R2, arm64.R3, result)
 	}
@@ -90,7 +90,7 @@ func (c arm64Coder) calls(h uint32, n int, seed uint64) {
 	c.Bind(loop)
 	c.Ldr(arm64.S64, arm64.R2, arm64.At(frame, 0))
 	c.MovI(arm64.R3, seed)
-	c.Stp(arm64.W64, arm64.R2, arm64.R3, arm64.At(ctx, offArg))
+	c.Stp(arm64.W64, arm64.R2, arm64.R3, arm64.At(ctx, rt.OffArg))
 	c.Adr(result, resume)
 	c.destroy(result)
 	c.leave(rt.Exit(h))
@@ -113,7 +113,7 @@ func (c arm64Coder) plainCalls(h uint32, n int) {
 	c.Bind(loop)
 	c.MovI(arm64.R2, 1)
 	c.MovI(arm64.R3, 2)
-	c.Stp(arm64.W64, arm64.R2, arm64.R3, arm64.At(ctx, offArg))
+	c.Stp(arm64.W64, arm64.R2, arm64.R3, arm64.At(ctx, rt.OffArg))
 	c.Adr(result, resume)
 	c.leave(rt.Exit(h))
 	c.Bind(resume)
@@ -125,7 +125,7 @@ func (c arm64Coder) plainCalls(h uint32, n int) {
 }
 
 func (c arm64Coder) yield(resume emit.Label) {
-	c.Stp(arm64.W64, result, exitCode, arm64.At(ctx, offSave))
+	c.Stp(arm64.W64, result, exitCode, arm64.At(ctx, rt.OffSave))
 	c.Adr(result, resume)
 	c.leave(rt.Yield)
 }
@@ -139,7 +139,7 @@ func (c arm64Coder) yields(seed uint64) {
 	c.Bind(resume)
 	// R30 holds the return address, V0 a copy of R2 while R2 helps.
 	c.FmovToV(arm64.W64, 0, arm64.R2)
-	c.Ldr(arm64.S64, arm64.R2, arm64.At(ctx, offFrame))
+	c.Ldr(arm64.S64, arm64.R2, arm64.At(ctx, rt.OffFrame))
 	c.Sub(arm64.W64, frame, frame, arm64.R2) // 0 if it is what it was
 	c.MovI(arm64.R2, 31)
 	for _, r := range append(free[1:len(free):len(free)], frame) {
@@ -159,9 +159,9 @@ func (c arm64Coder) spins(n uint64) {
 	c.MovI(result, 0)
 	c.Bind(loop)
 	c.AddI(arm64.W64, result, result, 1)
-	c.Ldr(arm64.S64, arm64.R3, arm64.At(ctx, offMeter))
+	c.Ldr(arm64.S64, arm64.R3, arm64.At(ctx, rt.OffMeter))
 	c.SubsI(arm64.W64, arm64.R3, arm64.R3, 1)
-	c.Str(arm64.S64, arm64.R3, arm64.At(ctx, offMeter))
+	c.Str(arm64.S64, arm64.R3, arm64.At(ctx, rt.OffMeter))
 	c.BCond(arm64.MI, out)
 	c.Bind(resume)
 	c.SubsI(arm64.W64, arm64.R2, arm64.R2, 1)
