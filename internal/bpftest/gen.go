@@ -1,0 +1,250 @@
+package bpftest
+
+import (
+	"math/rand/v2"
+
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
+)
+
+// Options choose what Generate may use. The zero value gives arithmetic,
+// branches and stack accesses of cpu v3.
+type Options struct {
+	Statements int // of the main program, about; 0: 30
+
+	V4          bool // signed division, sign extension, bswap, gotol
+	Atomics     bool // read-modify-write on stack, and on map values with Maps
+	AcquireLoad bool // load-acquire and store-release (kernel 6.14)
+	Loops       bool // counted loops
+	MayGoto     bool
+	Subprograms bool
+	Callbacks   bool // bpf_loop
+	Maps        bool // lookup, update and delete on an array and a hash
+	Packet      bool // bounds-checked access to the packet; xdp and sched_cls
+	LegacyLoads bool // LD_ABS and LD_IND; sched_cls
+}
+
+// Everything is every feature that programs of type kind ("xdp", "sched_cls")
+// can use.
+func Everything(kind string) Options {
+	return Options{
+		V4: true, Atomics: true, AcquireLoad: true, Loops: true, MayGoto: true, Subprograms: true,
+		Callbacks: true, Maps: true, Packet: true, LegacyLoads: kind == "sched_cls",
+	}
+}
+
+// A Generated is a random program, in the form that FromInsns takes.
+type Generated struct {
+	Seed  uint64
+	Type  string
+	Insns []prog.Insn
+	Maps  []*maps.Spec // with the contents that a run begins with
+	// Packet is an Ethernet frame to run the program on.
+	Packet []byte
+}
+
+// Maps that generated programs use: their index is their place in Maps. Keys
+// are below GenKeys.
+const (
+	GenArray = 0
+	GenHash  = 1
+	GenKeys  = 8
+)
+
+// Program links the program for its type on p.
+func (g *Generated) Program(p hook.Platform) (*prog.Program, error) {
+	return prog.FromInsns("generated", p.Type(g.Type), g.Insns, g.Maps)
+}
+
+// Generate returns the program of type kind, "xdp" or "sched_cls", that seed
+// stands for: the same on every host. It always ends; what it returns, leaves
+// in the packet and in the maps depends on its input alone, and R0 mixes in
+// every register and stack slot it still holds, so that a difference between
+// two engines shows. The kernel accepts nearly all such programs: the few
+// others cost its verifier too many states.
+func Generate(kind string, seed uint64, o Options) *Generated {
+	if o.Statements == 0 {
+		o.Statements = 30
+	}
+	g := &generator{r: rand.New(rand.NewPCG(seed, 0x5eed)), o: o, kind: kind}
+	main := &function{budget: o.Statements, frame: 128, label: g.newLabel()}
+	for rank := 1; rank <= maxRank; rank++ {
+		g.subs = append(g.subs, &function{
+			rank: rank, label: g.newLabel(), budget: 3 + g.r.IntN(8), frame: 64,
+			args: g.r.IntN(5), takesMemory: g.r.IntN(2) == 0,
+		})
+	}
+	g.body(main)
+	for len(g.pending) > 0 {
+		f := g.pending[0]
+		g.pending = g.pending[1:]
+		g.body(f)
+	}
+	g.resolve()
+	out := &Generated{Seed: seed, Type: kind, Insns: g.insns, Packet: g.bytes(14 + g.r.IntN(80))}
+	copy(out.Packet[12:], []byte{0x88, 0xb5}) // an EtherType for experiments, which nothing parses
+	if o.Maps {
+		out.Maps = []*maps.Spec{
+			{Name: "array", Type: maps.Array, KeySize: 4, ValueSize: valueSize, MaxEntries: GenKeys - 2},
+			{Name: "hash", Type: maps.Hash, KeySize: 4, ValueSize: valueSize, MaxEntries: GenKeys - 3},
+		}
+		for i, m := range out.Maps {
+			for key := range byte(3) {
+				m.Contents = append(m.Contents, maps.Entry{Key: []byte{key + byte(i), 0, 0, 0}, Value: g.bytes(valueSize)})
+			}
+		}
+	}
+	return out
+}
+
+// bytes returns n random bytes.
+func (g *generator) bytes(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(g.r.Uint32())
+	}
+	return b
+}
+
+const (
+	maxRank   = 3  // a function calls only those of higher rank, so depth is bounded
+	valueSize = 32 // of either map
+	memSize   = 16 // of memory that callers lend to subprograms and callbacks
+)
+
+// A generator writes one program, function by function. It knows at each point
+// what every register and stack byte holds, so that it only does what is
+// allowed.
+type generator struct {
+	r     *rand.Rand
+	o     Options
+	kind  string
+	insns []prog.Insn
+
+	labels []int // slot of each label; -1: not placed yet
+	jumps  []jump
+
+	branches int // written so far: each may double the verifier's work
+
+	subs    []*function
+	pending []*function // called, not yet written
+
+	f *function
+	s *state
+}
+
+// A function is what a generator keeps of the function it writes.
+type function struct {
+	rank        int
+	label       int
+	budget      int // statements left
+	frame       int // bytes of stack
+	args        int // scalars in R1 and up
+	takesMemory bool
+	callback    bool // for bpf_loop: R1 is the index, R2 memory
+	queued      bool
+
+	depth  int // of nested blocks
+	loops  int // of nested loops
+	short  int // label of the exit for packets that are too short; -1: none
+	locked [prog.NumRegs]bool
+}
+
+// A jump is a slot that waits for a label.
+type jump struct {
+	pc, label int
+	long      bool // the distance goes to the immediate
+}
+
+func (g *generator) newLabel() int {
+	g.labels = append(g.labels, -1)
+	return len(g.labels) - 1
+}
+
+func (g *generator) place(label int) { g.labels[label] = len(g.insns) }
+
+func (g *generator) emit(in ...prog.Insn) { g.insns = append(g.insns, in...) }
+
+// emitTo emits in, which goes to label.
+func (g *generator) emitTo(in prog.Insn, label int) {
+	long := in.Op.Class() == isa.JMP32 && in.Op.JmpOp() == isa.JA || in.IsCall(isa.CallSub) || in.IsWide()
+	g.jumps = append(g.jumps, jump{len(g.insns), label, long})
+	g.emit(in)
+	if in.IsWide() {
+		g.emit(prog.Insn{})
+	}
+}
+
+func (g *generator) resolve() {
+	for _, j := range g.jumps {
+		d := g.labels[j.label] - j.pc - 1
+		if j.long {
+			g.insns[j.pc].Imm = int32(d)
+		} else {
+			g.insns[j.pc].Off = int16(d)
+		}
+	}
+}
+
+// body writes one function.
+func (g *generator) body(f *function) {
+	g.f, g.s = f, &state{stack: make([]byteKind, f.frame)}
+	f.short = -1
+	g.place(f.label)
+	switch {
+	case f.rank == 0:
+		g.emit(move(9, 1))
+		g.s.regs[9] = value{kind: ctx}
+		f.locked[9] = true
+	case f.callback:
+		g.s.regs[1] = value{kind: scalar}
+		g.s.regs[2] = value{kind: memory, size: memSize}
+	default:
+		for i := 1; i <= f.args; i++ {
+			g.s.regs[i] = value{kind: scalar}
+		}
+		if f.takesMemory {
+			g.s.regs[f.args+1] = value{kind: memory, size: memSize}
+		}
+	}
+	g.block(f.budget)
+	g.finish()
+	if f.short >= 0 {
+		g.place(f.short)
+		g.emit(moveImm(0, int32(g.r.IntN(3))), exit)
+	}
+}
+
+// finish mixes everything the function holds into R0, and exits.
+func (g *generator) finish() {
+	acc := prog.Reg(0)
+	if g.s.regs[0].kind != scalar {
+		g.emit(moveImm(acc, 0))
+	}
+	mix := func(src prog.Reg) {
+		g.emit(
+			prog.Insn{Op: aluOp(isa.ALU64, isa.Mul, isa.K), Dst: acc, Imm: 1000003},
+			prog.Insn{Op: aluOp(isa.ALU64, isa.Xor, isa.X), Dst: acc, Src: src})
+	}
+	for r := prog.Reg(1); r < 10; r++ {
+		if g.s.regs[r].kind == scalar {
+			mix(r)
+		}
+	}
+	for off := 0; off+8 <= g.f.frame; off += 8 {
+		if g.s.holds(off, 8) {
+			g.emit(prog.Insn{Op: memOp(isa.LDX, isa.MEM, isa.DW), Dst: 1, Src: 10, Off: g.stackOff(off)})
+			mix(1)
+		}
+	}
+	g.emit(
+		move(1, 0),
+		prog.Insn{Op: aluOp(isa.ALU64, isa.Rsh, isa.K), Dst: 1, Imm: 32},
+		prog.Insn{Op: aluOp(isa.ALU, isa.Xor, isa.X), Dst: 0, Src: 1})
+	if g.f.callback {
+		g.emit(prog.Insn{Op: aluOp(isa.ALU64, isa.And, isa.K), Dst: 0, Imm: 1}) // 1 ends the loop
+	}
+	g.emit(exit)
+}
