@@ -62,6 +62,19 @@ func ALU(op isa.ALUOp, w Width, signed bool, dst, src Scalar) Scalar {
 
 func alu32(op isa.ALUOp, signed bool, dst, src Scalar) Scalar {
 	switch op {
+	case isa.Add:
+		return lowResult(dst.bits.Add(src.bits), dst.low().add(src.low(), halfBits))
+	case isa.Sub:
+		return lowResult(dst.bits.Sub(src.bits), dst.low().sub(src.low(), halfBits))
+	case isa.And:
+		t := dst.bits.And(src.bits).Trunc(halfBits)
+		return lowResult(t, dst.low().and(src.low(), t, halfBits))
+	case isa.Or:
+		t := dst.bits.Or(src.bits).Trunc(halfBits)
+		return lowResult(t, dst.low().or(src.low(), t, halfBits))
+	case isa.Xor:
+		t := dst.bits.Xor(src.bits).Trunc(halfBits)
+		return lowResult(t, dst.low().xor(src.low(), t, halfBits))
 	case isa.Lsh, isa.Rsh, isa.Arsh:
 		src = And(src, Const(halfBits-1))
 	}

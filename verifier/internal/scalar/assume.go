@@ -2,7 +2,6 @@ package scalar
 
 import (
 	"github.com/skepvm/skep/internal/isa"
-	"github.com/skepvm/skep/verifier/internal/tnum"
 )
 
 // Assume returns what is left of the operands of the branch a op b on the edge
@@ -123,126 +122,131 @@ func negation(op isa.JmpOp) isa.JmpOp {
 	}
 }
 
-// A part is the components that a branch compares: those of the whole values,
-// or those of the low halves.
-type part struct {
-	bits tnum.Tnum
-	ranges
-}
+// Sides of a relation, as bits.
+type sides uint8
+
+const (
+	left sides = 1 << iota
+	right
+)
 
 // refine removes from a and b what stands in the relation to no value of the
 // other, as far as the components show it. It returns false if nothing is left
 // of one of them.
 func (rel relation) refine(w Width, a, b *Scalar) bool {
 	if w == W64 {
-		x, y := part{a.bits, a.full}, part{b.bits, b.full}
 		if rel == equal {
-			m, ok := a.Meet(*b)
-			*a, *b = m, m
+			ok := a.meet(b)
+			*b = *a
 			return ok
 		}
-		if !rel.narrow(&x, &y, wordBits) {
-			return false
-		}
-		return a.setWhole(x) && b.setWhole(y)
+		moved, ok := rel.narrow(&a.part, &b.part)
+		return ok && (moved&left == 0 || a.reduce()) && (moved&right == 0 || b.reduce())
 	}
 	x, y := part{a.bits.Trunc(halfBits), a.low()}, part{b.bits.Trunc(halfBits), b.low()}
-	if !rel.narrow(&x, &y, halfBits) {
-		return false
-	}
-	return a.setHalf(x) && b.setHalf(y)
+	moved, ok := rel.narrow(&x, &y)
+	return ok && (moved&left == 0 || a.setHalf(&x)) && (moved&right == 0 || b.setHalf(&y))
 }
 
-func (s *Scalar) setWhole(p part) bool {
-	if p.bits == s.bits && p.ranges == s.full {
-		return true
-	}
-	s.bits, s.full = p.bits, p.ranges
+func (s *Scalar) setHalf(low *part) bool {
+	s.bits = s.bits.WithLow(low.bits, halfBits)
+	s.setLow(low.full)
 	return s.reduce()
 }
 
-func (s *Scalar) setHalf(p part) bool {
-	bits := s.bits.WithLow(p.bits, halfBits)
-	if bits == s.bits && p.ranges == s.low() {
-		return true
-	}
-	s.bits = bits
-	s.setLow(p.ranges)
-	return s.reduce()
-}
-
-// narrow is refine on components of width w. It requires that they are reduced
-// and leaves them unreduced. It returns false if the relation cannot hold;
-// tests for that come before ends move, which must not wrap.
-func (rel relation) narrow(a, b *part, w uint) bool {
+// narrow is refine on components of one width. It requires that they are
+// reduced, and says on which sides it changed them so that they may no longer
+// be; ok is false if the relation cannot hold. Tests for that come before ends
+// move, which must not wrap.
+func (rel relation) narrow(a, b *part) (moved sides, ok bool) {
+	x, y := &a.full, &b.full
 	switch rel {
 	case equal:
 		m, ok := a.bits.Meet(b.bits)
-		a.meet(b.ranges)
+		x.meet(*y)
 		a.bits = m
 		*b = *a
-		return ok && !a.empty()
+		return left | right, ok && !x.empty()
 	case notEqual:
-		return a.exclude(b.ranges) && b.exclude(a.ranges)
+		moved, ok = x.exclude(y, left)
+		if !ok {
+			return 0, false
+		}
+		more, ok := y.exclude(x, right)
+		return moved | more, ok
 	case below:
-		if a.umin >= b.umax {
-			return false
+		if x.umin >= y.umax {
+			return 0, false
 		}
-		a.umax = min(a.umax, b.umax-1)
-		b.umin = max(b.umin, a.umin+1)
+		if x.umax >= y.umax {
+			x.umax, moved = y.umax-1, left
+		}
+		if y.umin <= x.umin {
+			y.umin, moved = x.umin+1, moved|right
+		}
 	case belowOrEqual:
-		if a.umin > b.umax {
-			return false
+		if x.umin > y.umax {
+			return 0, false
 		}
-		a.umax = min(a.umax, b.umax)
-		b.umin = max(b.umin, a.umin)
+		if x.umax > y.umax {
+			x.umax, moved = y.umax, left
+		}
+		if y.umin < x.umin {
+			y.umin, moved = x.umin, moved|right
+		}
 	case less:
-		if a.smin >= b.smax {
-			return false
+		if x.smin >= y.smax {
+			return 0, false
 		}
-		a.smax = min(a.smax, b.smax-1)
-		b.smin = max(b.smin, a.smin+1)
+		if x.smax >= y.smax {
+			x.smax, moved = y.smax-1, left
+		}
+		if y.smin <= x.smin {
+			y.smin, moved = x.smin+1, moved|right
+		}
 	case lessOrEqual:
-		if a.smin > b.smax {
-			return false
+		if x.smin > y.smax {
+			return 0, false
 		}
-		a.smax = min(a.smax, b.smax)
-		b.smin = max(b.smin, a.smin)
+		if x.smax > y.smax {
+			x.smax, moved = y.smax, left
+		}
+		if y.smin < x.smin {
+			y.smin, moved = x.smin, moved|right
+		}
 	case overlap:
-		return narrowOverlap(a, b)
+		return left | right, narrowOverlap(a, b)
 	case disjoint:
 		ones, others := a.bits.Value, b.bits.Value
-		if ones&others != 0 {
-			return false
-		}
 		a.bits.Mask &^= others
 		b.bits.Mask &^= ones
+		return left | right, ones&others == 0
 	}
-	return true
+	return moved, true
 }
 
-// exclude moves the ends of r that are the one value of o, and returns false if
-// r has no other.
-func (r *part) exclude(o ranges) bool {
+// exclude moves the ends of r that are the one value of o, and says so by
+// returning side; ok is false if r has no other value.
+func (r *ranges) exclude(o *ranges, side sides) (moved sides, ok bool) {
 	if o.umin != o.umax {
-		return true
+		return 0, true
 	}
 	if r.umin == r.umax {
-		return r.umin != o.umin
+		return 0, r.umin != o.umin
 	}
 	switch o.umin {
 	case r.umin:
-		r.umin++
+		r.umin, moved = r.umin+1, side
 	case r.umax:
-		r.umax--
+		r.umax, moved = r.umax-1, side
 	}
 	switch o.smin {
 	case r.smin:
-		r.smin++
+		r.smin, moved = r.smin+1, side
 	case r.smax:
-		r.smax--
+		r.smax, moved = r.smax-1, side
 	}
-	return true
+	return moved, true
 }
 
 // narrowOverlap leaves the values that share a one with one of the other side.
@@ -260,7 +264,7 @@ func narrowOverlap(a, b *part) bool {
 			p.bits.Value |= shared
 			p.bits.Mask &^= shared
 		}
-		p.umin = max(p.umin, lowest)
+		p.full.umin = max(p.full.umin, lowest)
 	}
 	return true
 }

@@ -10,25 +10,82 @@ import "github.com/skepvm/skep/verifier/internal/tnum"
 // monotone and idempotent.
 func (s *Scalar) reduce() bool {
 	if s.bits.Mask == 0 {
-		c := Const(s.bits.Value)
-		ok := s.Contains(s.bits.Value)
-		*s = c
+		c := s.bits.Value
+		ok := s.Contains(c)
+		*s = Const(c)
 		return ok
 	}
 	if !s.full.exchange(wordBits) {
 		return false
 	}
+	if s.isSmall() {
+		return s.reduceSmall()
+	}
 	_, ok := s.learn()
 	for again := true; again && ok; again, ok = s.learn() {
+		before := s.full
 		if !s.reduceLow() || !s.reduceFull() {
 			return false
+		}
+		if s.isSmall() {
+			return s.reduceSmall()
 		}
 		if s.full.umin == s.full.umax {
 			*s = Const(s.full.umin)
 			return true
 		}
+		if s.full == before {
+			return true // learn depends on nothing else
+		}
 	}
 	return ok
+}
+
+// isSmall reports whether every member is at most the greatest signed number of
+// the low half. Then the low half is the value, and all four ranges are one.
+// Most values in programs are small.
+func (s *Scalar) isSmall() bool { return s.full.umax <= halfMask>>1 }
+
+// reduceSmall is reduce for small values whose whole ranges are exchanged.
+func (s *Scalar) reduceSmall() bool {
+	if s.smax32 < 0 {
+		return false
+	}
+	return s.setSmall(s.bits,
+		max(s.full.umin, uint64(s.umin32), uint64(max(s.smin32, 0))),
+		min(s.full.umax, uint64(s.umax32), uint64(s.smax32)))
+}
+
+// setSmall sets s to the members of t from umin to umax, which is small, and
+// reduces it.
+func (s *Scalar) setSmall(t tnum.Tnum, umin, umax uint64) bool {
+	for {
+		var ok1, ok2 bool
+		umin, ok1 = t.AtLeast(umin)
+		umax, ok2 = t.AtMost(umax)
+		if !ok1 || !ok2 || umin > umax {
+			return false
+		}
+		known, _ := t.Meet(tnum.Range(umin, umax)) // both hold umin
+		if known == t {
+			break
+		}
+		t = known
+	}
+	s.bits = t
+	s.full = ranges{umin, umax, int64(umin), int64(umax)}
+	s.umin32, s.umax32 = uint32(umin), uint32(umax)
+	s.smin32, s.smax32 = int32(umin), int32(umax)
+	return true
+}
+
+// small is result for operations whose results are all small: members of t
+// from umin to umax.
+func small(t tnum.Tnum, umin, umax uint64) (s Scalar) {
+	if !s.setSmall(t, umin, umax) {
+		return Top()
+	}
+	return s
 }
 
 // reduced is reduce for the result of an operation.
@@ -75,6 +132,9 @@ func (s *Scalar) learn() (changed, ok bool) {
 // reduceLow brings the low half's ranges and known bits to a fixpoint.
 func (s *Scalar) reduceLow() bool {
 	r, t := s.low(), s.bits.Trunc(halfBits)
+	if t.Mask == halfMask && r == fullRange(halfBits) {
+		return true
+	}
 	for {
 		if !r.exchange(halfBits) || !r.tighten(t, halfBits) {
 			return false
@@ -123,12 +183,9 @@ func flipSign(t tnum.Tnum, w uint) tnum.Tnum {
 
 // reduceFull moves each end of the ranges of the whole value to the nearest
 // value whose bits and whose low half are possible. It requires that reduceLow
-// has just run.
+// has just run, and requires and leaves what exchange leaves.
 func (s *Scalar) reduceFull() bool {
 	r, t := &s.full, s.bits
-	if !r.exchange(wordBits) {
-		return false
-	}
 	l := s.lowHalves()
 	var ok1, ok2 bool
 	r.umin, ok1 = l.atLeast(t, r.umin)

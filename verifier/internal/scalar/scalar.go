@@ -26,16 +26,21 @@ import "github.com/skepvm/skep/verifier/internal/tnum"
 // component. It is reduced, so == compares the facts. The zero Scalar is the
 // constant 0.
 type Scalar struct {
-	bits           tnum.Tnum
-	full           ranges // of the whole value
+	part                  // of the whole value
 	umin32, umax32 uint32 // of its low half
 	smin32, smax32 int32
+}
+
+// A part is known bits and ranges: of whole values or, apart, of low halves.
+type part struct {
+	bits tnum.Tnum
+	full ranges
 }
 
 // Top is the set of all values.
 func Top() Scalar {
 	return Scalar{
-		bits: tnum.Tnum{Mask: wordMask}, full: fullRange(wordBits),
+		part:   part{tnum.Tnum{Mask: wordMask}, fullRange(wordBits)},
 		umax32: halfMask, smin32: int32(minSigned(halfBits)), smax32: int32(maxSigned(halfBits)),
 	}
 }
@@ -43,9 +48,8 @@ func Top() Scalar {
 // Const is the set that holds v alone.
 func Const(v uint64) Scalar {
 	v &= wordMask
-	s := Scalar{bits: tnum.Const(v), full: point(v, wordBits)}
-	s.setLow(point(v, halfBits))
-	return s
+	s, low, slow := sext(v, wordBits), uint32(v&halfMask), int32(sext(v, halfBits))
+	return Scalar{part{tnum.Tnum{Value: v}, ranges{v, v, s, s}}, low, low, slow, slow}
 }
 
 // Unsigned is the set of the values from min to max, which must not be less.
@@ -129,11 +133,10 @@ func (s Scalar) Leq(o Scalar) bool {
 // component-wise join of two reduced values is at most its own reduction.
 func (s Scalar) Join(o Scalar) Scalar {
 	return Scalar{
-		bits: s.bits.Join(o.bits),
-		full: ranges{
+		part: part{s.bits.Join(o.bits), ranges{
 			min(s.full.umin, o.full.umin), max(s.full.umax, o.full.umax),
 			min(s.full.smin, o.full.smin), max(s.full.smax, o.full.smax),
-		},
+		}},
 		umin32: min(s.umin32, o.umin32), umax32: max(s.umax32, o.umax32),
 		smin32: min(s.smin32, o.smin32), smax32: max(s.smax32, o.smax32),
 	}
@@ -142,14 +145,20 @@ func (s Scalar) Join(o Scalar) Scalar {
 // Meet returns a Scalar that holds every value in both; ok is false if there
 // is none, and then the result means nothing.
 func (s Scalar) Meet(o Scalar) (m Scalar, ok bool) {
-	if s.bits, ok = s.bits.Meet(o.bits); !ok {
-		return s, false
+	ok = s.meet(&o)
+	return s, ok
+}
+
+func (s *Scalar) meet(o *Scalar) bool {
+	bits, ok := s.bits.Meet(o.bits)
+	if !ok {
+		return false
 	}
+	s.bits = bits
 	s.full.meet(o.full)
-	low := s.low()
-	low.meet(o.low())
-	s.setLow(low)
-	return s, s.reduce()
+	s.umin32, s.umax32 = max(s.umin32, o.umin32), min(s.umax32, o.umax32)
+	s.smin32, s.smax32 = max(s.smin32, o.smin32), min(s.smax32, o.smax32)
+	return s.reduce()
 }
 
 // MeetLow returns a Scalar that holds the members of s whose low n bits are
