@@ -67,8 +67,7 @@ type keyKind uint8
 
 const (
 	keyBytes keyKind = iota
-	key4
-	key8
+	keyWord          // 4 or 8 bytes
 )
 
 // slots is how many entries a bucket holds; passes is the word after them.
@@ -125,11 +124,8 @@ func (m *hash) alloc(spec *Spec, cpus int) error {
 	m.init(spec)
 	m.cpus = cpus
 	m.seeds = newSeeds(spec.Flags)
-	switch spec.KeySize {
-	case 4:
-		m.kind = key4
-	case 8:
-		m.kind = key8
+	if spec.KeySize == 4 || spec.KeySize == 8 {
+		m.kind = keyWord
 	}
 	entry := uint64(roundUp8(int(spec.KeySize)) + roundUp8(m.value.size)*cpus)
 	if spec.Flags&NoPrealloc == 0 {
@@ -138,7 +134,7 @@ func (m *hash) alloc(spec *Spec, cpus int) error {
 		}
 	}
 	segs := 1
-	for segs < maxSegments && segs*64 < int(min(spec.MaxEntries, maxBytes)) {
+	for segs < maxSegments && segs*512 < int(min(spec.MaxEntries, maxBytes)) {
 		segs *= 2
 	}
 	spare := min(max(spareBytes/entry, 64), 1<<20) + uint64(segs)*spareBatch
@@ -170,24 +166,33 @@ func (m *hash) Bytes() int64 {
 
 // hashOf returns the hash of key, which has KeySize bytes.
 func (m *hash) hashOf(key []byte) uint64 {
-	switch m.kind {
-	case key8:
-		return m.seeds.word(binary.NativeEndian.Uint64(key))
-	case key4:
-		return m.seeds.word(uint64(binary.NativeEndian.Uint32(key)))
+	if m.kind != keyBytes {
+		return m.seeds.word(wordOf(key))
 	}
 	return m.seeds.bytes(key)
 }
+
+// wordOf returns a key of 4 or 8 bytes as the word that holds it in the pool,
+// followed by zeros.
+func wordOf(key []byte) uint64 {
+	if len(key) == 8 {
+		return binary.NativeEndian.Uint64(key)
+	}
+	w := uint64(binary.NativeEndian.Uint32(key))
+	if bigEndian {
+		w <<= 32
+	}
+	return w
+}
+
+var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
 
 func (m *hash) segment(h uint64) *segment { return &m.segs[h>>m.segAt] }
 
 // has reports whether entry i has the given key.
 func (m *hash) has(i uint32, key []byte) bool {
-	switch m.kind {
-	case key8:
-		return m.pool.keyWord(i) == binary.NativeEndian.Uint64(key)
-	case key4:
-		return binary.NativeEndian.Uint32(m.pool.key(i, 4)) == binary.NativeEndian.Uint32(key)
+	if m.kind != keyBytes {
+		return m.pool.keyWord(i) == wordOf(key)
 	}
 	return string(m.pool.key(i, len(key))) == string(key)
 }
@@ -195,6 +200,9 @@ func (m *hash) has(i uint32, key []byte) bool {
 // find returns the entry with the given key, whose hash is h, in t. The caller
 // has a lease or a pin, or the segment's lock.
 func (m *hash) find(t *table, key []byte, h uint64) (entry uint32, ok bool) {
+	if m.kind != keyBytes {
+		return m.findWord(t, wordOf(key), h)
+	}
 	tag := uint32(h)
 	b := tag & t.mask
 	for range t.mask + 1 {
@@ -202,6 +210,26 @@ func (m *hash) find(t *table, key []byte, h uint64) (entry uint32, ok bool) {
 		for i := range slots {
 			s := atomic.LoadUint64(&w[i])
 			if uint32(s>>32) == tag && s != 0 && m.has(uint32(s)-1, key) {
+				return uint32(s) - 1, true
+			}
+		}
+		if atomic.LoadUint64(&w[passes]) == 0 {
+			break
+		}
+		b = (b + 1) & t.mask
+	}
+	return 0, false
+}
+
+// findWord is find for keys that are one word.
+func (m *hash) findWord(t *table, word, h uint64) (entry uint32, ok bool) {
+	tag := uint32(h)
+	b := tag & t.mask
+	for range t.mask + 1 {
+		w := t.bucket(b)
+		for i := range slots {
+			s := atomic.LoadUint64(&w[i])
+			if uint32(s>>32) == tag && s != 0 && m.pool.keyWord(uint32(s)-1) == word {
 				return uint32(s) - 1, true
 			}
 		}

@@ -126,7 +126,7 @@ func TestReclaim(t *testing.T) {
 		go func() {
 			defer readers.Done()
 			for n := 0; !stop.Load(); n++ {
-				release := func() {}
+				var release func()
 				if i%2 == 0 {
 					release = Lease().Release
 				} else {
