@@ -39,6 +39,12 @@ type Proto struct {
 	ChangesPacket  bool // may move packet memory: the program's packet pointers die
 	Control        Control
 	AcquiresObject bool // R0 is a reference that a releasing call must end
+
+	// Body is what a subprogram that the helper calls back gets in R1 to R5
+	// (Control Callback): ArgAnything a number, ArgMapPtr, ArgMapKey and
+	// ArgMapValue of the call's map, ArgStack the call's ArgStack argument.
+	// The subprogram returns 0 to go on or 1 to stop.
+	Body [5]Arg
 }
 
 // Control marks the few helpers that engines and the verifier treat as

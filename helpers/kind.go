@@ -66,6 +66,7 @@ type (
 		ChangesPacket  bool      `json:"changes_packet,omitempty"`
 		Control        Control   `json:"control,omitempty"`
 		AcquiresObject bool      `json:"acquires_object,omitempty"`
+		Body           []jsonArg `json:"body,omitempty"`
 	}
 	jsonArg struct {
 		Kind     ArgKind `json:"kind"`
@@ -91,11 +92,18 @@ type (
 
 // MarshalJSON implements json.Marshaler.
 func (p Proto) MarshalJSON() ([]byte, error) {
-	j := jsonProto{nil, jsonRet(p.Ret), p.GPL, p.MightSleep, p.PacketAccess, p.ChangesPacket, p.Control, p.AcquiresObject}
-	for _, a := range p.Args[:p.NumArgs()] {
-		j.Args = append(j.Args, jsonArg(a))
+	return json.Marshal(jsonProto{jsonArgs(&p.Args), jsonRet(p.Ret), p.GPL, p.MightSleep, p.PacketAccess,
+		p.ChangesPacket, p.Control, p.AcquiresObject, jsonArgs(&p.Body)})
+}
+
+func jsonArgs(args *[5]Arg) (j []jsonArg) {
+	for _, a := range args {
+		if a.Kind == ArgNone {
+			break
+		}
+		j = append(j, jsonArg(a))
 	}
-	return json.Marshal(j)
+	return j
 }
 
 // UnmarshalJSON implements json.Unmarshaler. It does not check p.
@@ -104,13 +112,20 @@ func (p *Proto) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	if len(j.Args) > len(p.Args) {
-		return fmt.Errorf("%d arguments; %d is the most", len(j.Args), len(p.Args))
-	}
 	*p = Proto{Ret: Ret(j.Ret), GPL: j.GPL, MightSleep: j.MightSleep, PacketAccess: j.PacketAccess,
 		ChangesPacket: j.ChangesPacket, Control: j.Control, AcquiresObject: j.AcquiresObject}
-	for i, a := range j.Args {
-		p.Args[i] = Arg(a)
+	if err := setArgs(&p.Args, j.Args); err != nil {
+		return err
+	}
+	return setArgs(&p.Body, j.Body)
+}
+
+func setArgs(args *[5]Arg, j []jsonArg) error {
+	if len(j) > len(args) {
+		return fmt.Errorf("%d arguments; %d is the most", len(j), len(args))
+	}
+	for i, a := range j {
+		args[i] = Arg(a)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ var Loop = &Func{
 		Args:    [5]Arg{{Kind: ArgAnything}, {Kind: ArgFunc}, {Kind: ArgStack, Nullable: true}, {Kind: ArgAnything}},
 		Ret:     Ret{Min: -maxErrno, Max: MaxLoops},
 		Control: Callback,
+		Body:    [5]Arg{{Kind: ArgAnything}, {Kind: ArgStack}},
 	},
 	Impl: func(env Env, n, fn, ctx, flags, _ uint64) uint64 {
 		n = uint64(uint32(n))

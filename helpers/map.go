@@ -93,6 +93,7 @@ var ForEachMapElem = &Func{
 	Proto: Proto{
 		Args:    [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgFunc}, {Kind: ArgStack, Nullable: true}, {Kind: ArgAnything}},
 		Control: Callback,
+		Body:    [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMapKey}, {Kind: ArgMapValue}, {Kind: ArgStack}},
 	},
 	Impl: func(env Env, handle, fn, ctx, flags, _ uint64) uint64 {
 		m, ok := env.Map(handle).(maps.Ranger)

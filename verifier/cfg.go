@@ -1,0 +1,186 @@
+package verifier
+
+import (
+	"slices"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier/internal/wto"
+)
+
+// A block is a maximal run of instructions that is entered at its first and
+// left at its last. A call that enters code of the program, a subprogram or a
+// callback, is a block of its own: a callback returns to it.
+type block struct {
+	fn         int
+	start, end prog.PC // end is after the last slot
+	succs      []int   // indices into graph.blocks; for a conditional jump: fall-through, target
+	order      int32   // position in the weak topological order of its function
+	loops      []int   // blocks that head the loops it is in, outermost first, itself included
+	joins      bool    // has several predecessors, heads a loop, or is entered from elsewhere
+	weight     int64   // instructions
+}
+
+// graph is the control flow of a program, function by function.
+type graph struct {
+	p      *prog.Program
+	blocks []block
+	at     []int // PC of a block's start to its index; −1 elsewhere
+	entry  []int // function to its first block
+}
+
+// next returns the PC after the instruction at pc.
+func next(p *prog.Program, pc prog.PC) prog.PC {
+	if p.Insns[pc].IsWide() {
+		return pc + 2
+	}
+	return pc + 1
+}
+
+// jumpTarget returns where the jump at pc goes when taken.
+func jumpTarget(in prog.Insn, pc prog.PC) prog.PC {
+	if in.Op == isa.Op(isa.JMP32)|isa.Op(isa.JA) { // gotol
+		return pc + 1 + prog.PC(in.Imm)
+	}
+	return pc + 1 + prog.PC(in.Off)
+}
+
+func isJump(in prog.Insn) bool {
+	c := in.Op.Class()
+	return c == isa.JMP || c == isa.JMP32
+}
+
+// entersProgram reports whether the call at in may run code of the program
+// before it returns.
+func (v *verifier) entersProgram(in prog.Insn) bool {
+	if in.IsCall(isa.CallSub) {
+		return true
+	}
+	f := v.callee(in)
+	return f != nil && f.Proto.Control == helpers.Callback
+}
+
+// newGraph splits the program into blocks and orders them.
+func (v *verifier) newGraph() *graph {
+	p := v.p
+	leader := make([]bool, len(p.Insns)+1)
+	for i := range p.Funcs {
+		f := &p.Funcs[i]
+		leader[f.Entry] = true
+		for pc := f.Entry; pc < f.End; pc = next(p, pc) {
+			in := p.Insns[pc]
+			if !isJump(in) {
+				continue
+			}
+			switch in.Op.JmpOp() {
+			case isa.Exit:
+				leader[pc+1] = true
+			case isa.Call:
+				if v.entersProgram(in) {
+					leader[pc], leader[pc+1] = true, true
+				}
+			default:
+				leader[pc+1] = true
+				leader[jumpTarget(in, pc)] = true
+			}
+		}
+	}
+	g := &graph{p: p, at: make([]int, len(p.Insns)), entry: make([]int, len(p.Funcs))}
+	for i := range g.at {
+		g.at[i] = -1
+	}
+	for i := range p.Funcs {
+		f := &p.Funcs[i]
+		g.entry[i] = len(g.blocks)
+		for pc := f.Entry; pc < f.End; {
+			b := block{fn: i, start: pc}
+			for pc < f.End && (pc == b.start || !leader[pc]) {
+				pc = next(p, pc)
+				b.weight++
+			}
+			b.end = pc
+			g.at[b.start] = len(g.blocks)
+			g.blocks = append(g.blocks, b)
+		}
+	}
+	for i := range g.blocks {
+		g.link(i)
+	}
+	preds := make([]int, len(g.blocks))
+	for i := range g.blocks {
+		for _, s := range g.blocks[i].succs {
+			preds[s]++
+		}
+	}
+	for i := range p.Funcs {
+		g.sort(i)
+	}
+	for i := range g.blocks {
+		b := &g.blocks[i]
+		b.joins = b.joins || preds[i] > 1 || len(b.loops) > 0 && b.loops[len(b.loops)-1] == i || b.start == p.Funcs[b.fn].Entry
+		if v.entersProgram(p.Insns[b.start]) {
+			b.joins = true
+			for _, s := range b.succs {
+				g.blocks[s].joins = true // entered by every return
+			}
+		}
+	}
+	return g
+}
+
+// link fills the successors of block i.
+func (g *graph) link(i int) {
+	b := &g.blocks[i]
+	last := b.start
+	for pc := b.start; pc < b.end; pc = next(g.p, pc) {
+		last = pc
+	}
+	in := g.p.Insns[last]
+	if !isJump(in) {
+		b.succs = []int{g.at[b.end]}
+		return
+	}
+	switch op := in.Op.JmpOp(); {
+	case op == isa.Exit:
+	case op == isa.Call:
+		b.succs = []int{g.at[b.end]}
+	case op == isa.JA:
+		b.succs = []int{g.at[jumpTarget(in, last)]}
+	default:
+		b.succs = []int{g.at[b.end], g.at[jumpTarget(in, last)]}
+	}
+}
+
+// sort orders the blocks of function fn and finds its loops. Blocks that the
+// graph cannot reach come last and are in no loop.
+func (g *graph) sort(fn int) {
+	first := g.entry[fn]
+	last := len(g.blocks)
+	if fn+1 < len(g.entry) {
+		last = g.entry[fn+1]
+	}
+	succ := make([][]int32, last-first)
+	for i := range succ {
+		for _, s := range g.blocks[first+i].succs {
+			succ[i] = append(succ[i], int32(s-first))
+		}
+	}
+	order := wto.New(0, succ)
+	heads := make([][]int, len(order.Nodes)) // by position: loops that hold it
+	for at, n := range order.Nodes {
+		b := &g.blocks[first+int(n)]
+		if up := order.Outer[at]; up >= 0 {
+			heads[at] = heads[up]
+		}
+		if order.End[at] != 0 {
+			heads[at] = append(slices.Clone(heads[at]), first+int(n))
+		}
+		b.order, b.loops = int32(at), heads[at]
+	}
+	for i, at := range order.Position {
+		if at < 0 {
+			g.blocks[first+i].order = int32(len(order.Nodes))
+		}
+	}
+}

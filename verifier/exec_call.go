@@ -1,0 +1,583 @@
+package verifier
+
+import (
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier/internal/scalar"
+	"github.com/skepvm/skep/verifier/internal/state"
+)
+
+const (
+	maxFrames = 8
+	maxStack  = state.StackSize // over all frames of a chain of calls
+)
+
+// callee returns the host's function that in calls; nil if in calls none, or
+// one that is not known.
+func (v *verifier) callee(in prog.Insn) *helpers.Func {
+	switch {
+	case in.IsCall(isa.CallHelper):
+		return v.p.Type.Helpers.Helper(helpers.ID(in.Imm))
+	case in.IsCall(isa.CallKfunc):
+		name := v.p.Externs[in.Imm].Name
+		if f := v.p.Type.Helpers.Kfunc(name); f != nil {
+			return f
+		}
+		return helpers.Builtin(name)
+	}
+	return nil
+}
+
+// valueOf returns the object that a direct address of map i's value points to.
+func (v *verifier) valueOf(i int32) state.Obj {
+	return state.Obj{Kind: state.MapValue, Index: i, Size: v.p.Maps[i].ValueSize}
+}
+
+// call executes a call that does not enter the program.
+func (m *machine) call(in prog.Insn) error {
+	if in.Op.Source() == isa.X {
+		return m.fail(Unsupported, "call of a function whose address is computed")
+	}
+	f := m.sv.callee(in)
+	if f == nil {
+		return m.unknown(in)
+	}
+	c, err := m.arguments(f)
+	if err != nil {
+		return err
+	}
+	switch f.Proto.Control {
+	case helpers.TailCall:
+		if o := m.s.OpenRef(); o != 0 {
+			return m.fail(Unreleased, "a tail call while the reference made at %d is held", m.s.Objs[o].Site)
+		}
+	case helpers.Throw:
+		return m.fail(Unsupported, "exceptions")
+	}
+	return m.afterCall(f, c)
+}
+
+func (m *machine) unknown(in prog.Insn) error {
+	if in.IsCall(isa.CallKfunc) {
+		return m.fail(UnknownCallee, "%s programs cannot call %s", m.sv.p.Type.Name, m.sv.p.Externs[in.Imm].Name)
+	}
+	return m.fail(UnknownCallee, "%s programs cannot call helper %d", m.sv.p.Type.Name, in.Imm)
+}
+
+// A call is what the arguments of one call say together.
+type call struct {
+	m       int32 // index of the map; −1: none
+	size    uint32
+	release state.ObjID
+	fn      int32 // entry PC of the callback
+}
+
+// arguments checks R1 to R5 against the contract of f, and does what the
+// callee does to memory.
+func (m *machine) arguments(f *helpers.Func) (call, error) {
+	c := call{m: -1, fn: -1}
+	for i := 0; i < f.Proto.NumArgs(); i++ {
+		r, err := m.read(prog.R1 + prog.Reg(i))
+		if err != nil {
+			return c, err
+		}
+		if err := m.argument(f, i, r, &c); err != nil {
+			return c, err
+		}
+	}
+	for i := 0; i < f.Proto.NumArgs(); i++ { // after all are checked
+		m.clobber(f, i, &c)
+	}
+	if c.release != 0 {
+		m.s.ReleaseObj(c.release)
+	}
+	return c, nil
+}
+
+func (m *machine) badArgument(i int, format string, args ...any) error {
+	return m.fail(BadArgument, "argument %d: "+format, append([]any{i + 1}, args...)...)
+}
+
+// argument checks argument i of f, which is r.
+func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
+	arg := &f.Proto.Args[i]
+	if r.Kind.IsPointer() && m.s.Objs[r.Obj].Nullable && arg.Kind != helpers.ArgAnything {
+		if !arg.Nullable {
+			return m.fail(NullPointer, "argument %d of %s is a %v pointer that may be null; compare it with 0 first", i+1, f.Name, r.Kind)
+		}
+	}
+	null := r.IsConst() && r.C == 0 && arg.Nullable
+	switch arg.Kind {
+	case helpers.ArgAnything:
+		if r.Kind.IsPointer() && m.sv.o.Strict {
+			return m.fail(Leak, "argument %d of %s would hand over the address in a %v pointer", i+1, f.Name, r.Kind)
+		}
+	case helpers.ArgMapPtr:
+		if r.Kind != state.MapPtr {
+			return m.badArgument(i, "%s wants a map, not %v", f.Name, r.Kind)
+		}
+		c.m = m.s.Objs[r.Obj].Index
+		return m.mapMatches(f, i, c.m)
+	case helpers.ArgMapKey:
+		return m.memory(f, i, r, state.Const(uint64(m.sv.p.Maps[c.m].KeySize)), null)
+	case helpers.ArgMapValue:
+		return m.memory(f, i, r, state.Const(uint64(m.sv.p.Maps[c.m].ValueSize)), null)
+	case helpers.ArgMem:
+		if arg.Size != 0 {
+			return m.memory(f, i, r, state.Const(uint64(arg.Size)), null)
+		}
+		size, err := m.read(prog.R1 + prog.Reg(i+1))
+		if err != nil {
+			return err
+		}
+		return m.sized(f, i, r, size, null)
+	case helpers.ArgSize, helpers.ArgSizeOrZero:
+		// Checked with the memory before it.
+	case helpers.ArgConstAllocSize:
+		if !r.IsConst() || r.C <= 0 || r.C >= helpers.MaxMem {
+			return m.badArgument(i, "%s wants a constant size", f.Name)
+		}
+		c.size = uint32(r.C)
+	case helpers.ArgCtx:
+		if r.Kind != state.Ctx || r.V != state.Zero || r.C != 0 {
+			return m.badArgument(i, "%s wants the context as the program got it", f.Name)
+		}
+	case helpers.ArgStack:
+		if r.Kind != state.Stack && !null {
+			return m.badArgument(i, "%s wants an address on the stack, or 0", f.Name)
+		}
+	case helpers.ArgFunc:
+		if r.Kind != state.Func {
+			return m.badArgument(i, "%s wants a function of the program", f.Name)
+		}
+		c.fn = m.s.Objs[r.Obj].Index
+	case helpers.ArgConstStr:
+		return m.constString(f, i, r)
+	case helpers.ArgRingBufMem:
+		if r.Kind != state.RingBufMem || r.V != state.Zero || r.C != 0 {
+			return m.badArgument(i, "%s wants a reservation as ringbuf_reserve returned it", f.Name)
+		}
+		if arg.Release {
+			c.release = r.Obj
+		}
+	case helpers.ArgObject:
+		if r.Kind != state.Object && !null {
+			return m.badArgument(i, "%s wants a %s", f.Name, arg.Object)
+		}
+	default:
+		return m.fail(Unsupported, "%s: an argument of this kind", f.Name)
+	}
+	return nil
+}
+
+// mapMatches checks that map type and helper belong together (kernel,
+// check_map_func_compatibility).
+func (m *machine) mapMatches(f *helpers.Func, i int, index int32) error {
+	spec := m.sv.p.Maps[index]
+	ok := true
+	switch f.Name {
+	case "map_lookup_elem":
+		switch spec.Type {
+		case maps.ProgArray, maps.RingBuf, maps.PerfEventArray, maps.StackTrace, maps.CgroupArray, maps.Queue, maps.Stack, maps.BloomFilter, maps.UserRingBuf:
+			ok = false
+		}
+	case "map_update_elem", "map_delete_elem":
+		switch spec.Type {
+		case maps.ProgArray, maps.RingBuf, maps.PerfEventArray, maps.StackTrace, maps.CgroupArray, maps.Queue, maps.Stack, maps.BloomFilter, maps.UserRingBuf,
+			maps.ArrayOfMaps, maps.HashOfMaps, maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap:
+			ok = false
+		}
+		if spec.Flags&maps.ReadOnlyProg != 0 {
+			return m.fail(ReadOnly, "map %s may not be written by programs", spec.Name)
+		}
+	case "tail_call":
+		ok = spec.Type == maps.ProgArray
+	case "ringbuf_output", "ringbuf_reserve", "ringbuf_query":
+		ok = spec.Type == maps.RingBuf
+	case "perf_event_output", "perf_event_read", "perf_event_read_value", "skb_output", "xdp_output":
+		ok = spec.Type == maps.PerfEventArray
+	case "map_push_elem", "map_pop_elem", "map_peek_elem":
+		ok = spec.Type == maps.Queue || spec.Type == maps.Stack || spec.Type == maps.BloomFilter && f.Name != "map_pop_elem"
+	case "for_each_map_elem":
+		switch spec.Type {
+		case maps.Array, maps.Hash, maps.PerCPUArray, maps.PerCPUHash, maps.LRUHash, maps.LRUPerCPUHash:
+		default:
+			ok = false
+		}
+	case "map_lookup_percpu_elem":
+		ok = spec.Type == maps.PerCPUArray || spec.Type == maps.PerCPUHash || spec.Type == maps.LRUPerCPUHash
+	case "redirect_map":
+		switch spec.Type {
+		case maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap:
+		default:
+			ok = false
+		}
+	case "get_stackid":
+		ok = spec.Type == maps.StackTrace
+	}
+	if !ok {
+		return m.badArgument(i, "%s does not work on map %s of type %d", f.Name, spec.Name, spec.Type)
+	}
+	return nil
+}
+
+// sized checks a memory argument whose size is the argument after it.
+func (m *machine) sized(f *helpers.Func, i int, r, size state.Reg, null bool) error {
+	if size.Kind != state.Scalar {
+		return m.badArgument(i+1, "%s wants a size", f.Name)
+	}
+	n := m.s.Num(size)
+	switch {
+	case n.SMin() < 0:
+		return m.badArgument(i+1, "the size, %v, may be negative", n)
+	case n.UMax() >= helpers.MaxMem:
+		return m.badArgument(i+1, "the size, %v, has no bound below %d", n, helpers.MaxMem)
+	case n.UMin() == 0 && f.Proto.Args[i+1].Kind == helpers.ArgSize:
+		return m.badArgument(i+1, "the size, %v, may be 0", n)
+	case null && n.UMax() != 0:
+		return m.badArgument(i, "null memory with a size, %v, that may not be 0", n)
+	}
+	return m.memory(f, i, r, size, null)
+}
+
+// memory checks that argument i, r, is memory of size bytes that f may use.
+func (m *machine) memory(f *helpers.Func, i int, r, size state.Reg, null bool) error {
+	if null {
+		return nil
+	}
+	arg := &f.Proto.Args[i]
+	if !r.Kind.IsPointer() {
+		return m.badArgument(i, "%s wants memory, not the number %v", f.Name, m.s.Num(r))
+	}
+	obj := &m.s.Objs[r.Obj]
+	if arg.Write && obj.ReadOnly {
+		return m.fail(ReadOnly, "argument %d: %s would write to %v memory, which is read only", i+1, f.Name, r.Kind)
+	}
+	switch r.Kind {
+	case state.Packet, state.PacketMeta:
+		if !f.Proto.PacketAccess {
+			return m.badArgument(i, "%s cannot use packet memory", f.Name)
+		}
+		if arg.Write && !m.sv.p.Type.PacketWrite {
+			return m.fail(ReadOnly, "argument %d: %s programs may not write to the packet", i+1, m.sv.p.Type.Name)
+		}
+	case state.MapValue:
+		flags := m.sv.p.Maps[obj.Index].Flags
+		if arg.Write && flags&maps.ReadOnlyProg != 0 || !arg.Write && flags&maps.WriteOnlyProg != 0 {
+			return m.fail(ReadOnly, "argument %d: map %s does not allow programs this access", i+1, m.sv.p.Maps[obj.Index].Name)
+		}
+	case state.MapKey, state.Mem, state.RingBufMem:
+	case state.Stack:
+		if err := m.within(r, 0, size); err != nil {
+			return err
+		}
+		return m.stackArgument(f, i, r, size)
+	default:
+		return m.badArgument(i, "%s wants memory, not a %v pointer", f.Name, r.Kind)
+	}
+	return m.within(r, 0, size)
+}
+
+// extent returns the stack bytes that an argument may cover at most.
+func (m *machine) extent(r, size state.Reg) (frame, lo, hi int) {
+	n, k := m.s.Num(r), m.s.Num(size)
+	lo = int(n.SMin())
+	hi = min(int(n.SMax())+int(k.UMax()), 0)
+	return int(m.s.Objs[r.Obj].Index), lo, hi
+}
+
+func (m *machine) stackArgument(f *helpers.Func, i int, r, size state.Reg) error {
+	if !m.sv.o.Strict {
+		return nil
+	}
+	frame, lo, hi := m.extent(r, size)
+	st := &m.s.Frames[frame].Stack
+	if !f.Proto.Args[i].Uninit && !st.Init(lo, hi-lo) {
+		return m.fail(UninitStack, "argument %d: %s reads stack bytes %d to %d, not all of which were written", i+1, f.Name, lo, hi)
+	}
+	if !f.Proto.Args[i].Uninit && st.HasPointer(lo, hi-lo) {
+		return m.fail(Leak, "argument %d: %s would read a pointer on the stack", i+1, f.Name)
+	}
+	return nil
+}
+
+// clobber does what f does to memory argument i on the stack.
+func (m *machine) clobber(f *helpers.Func, i int, c *call) {
+	arg := &f.Proto.Args[i]
+	r := m.s.Reg(uint8(1 + i))
+	if !arg.Write || r.Kind != state.Stack {
+		return
+	}
+	var size state.Reg
+	switch {
+	case arg.Kind == helpers.ArgMapKey:
+		size = state.Const(uint64(m.sv.p.Maps[c.m].KeySize))
+	case arg.Kind == helpers.ArgMapValue:
+		size = state.Const(uint64(m.sv.p.Maps[c.m].ValueSize))
+	case arg.Size != 0:
+		size = state.Const(uint64(arg.Size))
+	default:
+		size = m.s.Reg(uint8(2 + i))
+	}
+	frame, lo, hi := m.extent(r, size)
+	if r.V == state.Zero && size.IsConst() {
+		m.s.Frames[frame].Stack.Forget(lo, hi-lo)
+	} else {
+		m.s.Frames[frame].Stack.Smear(lo, hi-lo)
+	}
+}
+
+// constString checks a string that must be constant: it lies in a frozen map
+// and ends there.
+func (m *machine) constString(f *helpers.Func, i int, r state.Reg) error {
+	if r.Kind != state.MapValue || r.V != state.Zero {
+		return m.badArgument(i, "%s wants a constant string", f.Name)
+	}
+	if err := m.within(r, 0, state.Const(1)); err != nil {
+		return err
+	}
+	for off := int64(0); r.C+off < int64(m.s.Objs[r.Obj].Size); off++ {
+		c, ok := m.frozen(r, off, 1)
+		if !ok {
+			return m.badArgument(i, "%s wants a constant string; map %s can change", f.Name, m.sv.p.Maps[m.s.Objs[r.Obj].Index].Name)
+		}
+		if c == 0 {
+			return nil
+		}
+	}
+	return m.badArgument(i, "the string has no end")
+}
+
+// afterCall leaves the registers as a call of f does.
+func (m *machine) afterCall(f *helpers.Func, c call) error {
+	if f.Proto.ChangesPacket {
+		m.s.ForgetPacket(m.sv.o.MaxPacket)
+	}
+	r0, err := m.result(f, c)
+	if err != nil {
+		return err
+	}
+	m.forgetArguments()
+	m.write(prog.R0, r0)
+	return nil
+}
+
+func (m *machine) forgetArguments() {
+	for r := prog.R1; r <= prog.R5; r++ {
+		m.write(r, state.Reg{})
+	}
+}
+
+// result returns what R0 holds after a call of f.
+func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
+	ret := &f.Proto.Ret
+	switch ret.Kind {
+	case helpers.RetVoid:
+		return state.Reg{}, nil
+	case helpers.RetInteger:
+		if ret.Min == 0 && ret.Max == 0 {
+			return m.s.Unknown(), nil
+		}
+		return m.s.Fresh(scalar.Signed(ret.Min, ret.Max)), nil
+	case helpers.RetMapValue:
+		spec := m.sv.p.Maps[c.m]
+		if spec.Type == maps.ArrayOfMaps || spec.Type == maps.HashOfMaps {
+			return state.Reg{}, m.fail(Unsupported, "maps of maps")
+		}
+		o := m.sv.valueOf(c.m)
+		o.Nullable = ret.Nullable && !m.keyInRange(spec)
+		return state.Reg{Kind: state.MapValue, Obj: m.s.NewObj(o)}, nil
+	case helpers.RetMem:
+		o := state.Obj{Kind: state.Mem, Size: ret.Size, Nullable: ret.Nullable, ReadOnly: ret.ReadOnly, Ref: f.Proto.AcquiresObject}
+		if c.size != 0 {
+			o.Size = c.size
+		}
+		if ret.RingBuf {
+			o.Kind = state.RingBufMem
+		}
+		o.Site = m.site(o.Ref)
+		return state.Reg{Kind: o.Kind, Obj: m.s.NewObj(o)}, nil
+	case helpers.RetObject:
+		o := state.Obj{Kind: state.Object, Nullable: ret.Nullable, Type: ret.Object, Ref: f.Proto.AcquiresObject, Site: m.site(f.Proto.AcquiresObject)}
+		return state.Reg{Kind: state.Object, Obj: m.s.NewObj(o)}, nil
+	}
+	return state.Reg{}, m.fail(Unsupported, "%s: a result of this kind", f.Name)
+}
+
+// site returns what tells references apart that are made at different places.
+// Other objects are not told apart.
+func (m *machine) site(ref bool) int32 {
+	if ref {
+		return int32(m.pc)
+	}
+	return 0
+}
+
+// keyInRange reports whether a lookup in an array surely finds the element:
+// the key on the stack is known to be below MaxEntries.
+func (m *machine) keyInRange(spec *maps.Spec) bool {
+	if spec.Type != maps.Array && spec.Type != maps.PerCPUArray || spec.KeySize != 4 {
+		return false
+	}
+	p := m.s.Reg(2)
+	if p.Kind != state.Stack || p.V != state.Zero || p.C > -4 {
+		return false
+	}
+	key := m.s.Load(int(m.s.Objs[p.Obj].Index), int(p.C), 4)
+	return key.Kind == state.Scalar && m.s.Num(key).UMax() < uint64(spec.MaxEntries)
+}
+
+// enter executes a call that enters the program: a subprogram, or a helper
+// that calls one back.
+func (m *machine) enter(b *block, in prog.Insn) (goOn bool, err error) {
+	if in.IsCall(isa.CallSub) {
+		fn := m.sv.p.FuncAt(m.pc + 1 + prog.PC(in.Imm))
+		return false, m.enterFunc(b, fn, state.Subprogram, m.s, func(caller, callee *state.Frame) {
+			copy(callee.Regs[1:6], caller.Regs[1:6])
+		})
+	}
+	f := m.sv.callee(in)
+	c, err := m.arguments(f)
+	if err != nil {
+		return false, err
+	}
+	if err := m.enterCallback(b, f, c); err != nil {
+		return false, err
+	}
+	// The callback may have run any number of times, or not at all.
+	if err := m.afterCall(f, c); err != nil {
+		return false, err
+	}
+	return m.follow(m.n.chain, b.succs[0], m.s)
+}
+
+// enterCallback sends a state into the body. What the body leaves comes back
+// to the call itself.
+func (m *machine) enterCallback(b *block, f *helpers.Func, c call) error {
+	fn := m.sv.p.FuncAt(prog.PC(c.fn))
+	if fn < 0 || m.sv.p.Funcs[fn].Entry != prog.PC(c.fn) {
+		return m.fail(BadArgument, "%s: the function argument is no function's first instruction", f.Name)
+	}
+	body := m.s.Clone()
+	return m.enterFunc(b, fn, state.CallbackBody, body, func(caller, callee *state.Frame) {
+		for i := range f.Proto.Body {
+			callee.Regs[1+i] = m.bodyArgument(f, i, body, caller, c)
+		}
+	})
+}
+
+// bodyArgument returns what a callback gets in R1+i.
+func (m *machine) bodyArgument(f *helpers.Func, i int, s *state.State, caller *state.Frame, c call) state.Reg {
+	switch f.Proto.Body[i].Kind {
+	case helpers.ArgAnything:
+		if f.Name == "loop" && i == 0 {
+			// The index is below the number of iterations.
+			if n := s.Num(caller.Regs[1]); caller.Regs[1].Kind == state.Scalar && n.UMax() > 0 {
+				return s.Fresh(scalar.Unsigned(0, min(n.UMax(), 1<<23)-1))
+			}
+		}
+		return s.Unknown()
+	case helpers.ArgMapPtr:
+		return state.Reg{Kind: state.MapPtr, Obj: s.Intern(state.Obj{Kind: state.MapPtr, Index: c.m})}
+	case helpers.ArgMapKey:
+		o := s.NewObj(state.Obj{Kind: state.MapKey, Index: c.m, Size: m.sv.p.Maps[c.m].KeySize, ReadOnly: true})
+		return state.Reg{Kind: state.MapKey, Obj: o}
+	case helpers.ArgMapValue:
+		o := m.sv.valueOf(c.m)
+		return state.Reg{Kind: state.MapValue, Obj: s.NewObj(o)}
+	case helpers.ArgStack:
+		for j := range f.Proto.Args {
+			if f.Proto.Args[j].Kind == helpers.ArgStack {
+				return caller.Regs[1+j]
+			}
+		}
+	}
+	return state.Reg{}
+}
+
+// enterFunc sends s into function fn.
+func (m *machine) enterFunc(b *block, fn int, kind state.FrameKind, s *state.State, pass func(caller, callee *state.Frame)) error {
+	for c := m.n.chain; c != nil; c = c.up {
+		if c.fn == fn {
+			return m.fail(Recursion, "%s calls itself", m.sv.p.Funcs[fn].Name)
+		}
+	}
+	if len(s.Frames) == maxFrames {
+		return m.fail(StackDepth, "a chain of more than %d calls", maxFrames)
+	}
+	m.note(s, state.Called)
+	s.Push(int32(fn), int32(m.pc), kind)
+	pass(&s.Frames[len(s.Frames)-2], s.Top())
+	return m.sv.arrive(m.n.chain.enter(m.n, m.pc, fn, kind), m.sv.g.entry[fn], s, m.id, m.weight)
+}
+
+// enter returns the chain of a call at pc of node site into fn.
+func (c *chain) enter(site *node, pc prog.PC, fn int, kind state.FrameKind) *chain {
+	k := chainKey{pc, fn}
+	if kid := c.kids[k]; kid != nil {
+		return kid
+	}
+	kid := &chain{up: c, call: pc, site: site, kind: kind, fn: fn, nodes: map[int]*node{}, kids: map[chainKey]*chain{}}
+	c.kids[k] = kid
+	return kid
+}
+
+type chainKey struct {
+	call prog.PC
+	fn   int
+}
+
+// exit executes EXIT: of the program, of a subprogram, or of a callback.
+func (m *machine) exit() (goOn bool, err error) {
+	r0, err := m.read(prog.R0)
+	if err != nil {
+		return false, err
+	}
+	if len(m.s.Frames) == 1 {
+		return false, m.exitProgram(r0)
+	}
+	if r0.Kind == state.Stack && int(m.s.Objs[r0.Obj].Index) == len(m.s.Frames)-1 {
+		return false, m.fail(Leak, "the address of a callee's stack would outlive it")
+	}
+	c := m.n.chain
+	if c.kind == state.CallbackBody {
+		if r0.Kind.IsPointer() {
+			return false, m.fail(BadReturn, "a callback returns 0 or 1, not a %v pointer", r0.Kind)
+		}
+		if n := m.s.Num(r0); n.UMin() > 1 || n.UMax() > 1 {
+			return false, m.fail(BadReturn, "a callback returns 0 or 1, not %v", n)
+		}
+		m.note(m.s, state.Returned)
+		m.s.Pop()
+		return false, m.sv.arrive(c.up, c.site.block, m.s, m.id, m.weight)
+	}
+	m.note(m.s, state.Returned)
+	m.s.Pop()
+	m.forgetArguments()
+	m.write(prog.R0, r0)
+	return m.follow(c.up, m.sv.g.blocks[c.site.block].succs[0], m.s)
+}
+
+// exitProgram checks what the program leaves behind.
+func (m *machine) exitProgram(r0 state.Reg) error {
+	if o := m.s.OpenRef(); o != 0 {
+		return m.fail(Unreleased, "the reference made at %d is not released", m.s.Objs[o].Site)
+	}
+	want := m.sv.p.Type.Return
+	if want.Min == -1<<63 && want.Max == 1<<63-1 {
+		if r0.Kind.IsPointer() && m.sv.o.Strict {
+			return m.fail(Leak, "the program returns a %v pointer", r0.Kind)
+		}
+	} else {
+		if r0.Kind.IsPointer() {
+			return m.fail(BadReturn, "r0 is a %v pointer; %s programs return %d to %d", r0.Kind, m.sv.p.Type.Name, want.Min, want.Max)
+		}
+		if n := m.s.Num(r0); n.SMin() < want.Min || n.SMax() > want.Max {
+			return m.fail(BadReturn, "r0 is %v; %s programs return %d to %d", n, m.sv.p.Type.Name, want.Min, want.Max)
+		}
+	}
+	m.sv.steps[m.id].out = append(m.sv.steps[m.id].out, edge{-1, m.weight})
+	return nil
+}

@@ -1,0 +1,430 @@
+package verifier
+
+import (
+	"encoding/binary"
+
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier/internal/scalar"
+	"github.com/skepvm/skep/verifier/internal/state"
+)
+
+// load executes LDX.
+func (m *machine) load(in prog.Insn) error {
+	p, err := m.read(in.Src)
+	if err != nil {
+		return err
+	}
+	size, signed := in.Op.Size().Bytes(), in.Op.Mode() == isa.MEMSX
+	v, err := m.loadFrom(p, int64(in.Off), size, signed)
+	if err != nil {
+		return err
+	}
+	m.write(in.Dst, v)
+	return nil
+}
+
+func (m *machine) loadFrom(p state.Reg, off int64, size int, signed bool) (state.Reg, error) {
+	if err := m.access(p, off, size, false); err != nil {
+		return p, err
+	}
+	switch p.Kind {
+	case state.Ctx:
+		return m.loadContext(off, size, signed)
+	case state.Stack:
+		return m.loadStack(p, off, size, signed)
+	case state.MapValue:
+		if c, ok := m.frozen(p, off, size); ok {
+			return m.extend(state.Const(c), size, signed), nil
+		}
+	}
+	return m.anything(size, signed), nil
+}
+
+// anything returns what a load of size bytes of which nothing is known gives.
+func (m *machine) anything(size int, signed bool) state.Reg {
+	switch {
+	case size == 8:
+		return m.s.Unknown()
+	case signed:
+		top := int64(1) << (8*size - 1)
+		return m.s.Fresh(scalar.Signed(-top, top-1))
+	}
+	return m.s.Fresh(scalar.Unsigned(0, 1<<(8*size)-1))
+}
+
+// extend returns v, size bytes zero-extended, as a sign-extending load gives it.
+func (m *machine) extend(v state.Reg, size int, signed bool) state.Reg {
+	if !signed || size == 8 {
+		return v
+	}
+	return m.s.ALU64(isa.Mov, int16(8*size), v, v)
+}
+
+// access checks that size bytes at p + off may be loaded, or stored.
+func (m *machine) access(p state.Reg, off int64, size int, write bool) error {
+	if !p.Kind.IsPointer() {
+		return m.fail(NotPointer, "access through a number, %v", m.s.Num(p))
+	}
+	obj := &m.s.Objs[p.Obj]
+	if obj.Nullable {
+		return m.fail(NullPointer, "access through a %v pointer that may be null; compare it with 0 first", p.Kind)
+	}
+	if write && obj.ReadOnly {
+		return m.fail(ReadOnly, "store to %v memory, which is read only", p.Kind)
+	}
+	switch p.Kind {
+	case state.Ctx:
+		if p.V != state.Zero || p.C != 0 {
+			return m.fail(BadContext, "access through a context pointer that was moved by %v", m.s.Num(p))
+		}
+		return nil
+	case state.Stack:
+		if m.misaligned(p, off, size) {
+			return m.fail(Misaligned, "stack access at offset %v, size %d, is not aligned", m.offset(p, off), size)
+		}
+	case state.Packet:
+		if write && !m.sv.p.Type.PacketWrite {
+			return m.fail(ReadOnly, "store to the packet; %s programs may only read it", m.sv.p.Type.Name)
+		}
+	case state.MapValue:
+		flags := m.sv.p.Maps[obj.Index].Flags
+		if write && flags&maps.ReadOnlyProg != 0 || !write && flags&maps.WriteOnlyProg != 0 {
+			return m.fail(ReadOnly, "map %s does not allow programs this access", m.sv.p.Maps[obj.Index].Name)
+		}
+	case state.PacketMeta, state.MapKey, state.Mem, state.RingBufMem:
+	default:
+		return m.fail(BadPointer, "access through a %v pointer", p.Kind)
+	}
+	return m.within(p, off, state.Const(uint64(size)))
+}
+
+func (m *machine) offset(p state.Reg, off int64) scalar.Scalar {
+	p.C += off
+	return m.s.Num(p)
+}
+
+func (m *machine) misaligned(p state.Reg, off int64, size int) bool {
+	bits := m.offset(p, off).Bits()
+	return (bits.Value|bits.Mask)&uint64(size-1) != 0
+}
+
+// maxOffset bounds variable offsets, so that no sum of them wraps.
+const maxOffset = 1 << 40
+
+// within checks that size bytes at p + off lie inside p's object. size is a
+// scalar whose range is known to be small.
+//
+// Sound: start and end are integers that the machine computes without
+// wrapping, because every part is bounded by maxOffset.
+func (m *machine) within(p state.Reg, off int64, size state.Reg) error {
+	start := state.Reg{Kind: state.Scalar, V: p.V, C: p.C + off}
+	n := m.s.Num(start)
+	low, high := int64(0), int64(m.s.Objs[p.Obj].Size)
+	region := p.Kind.String()
+	if p.Kind == state.Stack {
+		low, high = -state.StackSize, 0
+	}
+	if n.SMin() < -maxOffset || n.SMax() > maxOffset {
+		return m.fail(OutOfBounds, "%s access at an offset without bounds, %v", region, n)
+	}
+	if n.SMin() < low {
+		return m.fail(OutOfBounds, "%s access at offset %v, size %v: it may begin before the region", region, n, m.s.Num(size))
+	}
+	end := m.s.ALU64(isa.Add, 0, start, size)
+	var limit state.Reg
+	switch p.Kind {
+	case state.Packet:
+		limit = state.Reg{Kind: state.Scalar, V: state.PacketLen}
+	case state.PacketMeta:
+		limit = state.Reg{Kind: state.Scalar, V: state.MetaLen}
+	default:
+		limit = state.Const(uint64(high))
+	}
+	if e := m.s.Num(end); e.SMax() <= m.s.Num(limit).SMin() {
+		return nil
+	}
+	if limit.V != state.Zero {
+		if d, ok := m.s.DiffReg(end, limit); ok && d <= 0 {
+			return nil
+		}
+		proven := "no bytes are proven there"
+		if p.V == state.Zero {
+			return m.fail(OutOfBounds, "%s access at offset %d, size %v; %d bytes are proven", region, p.C+off, sizeText(m.s.Num(size)), m.s.Num(limit).SMin())
+		}
+		return m.fail(OutOfBounds, "%s access at variable offset %v, size %v; %s", region, n, sizeText(m.s.Num(size)), proven)
+	}
+	return m.fail(OutOfBounds, "%s access at offset %v, size %v; the region has %d bytes", region, n, sizeText(m.s.Num(size)), high-low)
+}
+
+func sizeText(n scalar.Scalar) any {
+	if n.IsConst() {
+		return n.Bits().Value
+	}
+	return n
+}
+
+// loadContext returns what the context field at off holds.
+func (m *machine) loadContext(off int64, size int, signed bool) (state.Reg, error) {
+	f, err := m.field(off, size, false)
+	if err != nil {
+		return state.Reg{}, err
+	}
+	if f.Kind != hook.FieldScalar && f.Kind != hook.FieldBytes && (signed || uint32(size) != f.Size) {
+		return state.Reg{}, m.fail(BadContext, "%s is a pointer: it must be loaded whole", f.Name)
+	}
+	switch f.Kind {
+	case hook.FieldPacket:
+		return state.Reg{Kind: state.Packet, Obj: m.s.PacketObj(false)}, nil
+	case hook.FieldPacketEnd:
+		return state.Reg{Kind: state.Packet, Obj: m.s.PacketObj(false), V: state.PacketLen}, nil
+	case hook.FieldPacketMeta:
+		return state.Reg{Kind: state.PacketMeta, Obj: m.s.PacketObj(true)}, nil
+	case hook.FieldObject:
+		o := m.s.NewObj(state.Obj{Kind: state.Object, Nullable: f.Nullable, Type: f.Object})
+		return state.Reg{Kind: state.Object, Obj: o}, nil
+	}
+	return m.anything(size, signed), nil
+}
+
+// field returns the context field that an access of size bytes at off touches,
+// which must allow it.
+func (m *machine) field(off int64, size int, write bool) (*hook.Field, error) {
+	t := m.sv.p.Type
+	if off < 0 || off+int64(size) > int64(t.Ctx.Size) {
+		return nil, m.fail(BadContext, "access at offset %d, size %d, of %s, which has %d bytes", off, size, t.Ctx.Name, t.Ctx.Size)
+	}
+	f := t.Ctx.At(uint32(off))
+	if f == nil || off+int64(size) > int64(f.Off)+int64(f.Size) {
+		return nil, m.fail(BadContext, "access at offset %d, size %d, of %s: no field allows it", off, size, t.Ctx.Name)
+	}
+	if off%int64(size) != 0 {
+		return nil, m.fail(BadContext, "access at offset %d of %s is not aligned to its size, %d", off, t.Ctx.Name, size)
+	}
+	allowed, verb := f.Read, "load"
+	if write {
+		allowed, verb = f.Write, "store"
+	}
+	if !allowed.Has(size) {
+		return nil, m.fail(BadContext, "%s of %d bytes at offset %d of %s: field %s does not allow it", verb, size, off, t.Ctx.Name, f.Name)
+	}
+	return f, nil
+}
+
+// loadStack reads the stack of p's frame.
+func (m *machine) loadStack(p state.Reg, off int64, size int, signed bool) (state.Reg, error) {
+	f := int(m.s.Objs[p.Obj].Index)
+	if p.V != state.Zero {
+		lo, hi := m.span(p, off, size)
+		if m.sv.o.Strict && !m.s.Frames[f].Stack.Init(lo, hi-lo) {
+			return p, m.fail(UninitStack, "read of stack bytes %d to %d, not all of which were written", lo, hi)
+		}
+		return m.anything(size, signed), nil
+	}
+	at := int(p.C + off)
+	if m.sv.o.Strict && !m.s.Frames[f].Stack.Init(at, size) {
+		return p, m.fail(UninitStack, "read of %d bytes at fp%d, not all of which were written", size, at)
+	}
+	v := m.s.Load(f, at, size)
+	if v.Kind.IsPointer() && signed {
+		return m.anything(size, signed), nil
+	}
+	return m.extend(v, size, signed), nil
+}
+
+// span returns the bytes that an access at a variable offset may touch.
+func (m *machine) span(p state.Reg, off int64, size int) (lo, hi int) {
+	n := m.offset(p, off)
+	return int(n.SMin()), int(n.SMax()) + size
+}
+
+// frozen returns the constant that a load from a read-only map gives.
+func (m *machine) frozen(p state.Reg, off int64, size int) (uint64, bool) {
+	spec := m.sv.p.Maps[m.s.Objs[p.Obj].Index]
+	if !spec.Frozen || spec.Flags&maps.ReadOnlyProg == 0 || spec.Type != maps.Array || spec.MaxEntries != 1 || p.V != state.Zero {
+		return 0, false
+	}
+	var b [8]byte
+	if len(spec.Contents) > 0 {
+		value := spec.Contents[0].Value
+		at := p.C + off
+		if at < 0 || at > int64(len(value)) {
+			return 0, false
+		}
+		copy(b[:size], value[at:])
+	}
+	return binary.LittleEndian.Uint64(b[:]), true
+}
+
+// store executes ST, STX and the atomic instructions.
+func (m *machine) store(in prog.Insn) error {
+	p, err := m.read(in.Dst)
+	if err != nil {
+		return err
+	}
+	if in.Op.Mode() == isa.ATOMIC {
+		return m.atomic(in, p)
+	}
+	v := state.Const(uint64(int64(in.Imm)))
+	if in.Op.Class() == isa.STX {
+		if v, err = m.read(in.Src); err != nil {
+			return err
+		}
+	}
+	return m.storeTo(p, int64(in.Off), in.Op.Size().Bytes(), v)
+}
+
+func (m *machine) storeTo(p state.Reg, off int64, size int, v state.Reg) error {
+	if err := m.access(p, off, size, true); err != nil {
+		return err
+	}
+	if v.Kind.IsPointer() && m.sv.o.Strict && p.Kind != state.Stack {
+		return m.fail(Leak, "a %v pointer would become readable in %v memory", v.Kind, p.Kind)
+	}
+	switch p.Kind {
+	case state.Ctx:
+		f, err := m.field(off, size, true)
+		if err != nil {
+			return err
+		}
+		if f.Kind != hook.FieldScalar && f.Kind != hook.FieldBytes {
+			return m.fail(BadContext, "store to %s, which is a pointer", f.Name)
+		}
+		if v.Kind.IsPointer() {
+			return m.fail(Leak, "a %v pointer would become readable in the context", v.Kind)
+		}
+	case state.Stack:
+		return m.storeStack(p, off, size, v)
+	}
+	return nil
+}
+
+func (m *machine) storeStack(p state.Reg, off int64, size int, v state.Reg) error {
+	f := int(m.s.Objs[p.Obj].Index)
+	if v.Kind == state.Stack && f < len(m.s.Frames)-1 && int(m.s.Objs[v.Obj].Index) > f {
+		return m.fail(Leak, "the address of a callee's stack would outlive it")
+	}
+	if v.Kind.IsPointer() && size < 8 && m.sv.o.Strict {
+		return m.fail(Leak, "store of part of a %v pointer", v.Kind)
+	}
+	st := &m.s.Frames[f].Stack
+	if p.V != state.Zero {
+		lo, hi := m.span(p, off, size)
+		if m.sv.o.Strict && st.HasPointer(lo, hi-lo) {
+			return m.fail(Leak, "a store at a variable offset may overwrite part of a pointer")
+		}
+		st.Smear(lo, hi-lo)
+		return nil
+	}
+	m.s.Store(f, int(p.C+off), size, v)
+	return nil
+}
+
+// atomic executes the read-modify-write instructions, load-acquire and
+// store-release (RFC 9669, section 5.3).
+func (m *machine) atomic(in prog.Insn, p state.Reg) error {
+	size := in.Op.Size().Bytes()
+	if in.Imm == isa.LoadAcquire {
+		q, err := m.read(in.Src)
+		if err != nil {
+			return err
+		}
+		if err := m.atomicTarget(q, int64(in.Off), size); err != nil {
+			return err
+		}
+		v, err := m.loadFrom(q, int64(in.Off), size, false)
+		if err == nil {
+			m.write(in.Dst, v)
+		}
+		return err
+	}
+	v, err := m.read(in.Src)
+	if err != nil {
+		return err
+	}
+	if err := m.atomicTarget(p, int64(in.Off), size); err != nil {
+		return err
+	}
+	if in.Imm == isa.StoreRelease {
+		return m.storeTo(p, int64(in.Off), size, v)
+	}
+	if v.Kind.IsPointer() {
+		return m.fail(Leak, "a %v pointer as the operand of an atomic operation", v.Kind)
+	}
+	old, err := m.loadFrom(p, int64(in.Off), size, false)
+	if err != nil {
+		return err
+	}
+	if old.Kind.IsPointer() {
+		return m.fail(Leak, "an atomic operation on a %v pointer", old.Kind)
+	}
+	if in.Imm == isa.AtomicCmpXchg {
+		r0, err := m.read(prog.R0)
+		if err != nil {
+			return err
+		}
+		if r0.Kind.IsPointer() {
+			return m.fail(Leak, "a %v pointer in r0 of a compare-and-exchange", r0.Kind)
+		}
+	}
+	if err := m.storeTo(p, int64(in.Off), size, m.anything(size, false)); err != nil {
+		return err
+	}
+	switch {
+	case in.Imm == isa.AtomicCmpXchg:
+		m.write(prog.R0, m.anything(size, false))
+	case in.Imm&isa.AtomicFetch != 0:
+		m.write(in.Src, m.anything(size, false))
+	}
+	return nil
+}
+
+// atomicTarget checks what atomics ask beyond a plain access: ordinary memory,
+// naturally aligned.
+func (m *machine) atomicTarget(p state.Reg, off int64, size int) error {
+	switch p.Kind {
+	case state.Ctx, state.Packet, state.PacketMeta, state.Object:
+		return m.fail(BadPointer, "atomic operation on %v memory", p.Kind)
+	}
+	if p.Kind.IsPointer() && m.misaligned(p, off, size) {
+		return m.fail(Misaligned, "atomic operation at offset %v, size %d, is not aligned", m.offset(p, off), size)
+	}
+	return nil
+}
+
+// loadPacket executes the legacy packet loads: r0 = *(skb->data + offset),
+// converted from network order. Outside of the packet the program ends and
+// returns 0 (kernel, Documentation/bpf/instruction-set.rst, "Legacy BPF Packet
+// access instructions").
+func (m *machine) loadPacket(in prog.Insn) error {
+	if !m.sv.p.Type.LegacyPacket {
+		return m.fail(BadPointer, "%s programs have no legacy packet access", m.sv.p.Type.Name)
+	}
+	ctx, err := m.read(prog.R6)
+	if err != nil {
+		return err
+	}
+	if ctx.Kind != state.Ctx || ctx.V != state.Zero || ctx.C != 0 {
+		return m.fail(BadArgument, "r6 must hold the context")
+	}
+	if in.Op.Mode() == isa.IND {
+		if i, err := m.read(in.Src); err != nil {
+			return err
+		} else if i.Kind.IsPointer() {
+			return m.fail(Leak, "a %v pointer as a packet offset", i.Kind)
+		}
+	}
+	if o := m.s.OpenRef(); o != 0 {
+		return m.fail(Unreleased, "the access may end the program, which still holds the reference made at %d", m.s.Objs[o].Site)
+	}
+	if r := m.sv.p.Type.Return; len(m.s.Frames) == 1 && (r.Min > 0 || r.Max < 0) {
+		return m.fail(BadReturn, "the access may end the program with 0; %s programs return %d to %d", m.sv.p.Type.Name, r.Min, r.Max)
+	}
+	for r := prog.R0; r <= prog.R5; r++ {
+		m.write(r, state.Reg{})
+	}
+	m.write(prog.R0, m.anything(in.Op.Size().Bytes(), false))
+	return nil
+}

@@ -1,0 +1,504 @@
+package verifier
+
+import (
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier/internal/state"
+)
+
+// Liveness says, before each block, which registers and stack bytes can still
+// be read, and which of those may decide a branch. States are compared and
+// joined on the first only; constants in the second keep states apart.
+//
+// The analysis is static and per function. It follows addresses of the own
+// stack through registers; where it loses one, all of the stack is live.
+type liveness struct {
+	live   []state.Live           // by block, on entry
+	tested []state.Live           // the part of live that may reach a branch
+	writes []state.Live           // registers and stack bytes that a block writes itself
+	after  map[prog.PC]state.Live // after each call that enters the program
+}
+
+type bits = [state.StackSize / 64]uint64
+
+var allStack = func() (b bits) {
+	for i := range b {
+		b[i] = 1<<64 - 1
+	}
+	return b
+}()
+
+func setBytes(b *bits, off, size int, on bool) {
+	for i := max(off, -state.StackSize); i < min(off+size, 0); i++ {
+		k := i + state.StackSize
+		if on {
+			b[k/64] |= 1 << (k % 64)
+		} else {
+			b[k/64] &^= 1 << (k % 64)
+		}
+	}
+}
+
+func anyBytes(b *bits, off, size int) bool {
+	for i := max(off, -state.StackSize); i < min(off+size, 0); i++ {
+		k := i + state.StackSize
+		if b[k/64]&(1<<(k%64)) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// An addr is what the forward pass knows of a register.
+type addr struct {
+	kind addrKind
+	n    int64 // stackAt: offset from R10; constant: its value; mapAt: index of the map
+}
+
+type addrKind uint8
+
+const (
+	unseen addrKind = iota
+	other           // certainly no address of this frame's stack, unless one escaped
+	stackAt
+	constant
+	mapAt
+	anywhere // may be any address of the stack
+)
+
+func meetAddr(a, b addr) addr {
+	switch {
+	case a.kind == unseen:
+		return b
+	case b.kind == unseen || a == b:
+		return a
+	case a.kind == stackAt || b.kind == stackAt || a.kind == anywhere || b.kind == anywhere:
+		return addr{kind: anywhere}
+	}
+	return addr{kind: other}
+}
+
+type addrs [prog.NumRegs]addr
+
+func entryAddrs() addrs {
+	var a addrs
+	for r := range a {
+		a[r].kind = other
+	}
+	a[prog.R10] = addr{stackAt, 0}
+	return a
+}
+
+// newLiveness analyses every function, callees before callers.
+func (v *verifier) newLiveness(g *graph) *liveness {
+	l := &liveness{
+		live:   make([]state.Live, len(g.blocks)),
+		tested: make([]state.Live, len(g.blocks)),
+		writes: make([]state.Live, len(g.blocks)),
+		after:  map[prog.PC]state.Live{},
+	}
+	done := make([]bool, len(v.p.Funcs))
+	var visit func(fn int)
+	visit = func(fn int) {
+		if done[fn] {
+			return
+		}
+		done[fn] = true // before the callees: recursion is refused elsewhere
+		f := &v.p.Funcs[fn]
+		for pc := f.Entry; pc < f.End; pc = next(v.p, pc) {
+			if in := v.p.Insns[pc]; in.IsCall(isa.CallSub) {
+				visit(v.p.FuncAt(pc + 1 + prog.PC(in.Imm)))
+			}
+		}
+		(&funcLiveness{v: v, g: g, l: l, fn: fn}).run()
+	}
+	for fn := range v.p.Funcs {
+		visit(fn)
+	}
+	return l
+}
+
+type funcLiveness struct {
+	v       *verifier
+	g       *graph
+	l       *liveness
+	fn      int
+	escaped bool          // an address of the stack was stored
+	before  map[int]addrs // by block
+}
+
+func (f *funcLiveness) blocks() (first, last int) {
+	first, last = f.g.entry[f.fn], len(f.g.blocks)
+	if f.fn+1 < len(f.g.entry) {
+		last = f.g.entry[f.fn+1]
+	}
+	return first, last
+}
+
+func (f *funcLiveness) run() {
+	first, last := f.blocks()
+	f.before = map[int]addrs{first: entryAddrs()}
+	for changed := true; changed; {
+		changed = false
+		for b := first; b < last; b++ {
+			in, ok := f.before[b]
+			if !ok {
+				continue
+			}
+			escaped := f.escaped
+			f.walk(b, &in, nil)
+			changed = changed || escaped != f.escaped
+			for _, s := range f.g.blocks[b].succs {
+				old, seen := f.before[s]
+				merged := old
+				for r := range merged {
+					merged[r] = meetAddr(old[r], in[r])
+				}
+				if !seen || merged != old {
+					f.before[s] = merged
+					changed = true
+				}
+			}
+		}
+	}
+	for b := first; b < last; b++ {
+		if in, ok := f.before[b]; ok {
+			f.walk(b, &in, func(pc prog.PC, a addrs) { f.written(pc, &a, &f.l.writes[b]) })
+		}
+	}
+	for changed := true; changed; {
+		changed = false
+		for b := last - 1; b >= first; b-- {
+			live, tested := f.backward(b)
+			if live != f.l.live[b] || tested != f.l.tested[b] {
+				f.l.live[b], f.l.tested[b] = live, tested
+				changed = true
+			}
+		}
+	}
+}
+
+// walk carries what is known of registers through block b and calls visit
+// before each instruction.
+func (f *funcLiveness) walk(b int, a *addrs, visit func(pc prog.PC, a addrs)) {
+	p := f.v.p
+	for pc := f.g.blocks[b].start; pc < f.g.blocks[b].end; pc = next(p, pc) {
+		if visit != nil {
+			visit(pc, *a)
+		}
+		f.step(pc, a)
+	}
+}
+
+func (f *funcLiveness) step(pc prog.PC, a *addrs) {
+	p := f.v.p
+	in := p.Insns[pc]
+	loaded := addr{kind: other}
+	if f.escaped {
+		loaded.kind = anywhere
+	}
+	switch in.Op.Class() {
+	case isa.LD:
+		if in.IsWide() {
+			switch in.Src {
+			case isa.PseudoMapFD:
+				a[in.Dst] = addr{mapAt, int64(in.Imm)}
+			case 0:
+				a[in.Dst] = addr{constant, int64(uint64(uint32(in.Imm)) | uint64(uint32(p.Insns[pc+1].Imm))<<32)}
+			default:
+				a[in.Dst] = addr{kind: other}
+			}
+			return
+		}
+		for r := prog.R0; r <= prog.R5; r++ {
+			a[r] = addr{kind: other}
+		}
+	case isa.LDX:
+		a[in.Dst] = loaded
+	case isa.STX:
+		if in.Op.Mode() == isa.ATOMIC {
+			a[in.Src], a[prog.R0] = meetAddr(a[in.Src], loaded), meetAddr(a[prog.R0], loaded)
+		}
+		if k := a[in.Src].kind; k == stackAt || k == anywhere {
+			f.escaped = true
+		}
+	case isa.ALU, isa.ALU64:
+		a[in.Dst] = f.alu(in, a)
+	case isa.JMP, isa.JMP32:
+		if in.Op.JmpOp() != isa.Call {
+			return
+		}
+		if f.passesStack(in, a) {
+			f.escaped = true // the callee may store the address
+		}
+		for r := prog.R0; r <= prog.R5; r++ {
+			k := addr{kind: other}
+			if r == prog.R0 && f.escaped {
+				k.kind = anywhere
+			}
+			a[r] = k
+		}
+	}
+}
+
+func (f *funcLiveness) alu(in prog.Insn, a *addrs) addr {
+	src := addr{constant, int64(in.Imm)}
+	if in.Op.Source() == isa.X {
+		src = a[in.Src]
+	}
+	dst := a[in.Dst]
+	if in.Op.Class() == isa.ALU64 {
+		switch op := in.Op.ALUOp(); {
+		case op == isa.Mov && in.Off == 0:
+			return src
+		case (op == isa.Add || op == isa.Sub) && src.kind == constant && (dst.kind == stackAt || dst.kind == constant):
+			if op == isa.Sub {
+				src.n = -src.n
+			}
+			return addr{dst.kind, dst.n + src.n}
+		}
+	} else if in.Op.ALUOp() == isa.Mov && in.Off == 0 && src.kind == constant {
+		return addr{constant, int64(uint64(uint32(src.n)))}
+	}
+	isStack := func(k addrKind) bool { return k == stackAt || k == anywhere }
+	if isStack(dst.kind) || isStack(src.kind) {
+		return addr{kind: anywhere}
+	}
+	return addr{kind: other}
+}
+
+// written adds what the instruction at pc writes to w.
+func (f *funcLiveness) written(pc prog.PC, a *addrs, w *state.Live) {
+	in := f.v.p.Insns[pc]
+	switch in.Op.Class() {
+	case isa.ST, isa.STX:
+		if at := a[in.Dst]; at.kind == stackAt {
+			setBytes(&w.Stack, int(at.n)+int(in.Off), in.Op.Size().Bytes(), true)
+		}
+	case isa.JMP, isa.JMP32:
+		if in.Op.JmpOp() == isa.Call {
+			w.Regs |= 1
+		}
+	default:
+		w.Regs |= bit(in.Dst)
+	}
+}
+
+// backward returns what is live before block b.
+func (f *funcLiveness) backward(b int) (live, tested state.Live) {
+	for _, s := range f.g.blocks[b].succs {
+		merge(&live, f.l.live[s])
+		merge(&tested, f.l.tested[s])
+	}
+	in, ok := f.before[b]
+	if !ok {
+		return state.Live{}, state.Live{}
+	}
+	type at struct {
+		pc prog.PC
+		a  addrs
+	}
+	var insns []at
+	f.walk(b, &in, func(pc prog.PC, a addrs) { insns = append(insns, at{pc, a}) })
+	for i := len(insns) - 1; i >= 0; i-- {
+		f.transfer(insns[i].pc, &insns[i].a, &live, &tested)
+	}
+	for i := range tested.Stack {
+		tested.Stack[i] &= live.Stack[i]
+	}
+	tested.Regs &= live.Regs
+	return live, tested
+}
+
+func merge(a *state.Live, b state.Live) {
+	a.Regs |= b.Regs
+	for i := range a.Stack {
+		a.Stack[i] |= b.Stack[i]
+	}
+}
+
+func bit(r prog.Reg) uint16 { return 1 << r }
+
+// access says that size bytes at off from a register of which a is known are
+// read.
+func (f *funcLiveness) access(a addr, off, size int, live *state.Live) {
+	switch {
+	case a.kind == stackAt:
+		setBytes(&live.Stack, int(a.n)+off, size, true)
+	case a.kind == anywhere:
+		live.Stack = allStack
+	}
+}
+
+func (f *funcLiveness) transfer(pc prog.PC, a *addrs, live, tested *state.Live) {
+	in := f.v.p.Insns[pc]
+	dst, src := bit(in.Dst), bit(in.Src)
+	size := in.Op.Size().Bytes()
+	switch in.Op.Class() {
+	case isa.LD:
+		if in.IsWide() {
+			live.Regs &^= dst
+			tested.Regs &^= dst
+			return
+		}
+		live.Regs &^= 0x3f
+		live.Regs |= bit(prog.R6)
+		tested.Regs &^= 0x3f
+		if in.Op.Mode() == isa.IND {
+			live.Regs |= src
+		}
+	case isa.LDX:
+		at := a[in.Src]
+		if tested.Regs&dst != 0 && at.kind == stackAt {
+			setBytes(&tested.Stack, int(at.n)+int(in.Off), size, true)
+		}
+		live.Regs = live.Regs&^dst | src
+		tested.Regs &^= dst
+		f.access(at, int(in.Off), size, live)
+	case isa.ST, isa.STX:
+		f.store(in, a[in.Dst], size, live, tested)
+	case isa.ALU, isa.ALU64:
+		f.aluTransfer(in, live, tested)
+	case isa.JMP, isa.JMP32:
+		f.jump(pc, in, a, live, tested)
+	}
+}
+
+func (f *funcLiveness) store(in prog.Insn, at addr, size int, live, tested *state.Live) {
+	dst, src := bit(in.Dst), bit(in.Src)
+	if in.Op.Mode() == isa.ATOMIC {
+		f.access(at, int(in.Off), size, live)
+		live.Regs |= dst | src
+		if in.Imm == isa.AtomicCmpXchg {
+			live.Regs |= bit(prog.R0)
+		}
+		return
+	}
+	fromReg := in.Op.Class() == isa.STX
+	if at.kind == stackAt {
+		off := int(at.n) + int(in.Off)
+		if fromReg && anyBytes(&tested.Stack, off, size) {
+			tested.Regs |= src
+		}
+		setBytes(&live.Stack, off, size, false)
+		setBytes(&tested.Stack, off, size, false)
+	}
+	live.Regs |= dst
+	if fromReg {
+		live.Regs |= src
+	}
+}
+
+func (f *funcLiveness) aluTransfer(in prog.Insn, live, tested *state.Live) {
+	dst, src := bit(in.Dst), bit(in.Src)
+	useSrc := in.Op.Source() == isa.X && in.Op.ALUOp() != isa.End
+	decides := tested.Regs&dst != 0
+	if in.Op.ALUOp() == isa.Mov {
+		live.Regs &^= dst
+		tested.Regs &^= dst
+	} else {
+		live.Regs |= dst
+	}
+	if useSrc {
+		live.Regs |= src
+		if decides {
+			tested.Regs |= src
+		}
+	}
+}
+
+func (f *funcLiveness) jump(pc prog.PC, in prog.Insn, a *addrs, live, tested *state.Live) {
+	switch in.Op.JmpOp() {
+	case isa.Exit:
+		*live, *tested = state.Live{Regs: bit(prog.R0)}, state.Live{Regs: bit(prog.R0)}
+	case isa.Call:
+		f.call(pc, in, a, live, tested)
+	case isa.JA, isa.MayGoto:
+	default:
+		live.Regs |= bit(in.Dst)
+		tested.Regs |= bit(in.Dst)
+		if in.Op.Source() == isa.X {
+			live.Regs |= bit(in.Src)
+			tested.Regs |= bit(in.Src)
+		}
+	}
+}
+
+func (f *funcLiveness) call(pc prog.PC, in prog.Insn, a *addrs, live, tested *state.Live) {
+	const args = uint16(0x3e) // R1 to R5
+	live.Regs &^= args | 1
+	tested.Regs &^= args | 1
+	if f.v.entersProgram(in) {
+		if f.escaped || f.passesStack(in, a) {
+			live.Stack = allStack
+		}
+		f.l.after[pc] = *live
+	}
+	switch {
+	case in.IsCall(isa.CallSub):
+		callee := f.v.p.FuncAt(pc + 1 + prog.PC(in.Imm))
+		entry := f.l.live[f.g.entry[callee]].Regs & args
+		if callee == f.fn {
+			entry = args
+		}
+		live.Regs |= entry
+		tested.Regs |= f.l.tested[f.g.entry[callee]].Regs & args
+	default:
+		f.helperArgs(in, a, live)
+	}
+}
+
+// passesStack reports whether the call hands code of the program an address of
+// this stack, of which it may use any byte.
+func (f *funcLiveness) passesStack(in prog.Insn, a *addrs) bool {
+	if !f.v.entersProgram(in) {
+		return false
+	}
+	for r := prog.R1; r <= prog.R5; r++ {
+		if a[r].kind == stackAt || a[r].kind == anywhere {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *funcLiveness) helperArgs(in prog.Insn, a *addrs, live *state.Live) {
+	fn := f.v.callee(in)
+	if fn == nil {
+		live.Regs |= 0x3e
+		if in.Op.Source() == isa.X {
+			live.Regs |= bit(in.Dst)
+		}
+		live.Stack = allStack
+		return
+	}
+	var m addr
+	for i := 0; i < fn.Proto.NumArgs(); i++ {
+		arg := &fn.Proto.Args[i]
+		r := prog.R1 + prog.Reg(i)
+		live.Regs |= bit(r)
+		size := state.StackSize
+		switch arg.Kind {
+		case helpers.ArgMapPtr:
+			m = a[r]
+		case helpers.ArgMapKey:
+			if m.kind == mapAt {
+				size = int(f.v.p.Maps[m.n].KeySize)
+			}
+		case helpers.ArgMapValue:
+			if m.kind == mapAt {
+				size = int(f.v.p.Maps[m.n].ValueSize)
+			}
+		case helpers.ArgMem:
+			if arg.Size != 0 {
+				size = int(arg.Size)
+			} else if i+1 < len(a) && a[r+1].kind == constant && uint64(a[r+1].n) <= state.StackSize {
+				size = int(a[r+1].n)
+			}
+		}
+		if k := a[r].kind; k == stackAt || k == anywhere {
+			f.access(a[r], 0, size, live)
+		}
+	}
+}

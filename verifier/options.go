@@ -1,0 +1,57 @@
+package verifier
+
+import "time"
+
+// Options says which rules hold and how much work a proof may take. The zero
+// value has the kernel's rules for a privileged loader (CAP_BPF and
+// CAP_PERFMON) and requires that every loop provably ends.
+type Options struct {
+	// AllowUnbounded accepts loops whose end is not proven. The engine must
+	// then bound a run by a budget.
+	AllowUnbounded bool
+	// MaxWorstCase is the largest worst case, in instructions, that still
+	// counts as terminating. Zero means DefaultMaxWorstCase.
+	MaxWorstCase int64
+
+	// Strict has the rules for programs of strangers: no pointer may leak to
+	// where it can be read, no uninitialised stack byte may be read.
+	Strict bool
+
+	// MaxPacket is the longest packet, in bytes, that the host will run the
+	// program on. Zero means DefaultMaxPacket.
+	MaxPacket uint64
+
+	// Limits on the work of one proof. Reaching one gives an *Error whose Code
+	// is Limit. Zero means the default.
+	MaxVisits int64 // instructions visited
+	MaxStates int   // states stored
+	MaxTime   time.Duration
+}
+
+// Defaults of Options.
+const (
+	DefaultMaxWorstCase = 1 << 40
+	DefaultMaxPacket    = 1 << 24
+	DefaultMaxVisits    = 4_000_000
+	DefaultMaxStates    = 200_000
+	DefaultMaxTime      = 30 * time.Second
+)
+
+func (o Options) filled() Options {
+	if o.MaxWorstCase == 0 {
+		o.MaxWorstCase = DefaultMaxWorstCase
+	}
+	if o.MaxPacket == 0 {
+		o.MaxPacket = DefaultMaxPacket
+	}
+	if o.MaxVisits == 0 {
+		o.MaxVisits = DefaultMaxVisits
+	}
+	if o.MaxStates == 0 {
+		o.MaxStates = DefaultMaxStates
+	}
+	if o.MaxTime == 0 {
+		o.MaxTime = DefaultMaxTime
+	}
+	return o
+}

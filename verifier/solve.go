@@ -1,0 +1,391 @@
+package verifier
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier/internal/state"
+)
+
+const (
+	// unroll is how many states a loop head takes before the solver widens.
+	unroll = 300
+	// maxKeys is how many classes of states a join point keeps apart by their
+	// constants before it looks at shapes only.
+	maxKeys = 40
+	// maxShapes is how many shapes a join point may see.
+	maxShapes = 200
+	// maxDone is how many explored states of one class are remembered for
+	// subsumption.
+	maxDone = 24
+)
+
+// A chain is the calls that lead to a function's activation.
+type chain struct {
+	up    *chain
+	call  prog.PC // in the caller
+	site  *node   // the call's block in the caller
+	kind  state.FrameKind
+	fn    int
+	nodes map[int]*node // by block
+	kids  map[chainKey]*chain
+}
+
+// A node is a block in the context of one chain of calls.
+type node struct {
+	chain  *chain
+	block  int
+	place  []int32 // order in the exploration: positions along the chain
+	head   bool
+	live   []state.Live // what can be read from here on, by frame
+	mask   state.Mask   // what keeps classes apart
+	bucket map[uint64]*bucket
+	order  []*bucket // in order of appearance
+	limit  int       // classes beyond which mask is coarsened
+	visits int
+	widen  bool // a loop head that widens
+	id     int32
+	rank   map[measure]*rank // heads: what shrinks from one iteration to the next
+	ends   int               // heads: how often an iteration came back
+	queued bool
+	todo   []*pending
+}
+
+// A bucket is one class of states at a node.
+type bucket struct {
+	key  uint64
+	done []explored // newest last; when widening, the newest covers the others
+	wait *pending
+}
+
+type explored struct {
+	s  *state.State
+	id int
+}
+
+// A pending is a state that waits for exploration, and where it came from.
+type pending struct {
+	s    *state.State
+	from []edge
+	b    *bucket
+}
+
+// An edge of the exploration: from state id, after weight instructions.
+type edge struct {
+	id     int
+	weight int64
+}
+
+// solver explores the program: nodes in the order of the weak topological
+// order, so that a join has all its states before it goes on and inner loops
+// come to rest before outer ones.
+type solver struct {
+	*verifier
+	ctx      context.Context
+	root     *chain
+	nodes    []*node            // by id
+	changes  map[int]state.Live // what loops write, by head
+	queue    nodeHeap
+	steps    []step // by id: what each explored state led to
+	stored   int
+	visits   int64
+	deadline time.Time
+}
+
+// A step is one explored state.
+type step struct {
+	n   *node
+	out []edge // id of a successor and instructions on the way; id −1: the end
+}
+
+func (sv *solver) node(c *chain, b int) *node {
+	if n := c.nodes[b]; n != nil {
+		return n
+	}
+	var prefix []int32
+	if c.site != nil {
+		prefix = c.site.place
+	}
+	blk := &sv.g.blocks[b]
+	n := &node{
+		chain: c, block: b,
+		place:  append(slices.Clone(prefix), blk.order),
+		head:   len(blk.loops) > 0 && blk.loops[len(blk.loops)-1] == b || sv.isCallback(blk),
+		bucket: map[uint64]*bucket{},
+		limit:  maxKeys,
+	}
+	n.live = sv.perFrame(n, sv.l.live)
+	n.mask = state.Mask{Frames: sv.perFrame(n, sv.l.tested), Packet: true}
+	n.id = int32(len(sv.nodes))
+	sv.nodes = append(sv.nodes, n)
+	c.nodes[b] = n
+	return n
+}
+
+func (sv *solver) isCallback(b *block) bool {
+	f := sv.callee(sv.p.Insns[b.start])
+	return f != nil && f.Proto.Control == helpers.Callback
+}
+
+// arrive brings s to block b of chain c, from explored state from, weight
+// instructions later.
+func (sv *solver) arrive(c *chain, b int, s *state.State, from int, weight int64) error {
+	n := sv.node(c, b)
+	if !sv.g.blocks[b].joins {
+		sv.push(n, &pending{s: s, from: []edge{{from, weight}}})
+		return nil
+	}
+	sv.endIteration(n, s)
+	s.Clean(n.live)
+	s.Canon()
+	if n.head && !n.widen && n.visits >= unroll {
+		n.widen = true
+		sv.coarsen(n, 4, 0)
+	}
+	bk := sv.bucketOf(n, s)
+	if len(n.bucket) > n.limit {
+		// First give up constants of which there are many; a flag or a status
+		// code only if it comes to the worst.
+		sv.coarsen(n, 4, maxKeys/2)
+		if len(n.bucket) > maxShapes/2 {
+			sv.coarsen(n, 1, maxKeys/2)
+		}
+		n.limit = min(maxShapes, max(n.limit, 2*len(n.bucket)))
+		if len(n.bucket) >= maxShapes {
+			return sv.errorAt(Limit, sv.g.blocks[b].start, s.Trace, "more than %d kinds of states meet here", maxShapes)
+		}
+		bk = sv.bucketOf(n, s)
+	}
+	sv.merge(n, bk, s, edge{from, weight})
+	return nil
+}
+
+// bucketOf returns the class of s at n.
+func (sv *solver) bucketOf(n *node, s *state.State) *bucket {
+	key := s.Key(&n.mask)
+	b := n.bucket[key]
+	if b == nil {
+		b = &bucket{key: key}
+		n.bucket[key] = b
+		n.order = append(n.order, b)
+	}
+	return b
+}
+
+// coarsen drops the places with the most constants from what keeps classes of
+// n apart, while one has more than values and there are more than keys
+// classes, and sorts the states of n into the classes that remain.
+func (sv *solver) coarsen(n *node, values, keys int) {
+	var states []*state.State
+	for _, b := range n.order {
+		for _, e := range b.done {
+			states = append(states, e.s)
+		}
+		if b.wait != nil {
+			states = append(states, b.wait.s)
+		}
+	}
+	distinct := map[uint64]bool{}
+	for {
+		place, most := state.Busiest(states, &n.mask)
+		if most <= values {
+			break
+		}
+		n.mask.Drop(place)
+		clear(distinct)
+		for _, s := range states {
+			distinct[s.Key(&n.mask)] = true
+		}
+		if len(distinct) <= keys {
+			break
+		}
+	}
+	old := n.order
+	n.bucket, n.order = map[uint64]*bucket{}, nil
+	for _, b := range old {
+		for _, e := range b.done {
+			to := sv.bucketOf(n, e.s)
+			to.done = append(to.done, e)
+		}
+	}
+	todo := n.todo
+	n.todo = nil
+	for _, p := range todo {
+		to := sv.bucketOf(n, p.s)
+		if to.wait != nil && p.s.Same(to.wait.s) {
+			to.wait.s = join(to.wait.s, p.s)
+			to.wait.from = append(to.wait.from, p.from...)
+			continue
+		}
+		p.b, to.wait = to, p
+		n.todo = append(n.todo, p)
+	}
+}
+
+func join(s, t *state.State) *state.State {
+	u := state.Join(s, t, state.Union, false)
+	u.Canon()
+	return u
+}
+
+// merge adds s to a class: it is dropped if an explored state covers it, joined
+// to the one that waits, or becomes the one that waits.
+func (sv *solver) merge(n *node, b *bucket, s *state.State, in edge) {
+	for i := len(b.done) - 1; i >= 0; i-- {
+		if e := &b.done[i]; s.Same(e.s) && s.Leq(e.s) {
+			sv.steps[in.id].out = append(sv.steps[in.id].out, edge{e.id, in.weight})
+			return
+		}
+	}
+	if b.wait != nil && s.Same(b.wait.s) {
+		b.wait.s = join(b.wait.s, s)
+		b.wait.from = append(b.wait.from, in)
+		return
+	}
+	if n.widen && len(b.done) > 0 {
+		if last := b.done[len(b.done)-1].s; s.Same(last) {
+			s = state.Join(last, s, state.Widening(&sv.thresholds), true)
+			s.Canon()
+		}
+	}
+	p := &pending{s: s, from: []edge{in}, b: b}
+	b.wait = p
+	sv.push(n, p)
+}
+
+func (sv *solver) push(n *node, p *pending) {
+	n.todo = append(n.todo, p)
+	if !n.queued {
+		n.queued = true
+		sv.queue.push(n)
+	}
+}
+
+// run explores until nothing waits.
+func (sv *solver) run() error {
+	for len(sv.queue) > 0 {
+		n := sv.queue[0]
+		p := n.todo[0]
+		n.todo = n.todo[1:]
+		if len(n.todo) == 0 {
+			sv.queue.pop()
+			n.queued = false
+		}
+		id := len(sv.steps)
+		sv.steps = append(sv.steps, step{n: n})
+		for _, e := range p.from {
+			if e.id >= 0 {
+				sv.steps[e.id].out = append(sv.steps[e.id].out, edge{id, e.weight})
+			}
+		}
+		n.visits++
+		s := p.s
+		if p.b != nil {
+			p.b.wait = nil
+			if len(p.b.done) == maxDone {
+				p.b.done = append(p.b.done[:0], p.b.done[1:]...)
+				sv.stored--
+			}
+			p.b.done = append(p.b.done, explored{s, id})
+			sv.stored++
+			if sv.stored > sv.peak {
+				sv.peak = sv.stored
+			}
+			s = s.Clone()
+		}
+		if n.head {
+			sv.beginIteration(n, s)
+		}
+		if err := sv.limits(n, s); err != nil {
+			return err
+		}
+		if err := (&machine{sv: sv, s: s, n: n, id: id}).run(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (sv *solver) limits(n *node, s *state.State) error {
+	pc := sv.g.blocks[n.block].start
+	switch {
+	case sv.visits > sv.o.MaxVisits:
+		return sv.errorAt(Limit, pc, s.Trace, "%d instructions visited; the limit is %d", sv.visits, sv.o.MaxVisits)
+	case sv.stored > sv.o.MaxStates:
+		return sv.errorAt(Limit, pc, s.Trace, "%d states stored; the limit is %d", sv.stored, sv.o.MaxStates)
+	}
+	if len(sv.steps)%64 == 0 {
+		if err := sv.ctx.Err(); err != nil {
+			return err
+		}
+		if time.Now().After(sv.deadline) {
+			return sv.errorAt(Limit, pc, s.Trace, "not decided within %v", sv.o.MaxTime)
+		}
+	}
+	return nil
+}
+
+// perFrame returns what holds on entry to n, frame by frame: of the innermost
+// what by says, of the others what is live after their calls.
+func (sv *solver) perFrame(n *node, by []state.Live) []state.Live {
+	depth := 0
+	for c := n.chain; c != nil; c = c.up {
+		depth++
+	}
+	live := make([]state.Live, depth)
+	live[depth-1] = by[n.block]
+	for c, i := n.chain, depth-2; c.up != nil; c, i = c.up, i-1 {
+		live[i] = sv.l.after[c.call]
+		if c.kind == state.CallbackBody {
+			// The call runs again after each body, with its arguments.
+			m := sv.l.live[c.site.block]
+			live[i].Regs |= m.Regs
+			for k := range m.Stack {
+				live[i].Stack[k] |= m.Stack[k]
+			}
+		}
+	}
+	return live
+}
+
+// nodeHeap is a queue of nodes by place.
+type nodeHeap []*node
+
+func (h *nodeHeap) push(n *node) {
+	*h = append(*h, n)
+	q := *h
+	for i := len(q) - 1; i > 0; {
+		up := (i - 1) / 2
+		if slices.Compare(q[i].place, q[up].place) >= 0 {
+			break
+		}
+		q[i], q[up] = q[up], q[i]
+		i = up
+	}
+}
+
+func (h *nodeHeap) pop() {
+	q := *h
+	last := len(q) - 1
+	q[0] = q[last]
+	q[last] = nil
+	q = q[:last]
+	for i := 0; ; {
+		kid := 2*i + 1
+		if kid >= len(q) {
+			break
+		}
+		if kid+1 < len(q) && slices.Compare(q[kid+1].place, q[kid].place) < 0 {
+			kid++
+		}
+		if slices.Compare(q[i].place, q[kid].place) <= 0 {
+			break
+		}
+		q[i], q[kid] = q[kid], q[i]
+		i = kid
+	}
+	*h = q
+}

@@ -1,0 +1,108 @@
+// Package verifier decides whether a program is safe to run.
+//
+// Verify explores the program by abstract interpretation: package
+// verifier/internal/state describes what is known on a set of paths, the files
+// exec_*.go say what each class of instructions requires of a state and what
+// it leaves, and solve.go carries states through the control flow. States of
+// different shape meet without being joined; those of the same shape are
+// joined once they agree in the constants that can still decide a branch.
+// Loops are unrolled while that is cheap, then widened. terminate.go proves,
+// on the graph of what was explored, that every path ends.
+//
+// A program that Verify accepts touches only its own memory, whatever its
+// input, the contents of its maps and what runs beside it. Verify also rejects
+// some safe programs: the domain is finite. It never runs code, and any number
+// of calls may run at the same time.
+package verifier
+
+import (
+	"context"
+	"time"
+
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier/internal/scalar"
+	"github.com/skepvm/skep/verifier/internal/state"
+)
+
+// A Verified is a program that Verify accepted, with what it learned. Only
+// Verify makes one, so a function that takes a *Verified need not check again.
+type Verified struct {
+	prog  *prog.Program
+	stats Stats
+}
+
+// Program returns the program.
+func (v *Verified) Program() *prog.Program { return v.prog }
+
+// Stats returns what the proof took.
+func (v *Verified) Stats() Stats { return v.stats }
+
+// Stats is the cost of a proof and the cost that it proved.
+type Stats struct {
+	Visits int64 // instructions visited
+	States int   // states stored at once, at most
+	Time   time.Duration
+	// WorstCase is how many instructions a run may execute; −1 if a loop is
+	// not proven to end (Options.AllowUnbounded).
+	WorstCase int64
+}
+
+type verifier struct {
+	p *prog.Program
+	o Options
+	g *graph
+	l *liveness
+
+	thresholds scalar.Thresholds
+	reached    []bool    // by PC
+	outcome    []outcome // by PC of conditional jumps
+	peak       int
+}
+
+// An outcome says which ways of a conditional jump are possible.
+type outcome uint8
+
+const (
+	wasTaken outcome = 1 << iota
+	wasNotTaken
+)
+
+// Verify proves p safe. The error is an *Error, or what ended ctx. Stats are
+// valid even if Verify fails.
+func Verify(ctx context.Context, p *prog.Program, o Options) (*Verified, Stats, error) {
+	start := time.Now()
+	v := &verifier{p: p, o: o.filled(), reached: make([]bool, len(p.Insns)), outcome: make([]outcome, len(p.Insns))}
+	stats, err := v.verify(ctx, start)
+	stats.Time = time.Since(start)
+	if err != nil {
+		return nil, stats, err
+	}
+	return &Verified{prog: p, stats: stats}, stats, nil
+}
+
+func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
+	if v.p.Type == nil {
+		return Stats{}, v.errorAt(NoType, 0, nil, "the program's section names no type: choose one")
+	}
+	v.g = v.newGraph()
+	if err := v.structure(); err != nil {
+		return Stats{}, err
+	}
+	v.l = v.newLiveness(v.g)
+	v.thresholds = v.newThresholds()
+	sv := &solver{verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}}
+	sv.root = &chain{fn: 0, nodes: map[int]*node{}, kids: map[chainKey]*chain{}}
+	s := state.New(0, v.o.MaxPacket)
+	s.SetReg(1, state.Reg{Kind: state.Ctx, Obj: s.NewObj(state.Obj{Kind: state.Ctx})})
+	sv.steps = append(sv.steps, step{}) // the start
+	err := sv.arrive(sv.root, v.g.entry[0], s, 0, 0)
+	if err == nil {
+		err = sv.run()
+	}
+	stats := Stats{Visits: sv.visits, States: v.peak}
+	if err != nil {
+		return stats, err
+	}
+	stats.WorstCase, err = sv.terminates()
+	return stats, err
+}
