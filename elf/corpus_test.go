@@ -8,15 +8,26 @@ import (
 	"strings"
 	"testing"
 
+	ciliumbtf "github.com/cilium/ebpf/btf"
+
 	"github.com/skepvm/skep/elf"
 )
 
 // TestCorpus opens every object below the directories in SKEP_CORPUS and
-// reports what does not open, and which programs cannot be linked.
+// reports what does not open, and which programs cannot be linked. CO-RE
+// relocations are resolved against the types in SKEP_BTF.
 func TestCorpus(t *testing.T) {
 	dirs := os.Getenv("SKEP_CORPUS")
 	if dirs == "" {
 		t.Skip("SKEP_CORPUS names no directories with objects")
+	}
+	opts := elf.Options{Kconfig: kconfig, Ksyms: ksyms}
+	if path := os.Getenv("SKEP_BTF"); path != "" {
+		target, err := ciliumbtf.LoadSpec(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opts.BTF = target
 	}
 	for _, dir := range filepath.SplitList(dirs) {
 		var objects, opened, programs, broken int
@@ -25,7 +36,7 @@ func TestCorpus(t *testing.T) {
 				return err
 			}
 			objects++
-			obj, err := elf.Open(path)
+			obj, err := elf.Open(path, opts)
 			if err != nil {
 				t.Logf("refused: %v", err)
 				return nil

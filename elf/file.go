@@ -286,7 +286,9 @@ func (f *file) readRelocs(s *section) error {
 		if r.off >= target.size {
 			return fmt.Errorf("relocation at %#x: section %s has %#x bytes", r.off, target.name, target.size)
 		}
-		out = append(out, r)
+		if r.typ != relocNone {
+			out = append(out, r)
+		}
 	}
 	f.relocs[target.index] = out
 	return nil

@@ -14,10 +14,9 @@ import (
 // Relocation types (LLVM, BPFELFObjectWriter; kernel,
 // Documentation/bpf/llvm_reloc.rst).
 const (
-	relocNone  = 0
-	reloc64    = 1  // R_BPF_64_64: wide instruction
-	relocAbs64 = 2  // R_BPF_64_ABS64: 8 bytes of data
-	relocCall  = 10 // R_BPF_64_32: call
+	relocNone = 0  // R_BPF_NONE: nothing
+	reloc64   = 1  // R_BPF_64_64: wide instruction
+	relocCall = 10 // R_BPF_64_32: call
 )
 
 // resolve fills f's Refs: what its calls and wide instructions refer to. The
@@ -35,9 +34,6 @@ func (l *loader) resolve(c *code, f *function) {
 	for pc := f.start; pc < f.end; pc++ {
 		in := c.insns[pc]
 		r := l.relocAt(c.index, uint64(pc)*slotSize)
-		if r != nil && r.typ == relocNone {
-			r = nil
-		}
 		if r == nil && len(rs) > 0 && l.unaligned(c, pc) {
 			fail(pc, errors.New("a relocation inside the instruction"))
 			return

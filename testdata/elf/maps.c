@@ -62,6 +62,5 @@ SEC("socket") int use(struct __sk_buff *skb)
 	if (in && map_lookup(in, &key))
 		return 1;
 	in = map_lookup(&anonymous, &key);
-	return (in != 0) + (map_lookup(&pinned, &key) != 0) + (map_lookup(&bloom, &key) != 0) +
-	       (map_lookup(&events, &key) != 0) + (map_lookup(&two, &key) != 0);
+	return (in != 0) + (map_lookup(&pinned, &key) != 0) + (map_lookup(&two, &key) != 0);
 }
