@@ -139,10 +139,59 @@ func (l *loader) describe(r coreReloc) string {
 	return kind + " of " + name + access
 }
 
+// What cilium is given is limited further than what is decoded here: its
+// decoder recurses from type to type and copies every name.
+const (
+	maxCORETypes  = 1 << 15
+	maxCORENames  = 32 << 20 // bytes
+	maxCORERelocs = 1 << 16
+	maxCOREAccess = 256 // bytes of an access string
+)
+
+// checkCORE refuses tables that would cost cilium more than they should.
+func (l *loader) checkCORE() error {
+	if n := len(l.types.types); n > maxCORETypes {
+		return fmt.Errorf("%d types; at most %d are relocated", n, maxCORETypes)
+	}
+	names := 0
+	for i := range l.types.types {
+		t := &l.types.types[i]
+		names += len(t.Name)
+		for j := range t.Members {
+			names += len(t.Members[j].Name)
+		}
+		for j := range t.Values {
+			names += len(t.Values[j].Name)
+		}
+	}
+	if names > maxCORENames {
+		return fmt.Errorf("%d bytes of names; at most %d are relocated", names, maxCORENames)
+	}
+	total := 0
+	for section, relocs := range l.ext.relos {
+		if total += len(relocs); total > maxCORERelocs {
+			return fmt.Errorf("more than %d CO-RE relocations", maxCORERelocs)
+		}
+		for _, r := range relocs {
+			access, err := cstring(l.types.strings, r.access)
+			if err != nil {
+				return fmt.Errorf("section %s: access string: %w", section, err)
+			}
+			if len(access) > maxCOREAccess {
+				return fmt.Errorf("section %s: access string of %d bytes", section, len(access))
+			}
+		}
+	}
+	return nil
+}
+
 // readCORE hands the object's types and CO-RE relocations to cilium, in an ELF
 // file made for the purpose: it holds nothing else, so that none of the checks
 // that cilium makes of symbols and sections matter.
 func (l *loader) readCORE() *coreTable {
+	if err := l.checkCORE(); err != nil {
+		return &coreTable{err: err}
+	}
 	s := l.named(".BTF.ext")
 	var h struct {
 		_   [24]byte
@@ -165,6 +214,9 @@ func (l *loader) readCORE() *coreTable {
 	spec, infos, err := ciliumbtf.LoadSpecAndExtInfosFromReader(bytes.NewReader(elfWith(l.types.raw, append(ext, relocs...))))
 	if err != nil {
 		return &coreTable{err: err}
+	}
+	if infos == nil { // what cilium makes of a missing type
+		return &coreTable{err: errors.New("the relocations refer to types that are not there")}
 	}
 	return &coreTable{spec: spec, relocs: infos.CORERelos}
 }

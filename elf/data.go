@@ -89,6 +89,14 @@ func (l *loader) readVariables(s *section, m *maps.Spec, syms []*symbol) error {
 		return 0
 	})
 	sec := &btf.Type{Kind: btf.Datasec, Name: s.name, Size: uint32(s.size)}
+	add := func(name string, off, size uint64, t *btf.Type) {
+		v := &prog.Variable{Name: name, Map: m, Off: uint32(off), Size: uint32(size), ReadOnly: m.Frozen}
+		if t != nil && uint64(t.Size) <= size {
+			v.Type = t.Elem
+			sec.Members = append(sec.Members, btf.Member{Name: name, Type: t, Offset: uint32(off) * 8})
+		}
+		l.obj.Variables = append(l.obj.Variables, v)
+	}
 	for _, sym := range syms {
 		// Compiler-made symbols start with a dot; C names do not.
 		if sym.typ != debugelf.STT_OBJECT && sym.typ != debugelf.STT_NOTYPE || sym.name == "" || sym.name[0] == '.' {
@@ -105,19 +113,21 @@ func (l *loader) readVariables(s *section, m *maps.Spec, syms []*symbol) error {
 		if size == 0 {
 			continue
 		}
-		v := &prog.Variable{
-			Name: sym.name, Map: m, Off: uint32(sym.value), Size: uint32(size), ReadOnly: m.Frozen,
+		add(sym.name, sym.value, size, t)
+		delete(types, sym.name)
+	}
+	// Static variables may have lost their symbols; their offsets in BTF are
+	// right, while those of others are filled in by linkers.
+	if l.types != nil {
+		for _, v := range l.types.sections[s.name] {
+			if types[v.typ.Name] == v.typ && !v.typ.Global && v.size > 0 && uint64(v.off)+uint64(v.size) <= s.size {
+				add(v.typ.Name, uint64(v.off), uint64(v.size), v.typ)
+			}
 		}
-		if t != nil && uint64(t.Size) <= size {
-			v.Type = t.Elem
-			sec.Members = append(sec.Members, btf.Member{Name: sym.name, Type: t, Offset: uint32(sym.value) * 8})
-		}
-		l.obj.Variables = append(l.obj.Variables, v)
 	}
 	if len(sec.Members) > 0 {
 		m.Value = sec
 	}
-	l.used[m] = len(sec.Members) > 0 || l.used[m]
 	if n := len(l.relocs[s.index]); n > 0 {
 		l.obj.Notes = append(l.obj.Notes, fmt.Sprintf(
 			"section %s: %d pointers (the first at offset %#x, to %s) are left as in the file: data cannot hold addresses",

@@ -9,7 +9,7 @@ import (
 
 // An Error says what is wrong with an object, and where.
 type Error struct {
-	File    string
+	File    string  // "" in a Func's Err: whoever links it adds the file
 	Section string  // "" if the fault is in no section
 	Symbol  string  // function, map or variable; "" if none is known
 	PC      prog.PC // slot in the function Symbol, or in Section; −1 if no instruction is meant

@@ -270,6 +270,9 @@ func (f *file) readRelocs(s *section) error {
 		return fmt.Errorf("relocates section %d of %d", s.info, len(f.sections))
 	}
 	target := &f.sections[s.info]
+	if target.flags&debugelf.SHF_ALLOC == 0 {
+		return nil // types and debug information hold their offsets already
+	}
 	out := f.relocs[target.index]
 	for b := s.data; len(b) > 0; b = b[size:] {
 		info := binary.LittleEndian.Uint64(b[8:])

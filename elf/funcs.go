@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
@@ -69,6 +70,10 @@ func decodeSlot(b []byte) prog.Insn {
 		Off: int16(binary.LittleEndian.Uint16(b[2:])), Imm: int32(binary.LittleEndian.Uint32(b[4:])),
 	}
 }
+
+// isText reports whether the section is for subprograms: .text, or one of those
+// that -ffunction-sections makes.
+func (c *code) isText() bool { return c.name == ".text" || strings.HasPrefix(c.name, ".text.") }
 
 // startFunctions begins a function at each symbol that names code. Old LLVM
 // types no symbols, and then a local one is a jump label. In a section without
@@ -265,7 +270,7 @@ func (l *loader) addInfo(c *code) {
 // .text, or those in .text if there are no others. Static functions that others
 // refer to are subprograms; the rest are entries of program arrays.
 func (l *loader) listPrograms() error {
-	textOnly := !slices.ContainsFunc(l.order, func(c *code) bool { return c.name != ".text" })
+	textOnly := !slices.ContainsFunc(l.order, func(c *code) bool { return !c.isText() })
 	callee := map[*prog.Func]bool{}
 	for _, c := range l.order {
 		for _, f := range c.funcs {
@@ -277,7 +282,7 @@ func (l *loader) listPrograms() error {
 		}
 	}
 	for _, c := range l.order {
-		if c.name == ".text" && !textOnly {
+		if c.isText() && !textOnly {
 			continue
 		}
 		sec := l.sectionType(c.name)

@@ -103,7 +103,7 @@ func (m *array) UpdateElem(cpu int, key, value []byte, flags UpdateFlags) error 
 	}
 	if m.cpus == 1 {
 		cpu = 0
-	} else if flags > Exist || uint(cpu) >= uint(m.cpus) {
+	} else if uint(cpu) >= uint(m.cpus) {
 		return errno.EINVAL
 	}
 	i, err := m.index(key, flags)

@@ -208,12 +208,6 @@ func TestKernelRingBuf(t *testing.T) {
 		}
 		return 0
 	}
-	r0 := func(err error) uint64 {
-		if err == nil {
-			return 0
-		}
-		return number(err).R0()
-	}
 	ops := diffOps(t)
 	for i := range ops {
 		var words [ctxWords]uint64

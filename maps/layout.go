@@ -18,6 +18,9 @@ const lockSize = 4
 
 func layoutOf(spec *Spec) layout {
 	l := layout{size: int(spec.ValueSize), lock: -1}
+	if spec.Type != Array && spec.Type != Hash { // map_check_btf (kernel/bpf/syscall.c)
+		return l
+	}
 	if off := findLock(spec.Value, 0, 0); off >= 0 && off%4 == 0 && off+lockSize <= l.size {
 		l.lock = off
 	}

@@ -28,21 +28,30 @@ func (o *objectFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.program, "program", "", "the `NAME` of the program, if the object has several")
 	f.StringVar(&o.typeName, "type", "", "program `TYPE`, such as xdp; default: what the section name means")
+	f.StringVar(&o.hook, "hook", "", "`FILE` that describes a host's hook (JSON), whose type programs then have")
 	f.StringVar(&o.platform, "platform", "linux", "`PLATFORM` that names types and helpers")
 	f.StringVar(&o.btf, "btf", "", "`FILE` with the BTF that CO-RE relocations are resolved against")
 	f.StringVar(&o.kconfig, "kconfig", "", "`FILE` with the kernel configuration that programs read (CONFIG_X=y)")
 }
 
-// open reads the object called name with what the flags say about it. Every
-// program has the type that --type or --hook chose, or else its section's.
+// open reads the object called name with what the flags say about it: the type
+// that --type names goes to every program, or to the one that --program names;
+// the type that --hook describes to those in its sections and in sections that
+// mean no type.
 func (o *objectFlags) open(name string) (*prog.Object, error) {
 	opts, err := o.options()
 	if err != nil {
 		return nil, err
 	}
-	typ, err := o.chosenType(opts.Platform)
+	described, err := o.addHook(&opts)
 	if err != nil {
 		return nil, err
+	}
+	var chosen *hook.Type
+	if o.typeName != "" {
+		if chosen = opts.Platform.Type(o.typeName); chosen == nil {
+			return nil, fmt.Errorf("program type %q is unknown; there are %s", o.typeName, typeNames(opts.Platform))
+		}
 	}
 	obj, err := elf.Open(name, opts)
 	if err != nil {
@@ -53,14 +62,33 @@ func (o *objectFlags) open(name string) (*prog.Object, error) {
 			return nil, err
 		}
 	}
-	if typ != nil {
-		for _, s := range obj.Programs {
-			if o.program == "" || s.Name == o.program {
-				s.Type = typ
-			}
+	for _, s := range obj.Programs {
+		switch {
+		case chosen != nil && (o.program == "" || s.Name == o.program):
+			s.Type = chosen
+		case s.Type == nil:
+			s.Type = described
 		}
 	}
 	return obj, nil
+}
+
+// addHook adds the type that --hook describes to the platform, and returns it;
+// nil without --hook.
+func (o *objectFlags) addHook(opts *elf.Options) (*hook.Type, error) {
+	if o.hook == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(o.hook)
+	if err != nil {
+		return nil, err
+	}
+	t, err := hook.ParseDescription(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.hook, err)
+	}
+	opts.Platform, err = hook.Extend(opts.Platform, t)
+	return t, err
 }
 
 func (o *objectFlags) options() (opts elf.Options, err error) {
@@ -84,19 +112,6 @@ func (o *objectFlags) options() (opts elf.Options, err error) {
 		}
 	}
 	return opts, nil
-}
-
-// chosenType returns the type that --type or --hook names; nil if neither is
-// given.
-func (o *objectFlags) chosenType(p hook.Platform) (*hook.Type, error) {
-	switch {
-	case o.typeName != "":
-		if t := p.Type(o.typeName); t != nil {
-			return t, nil
-		}
-		return nil, fmt.Errorf("program type %q is unknown; there are %s", o.typeName, typeNames(p))
-	}
-	return nil, nil
 }
 
 func typeNames(p hook.Platform) string {

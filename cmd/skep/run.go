@@ -49,20 +49,21 @@ With --json, one object per run, or per packet of a capture:
 
   program, engine   which program ran, and how
   retval            what it returned, as the kernel reports it (the low 32 bits
-                    of R0; all of R0, signed, with --hook); null after a fault
+                    of R0; all of R0, signed, at a host's own hook); null after
+                    a fault
   packet            the packet after the run, in hexadecimal
   maps              with --dump-maps, after the last run: the contents of every
                     map, {"name": {"key": "value"}} in hexadecimal; per-CPU maps
                     have the values of all CPUs in a row, ring buffers their
                     records under consecutive numbers
-  insns, ns_per_run instructions of a run, and time
+  insns, ns_per_run instructions of a run, and time; averages with --repeat
   error             why the run failed, or null
 
 --write writes a pcap file of the packets that the program let pass, as it left
 them: what it did not drop (XDP_DROP, XDP_ABORTED, TC_ACT_SHOT, 0 of a socket
 filter).
 
---trace prints each instruction with the registers it changed, to standard
+--trace prints each instruction with the register it wrote, to standard
 error, where text printed by bpf_trace_printk goes, too.
 
 Exit codes: 0 if every run ended well, 1 if one faulted or the program was
@@ -110,6 +111,7 @@ func (f *runFlags) check() error {
 // A session is a loaded program and what its runs are given.
 type session struct {
 	s      streams
+	file   string // the object's
 	flags  *runFlags
 	coll   *vm.Collection
 	prog   *vm.Program
@@ -129,7 +131,10 @@ func runObject(ctx context.Context, s streams, f *runFlags, name string) error {
 	if err := setVariables(obj, f.set); err != nil {
 		return err
 	}
-	r := &session{s: s, flags: f}
+	if spec.Type == nil && spec.Err == nil {
+		return fmt.Errorf("%s: program %s: section %q means no program type; give one with --type", name, spec.Name, spec.Section)
+	}
+	r := &session{s: s, file: name, flags: f}
 	if spec.Type != nil {
 		if r.fields, err = parseFields(f.ctx, spec.Type); err != nil {
 			return err
@@ -167,7 +172,7 @@ func (r *session) load(obj *prog.Object, name string) error {
 	r.prog = r.coll.Program(name)
 	if err := r.prog.Err(); err != nil {
 		r.coll.Close()
-		return fmt.Errorf("%s: %w", obj.File, err)
+		return err
 	}
 	return nil
 }
@@ -203,7 +208,7 @@ func (r *session) report(res *vm.Result, d time.Duration, packet []byte, err err
 // retval returns r0 as the platform reports it: the kernel's test runs have 32
 // bits for it; a host's own hook gets all of R0.
 func (r *session) retval(r0 uint64) int64 {
-	if r.flags.hook != "" {
+	if r.prog.Type().BTF != nil { // made by hook.Define
 		return int64(r0)
 	}
 	return int64(uint32(r0))
@@ -287,6 +292,7 @@ func (r *session) runOnce(ctx context.Context) error {
 	in := &input{typ: r.prog.Type()}
 	var res vm.Result
 	var err error
+	counted := r.prog.Stats().Insns
 	begin := time.Now()
 	n := 0
 	for n < r.flags.repeat && err == nil {
@@ -299,6 +305,7 @@ func (r *session) runOnce(ctx context.Context) error {
 		res, err = r.do(ctx, in)
 	}
 	perRun := time.Since(begin) / time.Duration(n)
+	res.Insns = (r.prog.Stats().Insns - counted) / uint64(n)
 	if r.flags.json {
 		rep := r.report(&res, perRun, in.bytes(), err)
 		if r.flags.dumpMaps {
@@ -314,7 +321,7 @@ func (r *session) runOnce(ctx context.Context) error {
 		r.print(&res, perRun, data, in.bytes())
 	}
 	if err != nil {
-		return refused{fmt.Errorf("%s: %w", r.prog.Name(), err)}
+		return refused{fmt.Errorf("%s: %w", r.file, err)}
 	}
 	if r.flags.dumpMaps && !r.flags.json {
 		return dumpText(r.s.out, r.coll)

@@ -70,7 +70,7 @@ func (r *session) runCapture(ctx context.Context) (err error) {
 		}
 	}
 	if total.faults.packets > 0 {
-		return refused{fmt.Errorf("%s: %d of %d runs faulted; the first: %w", r.prog.Name(), total.faults.packets, total.all.packets, total.first)}
+		return refused{fmt.Errorf("%s: %d of %d runs faulted; the first: %w", r.file, total.faults.packets, total.all.packets, total.first)}
 	}
 	return nil
 }

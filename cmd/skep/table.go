@@ -23,7 +23,11 @@ func (t *table) print(w io.Writer) {
 		return
 	}
 	width := make([]int, len(t.head))
-	all := append([][]string{t.head}, t.rows...)
+	head := make([]string, len(t.head))
+	for i, h := range t.head {
+		head[i] = strings.TrimPrefix(h, " ")
+	}
+	all := append([][]string{head}, t.rows...)
 	for _, row := range all {
 		for i, c := range row {
 			width[i] = max(width[i], utf8.RuneCountInString(c))

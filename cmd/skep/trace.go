@@ -5,12 +5,13 @@ import (
 	"io"
 	"strings"
 
+	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/vm"
 )
 
 // A tracer prints each instruction of a run, with the C line above those that
-// begin one, and the registers that the instruction changed.
+// begin one, and the register that the instruction wrote.
 //
 //	; if (data + 14 > data_end) // filter.c:12
 //	firewall+4: (2d) if r4 > r3 goto pc+7
@@ -18,7 +19,7 @@ import (
 type tracer struct {
 	w       io.Writer
 	pending string // the instruction that runs now
-	before  [11]uint64
+	writes  int    // the register that it writes; -1: none
 	line    prog.Line
 }
 
@@ -27,8 +28,7 @@ func (t *tracer) begin() { *t = tracer{w: t.w} }
 
 // observe is called before each instruction.
 func (t *tracer) observe(p *vm.Program, pc int, regs *[16]uint64) {
-	t.flush(regs[:len(t.before)])
-	copy(t.before[:], regs[:])
+	t.flush(regs[:])
 	linked, at := p.Linked(), prog.PC(pc)
 	if line := linked.LineAt(at); line.Num != 0 && (line.Num != t.line.Num || line.File != t.line.File) {
 		fmt.Fprintf(t.w, "; %s // %s:%d\n", strings.TrimSpace(line.Text), line.File, line.Num)
@@ -39,22 +39,44 @@ func (t *tracer) observe(p *vm.Program, pc int, regs *[16]uint64) {
 		name, off = linked.Funcs[i].Name, at-linked.Funcs[i].Entry
 	}
 	t.pending = fmt.Sprintf("%s+%d: (%02x) %s", name, off, uint8(linked.Insns[at].Op), linked.Text(at))
+	t.writes = writtenBy(linked.Insns[at])
 }
 
-// flush prints the instruction that has run, after which registers hold now.
-func (t *tracer) flush(now []uint64) {
-	if t.pending == "" {
-		return
-	}
-	var changed []string
-	for i, v := range now {
-		if v != t.before[i] {
-			changed = append(changed, fmt.Sprintf("r%d=%#x", i, v))
+// writtenBy returns the register that in writes; -1 if it writes none.
+func writtenBy(in prog.Insn) int {
+	switch op := in.Op; op.Class() {
+	case isa.ALU, isa.ALU64, isa.LDX:
+		return int(in.Dst)
+	case isa.LD:
+		if in.IsWide() {
+			return int(in.Dst)
+		}
+		return int(prog.R0)
+	case isa.JMP:
+		if op.JmpOp() == isa.Call {
+			return int(prog.R0)
+		}
+	case isa.STX:
+		switch {
+		case op.Mode() != isa.ATOMIC, in.Imm == isa.StoreRelease:
+		case in.Imm == isa.LoadAcquire:
+			return int(in.Dst)
+		case in.Imm == isa.AtomicCmpXchg:
+			return int(prog.R0)
+		case in.Imm&isa.AtomicFetch != 0:
+			return int(in.Src)
 		}
 	}
-	if len(changed) > 0 {
-		fmt.Fprintf(t.w, "%-50s %s\n", t.pending, strings.Join(changed, " "))
-	} else {
+	return -1
+}
+
+// flush prints the instruction that has run, after which registers hold regs.
+func (t *tracer) flush(regs []uint64) {
+	switch {
+	case t.pending == "":
+	case t.writes >= 0:
+		fmt.Fprintf(t.w, "%-50s r%d=%#x\n", t.pending, t.writes, regs[t.writes])
+	default:
 		fmt.Fprintln(t.w, t.pending)
 	}
 	t.pending = ""
@@ -62,13 +84,9 @@ func (t *tracer) flush(now []uint64) {
 
 // end prints the last instruction: the one that returned r0, or faulted.
 func (t *tracer) end(r0 uint64, err error) {
-	if t.pending == "" {
-		return
-	}
+	t.writes = -1
 	if err == nil {
-		fmt.Fprintf(t.w, "%-50s r0=%#x\n", t.pending, r0)
-	} else {
-		fmt.Fprintln(t.w, t.pending)
+		t.writes = int(prog.R0)
 	}
-	t.pending = ""
+	t.flush([]uint64{r0})
 }

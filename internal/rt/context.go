@@ -96,17 +96,17 @@ func NewContext(size int) *Context {
 	return c
 }
 
-// FramesOffset is how far the frames are from the address of their Context.
-const FramesOffset = int(unsafe.Sizeof(Context{}))
-
 // Frames returns the memory of frames, aliased.
 func (c *Context) Frames() []byte {
-	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(c), FramesOffset)), c.bytes)
+	if c.bytes == 0 {
+		return nil // there is nothing behind c to point to
+	}
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(c), OffFrames)), c.bytes)
 }
 
 // FrameBase returns the address of the frames.
 func (c *Context) FrameBase() uint64 {
-	return uint64(uintptr(unsafe.Pointer(c))) + uint64(FramesOffset)
+	return uint64(uintptr(unsafe.Pointer(c))) + uint64(OffFrames)
 }
 
 // Stop makes the run end with Stopped when it next leaves code for a helper or

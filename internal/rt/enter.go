@@ -17,10 +17,15 @@ func Enter(r *Run, code uintptr) Exit { return enter(r, code) }
 func enter(r *Run, code uintptr) Exit
 
 // helper calls a helper for the stub.
+//
+//lint:ignore U1000 the stub calls it
 func helper(r *Run, index uint32) uint64 {
 	a := &r.Context.Arg
 	return r.Helpers[index](r.Env, a[0], a[1], a[2], a[3], a[4])
 }
 
-// yield is called by the stub. Go code can be preempted, and so can this.
+// yield calls Run.Yield for the stub. As in any call of a Go function, the
+// goroutine may be preempted.
+//
+//lint:ignore U1000 the stub calls it
 func yield(r *Run) { r.Yield(r.Context) }

@@ -15,7 +15,6 @@ const (
 	jccNear
 	jccShort
 	ripRel
-	rel32
 )
 
 func patch32(code []byte, dist int32) {
@@ -34,7 +33,6 @@ var forms = []emit.Form{
 		Patch: patch32, Short: jccShort, Shrink: func(dst, src []byte) { dst[0], dst[1] = src[1]-0x10, 0 }},
 	jccShort: {Name: "jcc rel8", Size: 2, From: 2, Min: -128, Max: 127, Patch: patch8},
 	ripRel:   {Name: "rip+disp32", Size: 7, From: 7, Min: math.MinInt32, Max: math.MaxInt32, Patch: patch32},
-	rel32:    {Name: "call rel32", Size: 5, From: 5, Min: math.MinInt32, Max: math.MaxInt32, Patch: patch32},
 }
 
 // JmpL emits JMP l, short where that reaches (SDM vol. 2: EB cb, E9 cd).
@@ -65,12 +63,6 @@ func (a *Asm) JmpR(r Reg) { a.ext(W32, 0xff, 4, r) }
 // JmpM emits JMP m: to the address that m holds.
 func (a *Asm) JmpM(m Mem) { a.extM(0, W32, 0xff, 4, m) }
 
-// CallL emits CALL l (E8 cd). It pushes a return address.
-func (a *Asm) CallL(l emit.Label) {
-	a.Put(0xe8, 5)
-	a.Ref(rel32, l)
-}
-
 // CallR emits CALL r (FF /2). It pushes a return address.
 func (a *Asm) CallR(r Reg) { a.ext(W32, 0xff, 2, r) }
 
@@ -83,12 +75,6 @@ func (a *Asm) Ret() { a.Put(0xc3, 1) }
 // LeaL emits LEA dst, [RIP+l]: dst = the address of l.
 func (a *Asm) LeaL(dst Reg, l emit.Label) {
 	a.Put(0x48|uint64(dst>>3)<<2|0x8d<<8|uint64(5|dst&7<<3)<<16, 7)
-	a.Ref(ripRel, l)
-}
-
-// MovRL emits MOV dst, [RIP+l]: loads 8 bytes of the code at l.
-func (a *Asm) MovRL(dst Reg, l emit.Label) {
-	a.Put(0x48|uint64(dst>>3)<<2|0x8b<<8|uint64(5|dst&7<<3)<<16, 7)
 	a.Ref(ripRel, l)
 }
 

@@ -2,7 +2,6 @@ package arm64
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -24,74 +23,76 @@ var branches = []struct {
 	{"b.lt", func(a *Asm, l emit.Label) { a.BCond(LT, l) }, "b.lt", "b.ge", reach19},
 	{"cbz", func(a *Asm, l emit.Label) { a.Cbz(W64, R30, l) }, "cbz x30,", "cbnz x30,", reach19},
 	{"cbnz", func(a *Asm, l emit.Label) { a.Cbnz(W32, R1, l) }, "cbnz w1,", "cbz w1,", reach19},
-	{"tbz", func(a *Asm, l emit.Label) { a.Tbz(R30, 63, l) }, "tbz x30, #0x3f,", "tbnz x30, #0x3f,", reach14},
-	{"tbz low", func(a *Asm, l emit.Label) { a.Tbz(R3, 7, l) }, "tbz w3, #0x7,", "tbnz w3, #0x7,", reach14},
-	{"tbnz", func(a *Asm, l emit.Label) { a.Tbnz(R9, 31, l) }, "tbnz w9, #0x1f,", "tbz w9, #0x1f,", reach14},
+	{"tbz", func(a *Asm, l emit.Label) { a.Tbz(R30, 63, l) }, "tbz x30, #63,", "tbnz x30, #63,", reach14},
+	{"tbz low", func(a *Asm, l emit.Label) { a.Tbz(R3, 7, l) }, "tbz w3, #7,", "tbnz w3, #7,", reach14},
+	{"tbnz", func(a *Asm, l emit.Label) { a.Tbnz(R9, 31, l) }, "tbnz w9, #31,", "tbz w9, #31,", reach14},
 	{"adr", func(a *Asm, l emit.Label) { a.Adr(R17, l) }, "adr x17,", "", reach21},
 }
 
-// TestBranches reads back, with llvm-objdump, each kind of branch at distances
-// round the limits of its near form, and checks form and target.
+// TestBranches reads back, with llvm-mc, each kind of branch at distances round
+// the limits of its near form, and checks form and distance.
 func TestBranches(t *testing.T) {
-	if testing.Short() {
-		t.Skip("disassembles hundreds of megabytes, for the far forms; skipped with -short")
+	var words []byte
+	var names, want []string
+	expect := func(name string, code []byte, text ...string) {
+		words = append(words, code[:4*len(text)]...)
+		for _, x := range text {
+			names, want = append(names, name), append(want, x)
+		}
 	}
-	d := newDisassembler(t)
+	a := NewAsm()
 	for _, tc := range branches {
-		dists := []int{0, 4, 8, 100}
+		gaps := []int{0, 4, 8, 100}
 		if tc.reach < reach26 {
 			for _, x := range []int{-8, -4, 0, 4, 8} {
-				dists = append(dists, tc.reach+x)
+				gaps = append(gaps, tc.reach+x)
 			}
 		}
-		for _, gap := range dists {
+		for _, gap := range gaps {
 			for _, back := range []bool{false, true} {
 				name := fmt.Sprintf("%s %d back=%v", tc.name, gap, back)
-				a := NewAsm()
+				a.Reset()
 				l := a.NewLabel()
-				at, target := 0, 0
+				at, near := 0, gap+4 < tc.reach
 				if back {
 					a.Bind(l)
 					a.PutBytes(nops(gap))
-					at = gap
+					at, near = gap, gap <= tc.reach
 					tc.emit(a, l)
 				} else {
 					tc.emit(a, l)
 					a.PutBytes(nops(gap))
 					a.Bind(l)
-				}
-				near := gap <= tc.reach-8
-				if back {
-					near = gap <= tc.reach
 				}
 				a.Nop()
 				code, err := a.Finish()
-				if tc.far == "" && !near {
-					if err == nil {
-						t.Errorf("%s: no error", name)
-					}
-					continue
+				dist := gap + 4
+				if back {
+					dist = -gap
 				}
-				if err != nil {
+				switch {
+				case near && err == nil:
+					expect(name, code[at:], fmt.Sprintf("%s #%d", tc.text, dist))
+				case !near && tc.far != "" && err == nil:
+					if back {
+						dist -= 4 // from the second instruction
+					}
+					expect(name, code[at:], tc.far+" #8", fmt.Sprintf("b #%d", dist))
+				case near || tc.far != "":
 					t.Errorf("%s: %v", name, err)
-					continue
-				}
-				if !back {
-					target = gap + 4
-					if !near {
-						target += 4
-					}
-				}
-				var want []string
-				if near {
-					want = []string{fmt.Sprintf("%s %#x", tc.text, target)}
-				} else {
-					want = []string{fmt.Sprintf("%s %#x", tc.far, at+8), fmt.Sprintf("b %#x", target)}
-				}
-				if got := d.lines(code, at, len(want)); fmt.Sprint(got) != fmt.Sprint(want) {
-					t.Errorf("%s: got %q, want %q", name, got, want)
+				case err == nil:
+					t.Errorf("%s: no error", name)
 				}
 			}
+		}
+	}
+	got := disassemble(t, words)
+	if len(got) != len(want) {
+		t.Fatalf("%d instructions, want %d", len(got), len(want))
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			t.Errorf("%s: got %q, want %q", names[i], got[i], want[i])
 		}
 	}
 }
@@ -102,55 +103,25 @@ func nops(size int) []byte {
 	return p
 }
 
-// A disassembler runs llvm-objdump.
-type disassembler struct {
-	t                *testing.T
-	objdump, objcopy string
-	dir              string
-}
-
-func newDisassembler(t *testing.T) *disassembler {
-	d := &disassembler{t: t, dir: t.TempDir()}
-	for name, path := range map[string]*string{"llvm-objdump-19": &d.objdump, "llvm-objcopy-19": &d.objcopy} {
-		var err error
-		if *path, err = exec.LookPath(name); err != nil {
-			t.Skipf("%s is not installed", name)
+// disassemble returns the text of each instruction.
+func disassemble(t *testing.T, code []byte) (lines []string) {
+	t.Helper()
+	llvm, err := exec.LookPath("llvm-mc-19")
+	if err != nil {
+		t.Skip("llvm-mc-19 is not installed")
+	}
+	cmd := exec.Command(llvm, "-disassemble", "-triple=aarch64")
+	cmd.Stdin = strings.NewReader(fmt.Sprintf("% #x", code))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%.2000s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" && line[0] != '.' {
+			lines = append(lines, line)
 		}
-	}
-	return d
-}
-
-// lines returns the text of n instructions from off on.
-func (d *disassembler) lines(code []byte, off, n int) (lines []string) {
-	d.t.Helper()
-	bin, obj := d.dir+"/code.bin", d.dir+"/code.o"
-	if err := os.WriteFile(bin, code, 0o644); err != nil {
-		d.t.Fatal(err)
-	}
-	d.run(d.objcopy, "-I", "binary", "-O", "elf64-littleaarch64", "--rename-section=.data=.text,code", bin, obj)
-	out := d.run(d.objdump, "-d", "--no-show-raw-insn", "--no-leading-addr", "--print-imm-hex",
-		fmt.Sprintf("--start-address=%d", off), fmt.Sprintf("--stop-address=%d", off+4*n), obj)
-	for line := range strings.Lines(out) {
-		if !strings.HasPrefix(line, "\t") && !strings.HasPrefix(line, " ") {
-			continue
-		}
-		line, _, _ = strings.Cut(line, "<")
-		line, _, _ = strings.Cut(line, "//")
-		lines = append(lines, strings.TrimPrefix(strings.Join(strings.Fields(line), " "), "#"))
-	}
-	for i := range lines {
-		lines[i] = strings.Replace(lines[i], "adr x17, #", "adr x17, ", 1)
 	}
 	return lines
-}
-
-func (d *disassembler) run(name string, args ...string) string {
-	d.t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		d.t.Fatalf("%s: %v\n%.2000s", name, err, out)
-	}
-	return string(out)
 }
 
 // TestAlign checks that padding is whole instructions that do nothing.

@@ -69,7 +69,7 @@ func (c amd64Coder) custom(e rt.Exit, v uint64) {
 func (c amd64Coder) arguments() {
 	c.ZeroR(result)
 	for i := range int32(5) {
-		c.ImulRMI(amd64.W64, amd64.RCX, amd64.At(ctx, offArg+8*i), i+1)
+		c.ImulRMI(amd64.W64, amd64.RCX, amd64.At(ctx, rt.OffArg+8*i), i+1)
 		c.AddRR(amd64.W64, result, amd64.RCX)
 	}
 	c.leave(rt.Done)
@@ -81,9 +81,9 @@ func (c amd64Coder) calls(h uint32, n int, seed uint64) {
 	c.MovMI(amd64.W64, amd64.At(frame, 8), 0) // sum
 	c.Bind(loop)
 	c.MovRM(amd64.W64, amd64.RCX, amd64.At(frame, 0))
-	c.MovMR(amd64.W64, amd64.At(ctx, offArg), amd64.RCX)
+	c.MovMR(amd64.W64, amd64.At(ctx, rt.OffArg), amd64.RCX)
 	c.MovRI(amd64.RBX, seed)
-	c.MovMR(amd64.W64, amd64.At(ctx, offArg+8), amd64.RBX)
+	c.MovMR(amd64.W64, amd64.At(ctx, rt.OffArg+8), amd64.RBX)
 	c.LeaL(result, resume)
 	c.destroy(result)
 	c.leave(rt.Exit(h))
@@ -101,8 +101,8 @@ func (c amd64Coder) plainCalls(h uint32, n int) {
 	loop, resume := c.NewLabel(), c.NewLabel()
 	c.MovMI(amd64.W64, amd64.At(frame, 0), int32(n))
 	c.Bind(loop)
-	c.MovMI(amd64.W64, amd64.At(ctx, offArg), 1)
-	c.MovMI(amd64.W64, amd64.At(ctx, offArg+8), 2)
+	c.MovMI(amd64.W64, amd64.At(ctx, rt.OffArg), 1)
+	c.MovMI(amd64.W64, amd64.At(ctx, rt.OffArg+8), 2)
 	c.LeaL(result, resume)
 	c.leave(rt.Exit(h))
 	c.Bind(resume)
@@ -112,8 +112,8 @@ func (c amd64Coder) plainCalls(h uint32, n int) {
 }
 
 func (c amd64Coder) yield(resume emit.Label) {
-	c.MovMR(amd64.W64, amd64.At(ctx, offSave), result)
-	c.MovMR(amd64.W64, amd64.At(ctx, offSave+8), exitCode)
+	c.MovMR(amd64.W64, amd64.At(ctx, rt.OffSave), result)
+	c.MovMR(amd64.W64, amd64.At(ctx, rt.OffSave+8), exitCode)
 	c.LeaL(result, resume)
 	c.leave(rt.Yield)
 }
@@ -125,7 +125,7 @@ func (c amd64Coder) yields(seed uint64) {
 	resume := c.NewLabel()
 	c.yield(resume)
 	c.Bind(resume)
-	c.SubRM(amd64.W64, frame, amd64.At(ctx, offFrame)) // 0 if it is what it was
+	c.SubRM(amd64.W64, frame, amd64.At(ctx, rt.OffFrame)) // 0 if it is what it was
 	for _, r := range append(free[1:len(free):len(free)], frame) {
 		c.ImulRRI(amd64.W64, result, result, 31)
 		c.AddRR(amd64.W64, result, r)
@@ -139,7 +139,7 @@ func (c amd64Coder) spins(n uint64) {
 	c.ZeroR(result)
 	c.Bind(loop)
 	c.IncR(amd64.W64, result)
-	c.SubMI(amd64.W64, amd64.At(ctx, offMeter), 1)
+	c.SubMI(amd64.W64, amd64.At(ctx, rt.OffMeter), 1)
 	c.JccL(amd64.S, out)
 	c.Bind(resume)
 	c.DecR(amd64.W64, amd64.RCX)

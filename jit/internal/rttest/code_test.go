@@ -1,10 +1,9 @@
-//go:build (linux || darwin || windows) && amd64
+//go:build (linux || darwin || windows) && (amd64 || arm64)
 
 package rttest
 
 import (
 	"testing"
-	"unsafe"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/execmem"
@@ -74,12 +73,3 @@ const frameSize = 4096
 func newRun(hs ...helpers.Impl) *rt.Run {
 	return &rt.Run{Context: rt.NewContext(frameSize), Helpers: hs, Yield: func(c *rt.Context) { c.Meter = 1 << 40 }}
 }
-
-// Offsets that the test programs use, as a compiler would.
-const (
-	offR0    = int32(unsafe.Offsetof(rt.Context{}.R0))
-	offArg   = int32(unsafe.Offsetof(rt.Context{}.Arg))
-	offMeter = int32(unsafe.Offsetof(rt.Context{}.Meter))
-	offFrame = int32(unsafe.Offsetof(rt.Context{}.Frame))
-	offSave  = int32(unsafe.Offsetof(rt.Context{}.Save))
-)

@@ -1,10 +1,11 @@
-//go:build (linux || darwin || windows) && amd64
+//go:build (linux || darwin || windows) && (amd64 || arm64)
 
 package rttest
 
 import (
 	"runtime"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/skepvm/skep/helpers"
@@ -115,6 +116,31 @@ func TestStop(t *testing.T) {
 	if e := rt.Enter(r, load(t, func(c coder) { c.spins(100) })); e != rt.Stopped {
 		t.Errorf("exit %v, want %v", e, rt.Stopped)
 	}
+}
+
+// TestEndless runs code that would never end, with a yield every 100
+// microseconds or so: the world can be stopped meanwhile, and another goroutine
+// ends the run.
+func TestEndless(t *testing.T) {
+	r := newRun()
+	r.Yield = func(c *rt.Context) { c.Meter = 100000 }
+	done := make(chan rt.Exit)
+	code := load(t, func(c coder) { c.spins(1 << 62) })
+	go func() { done <- rt.Enter(r, code) }()
+	for range 20 {
+		runtime.GC()
+	}
+	select {
+	case e := <-done:
+		t.Fatalf("ended by itself: %v", e)
+	default:
+	}
+	start := time.Now()
+	r.Context.Stop()
+	if e := <-done; e != rt.Stopped {
+		t.Errorf("exit %v", e)
+	}
+	t.Logf("stopped within %v", time.Since(start))
 }
 
 // TestNested runs code from a helper of code, each in the frames that the outer
@@ -242,8 +268,8 @@ func TestContext(t *testing.T) {
 		if size > 0 && uint64(uintptr(unsafe.Pointer(&f[0]))) != c.FrameBase() {
 			t.Errorf("frames at %p, want %#x", &f[0], c.FrameBase())
 		}
-		if c.FrameBase() != uint64(uintptr(unsafe.Pointer(c)))+uint64(rt.FramesOffset) {
-			t.Errorf("frames are not at FramesOffset")
+		if c.FrameBase() != uint64(uintptr(unsafe.Pointer(c)))+uint64(rt.OffFrames) {
+			t.Errorf("frames are not at OffFrames")
 		}
 		clear(f)
 	}

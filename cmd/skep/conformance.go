@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skepvm/skep/elf"
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/vm"
+)
+
+func newConformance(s streams) *cobra.Command {
+	var engine, program string
+	var isELF, debug bool
+	cmd := &cobra.Command{
+		Use:   "conformance [MEMORY-HEX]",
+		Short: "Run raw instructions, as a plugin of bpf_conformance",
+		Long: `Runs the instructions whose bytes stand in hexadecimal on standard input, or after --program, and prints R0 in hexadecimal: the protocol
+of bpf_conformance's plugins, whose runner calls this through a script of one
+line:
+
+  exec skep conformance "$@" --engine checked
+
+R1 points to the memory that MEMORY-HEX holds and R2 is its size; both are 0
+without it. With --elf, the input is an object: its only program runs in the
+same way, or, if its section is xdp, as an XDP program on that memory.
+
+skep asm prints what this reads.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage{fmt.Errorf("at most one memory can be given, not %d", len(args)), cmd.CommandPath()}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e, err := vm.ParseEngine(engine)
+			if err != nil {
+				return usage{err, cmd.CommandPath()}
+			}
+			memory, err := parseHex(strings.Join(args, ""))
+			if err != nil {
+				return fmt.Errorf("memory: %w", err)
+			}
+			if !cmd.Flags().Changed("program") {
+				if program, err = readProgram(s.in); err != nil {
+					return err
+				}
+			}
+			code, err := parseHex(program)
+			if err != nil {
+				return fmt.Errorf("program: %w", err)
+			}
+			obj, err := conformanceObject(code, memory, isELF)
+			if err != nil {
+				return refused{err}
+			}
+			if debug {
+				if err := debugProgram(s.err, obj); err != nil {
+					return refused{err}
+				}
+			}
+			r0, err := runConformance(obj, e, memory)
+			if err != nil {
+				return refused{err}
+			}
+			fmt.Fprintf(s.out, "%x\n", r0)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&engine, "engine", "auto", "`ENGINE` that runs the program: auto or checked")
+	cmd.Flags().StringVar(&program, "program", "", "the program, instead of standard input: `HEX`")
+	cmd.Flags().BoolVar(&isELF, "elf", false, "the program is an ELF object")
+	cmd.Flags().BoolVar(&debug, "debug", false, "print the program to standard error")
+	return cmd
+}
+
+// maxProgramText bounds the text of a program: a million slots, 3 characters
+// for each byte.
+const maxProgramText = 24 << 20
+
+// readProgram reads the program's text: all of it, since skep asm prints a
+// line for each slot.
+func readProgram(r io.Reader) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(bufio.NewReader(r), maxProgramText+1))
+	if err != nil {
+		return "", err
+	}
+	if len(b) > maxProgramText {
+		return "", fmt.Errorf("program: more than %d characters", maxProgramText)
+	}
+	return string(b), nil
+}
+
+// memoryCtx is the context of conformance programs before their first
+// instructions replace it by the memory itself.
+var memoryCtx = &hook.Type{
+	Name: "conformance",
+	Ctx: hook.NewCtx("memory", 16,
+		hook.Field{Name: "data", Off: 0, Size: 8, Kind: hook.FieldPacket, Read: 8},
+		hook.Field{Name: "data_end", Off: 8, Size: 8, Kind: hook.FieldPacketEnd, Read: 8},
+	),
+	Input:       hook.InputPacket,
+	Return:      hook.AnyReturn,
+	Helpers:     helpers.Base(),
+	PacketWrite: true,
+}
+
+// conformanceObject returns an object with one program of a type that has
+// memory as its packet.
+func conformanceObject(code, memory []byte, isELF bool) (*prog.Object, error) {
+	obj := &prog.Object{File: "program"}
+	if isELF {
+		var err error
+		if obj, err = elf.Load(bytes.NewReader(code), "program", elf.Options{}); err != nil {
+			return nil, err
+		}
+	} else {
+		main, err := splitProgram(code)
+		if err != nil {
+			return nil, err
+		}
+		obj.Programs = []*prog.Spec{{Name: "main", Func: main}}
+	}
+	spec, err := choose(obj, "")
+	if err != nil {
+		return nil, err
+	}
+	if isELF && len(spec.Func.Refs) == 0 {
+		// Without relocations it is raw code, in which calls may lead to
+		// places that have no symbol: the runner writes such objects.
+		if spec.Func, err = splitProgram(prog.Encode(spec.Func.Insns)); err != nil {
+			return nil, err
+		}
+		spec.Err = nil
+	}
+	if spec.Type != nil { // section xdp
+		return obj, nil
+	}
+	spec.Type = memoryCtx
+	prepend(spec.Func, prologue(len(memory) > 0))
+	return obj, nil
+}
+
+// prologue returns the instructions that load R1 and R2.
+func prologue(memory bool) []prog.Insn {
+	if !memory {
+		const movK = isa.Op(isa.ALU64) | isa.Op(isa.Mov)
+		return []prog.Insn{{Op: movK, Dst: prog.R1}, {Op: movK, Dst: prog.R2}}
+	}
+	const load = isa.Op(isa.LDX) | isa.Op(isa.MEM) | isa.Op(isa.DW)
+	return []prog.Insn{
+		{Op: load, Dst: prog.R2, Src: prog.R1, Off: 8},
+		{Op: load, Dst: prog.R1, Src: prog.R1},
+		{Op: isa.Op(isa.ALU64) | isa.Op(isa.Sub) | isa.Op(isa.X), Dst: prog.R2, Src: prog.R1},
+	}
+}
+
+// prepend puts insns before f's first instruction.
+func prepend(f *prog.Func, insns []prog.Insn) {
+	n := prog.PC(len(insns))
+	f.Insns = append(insns, f.Insns...)
+	for i := range f.Refs {
+		f.Refs[i].PC += n
+	}
+	for i := range f.Lines {
+		f.Lines[i].PC += n
+	}
+}
+
+// splitProgram returns the main function of raw code, with references to its
+// subprograms.
+func splitProgram(code []byte) (*prog.Func, error) {
+	insns, err := prog.Decode(code)
+	if err != nil {
+		return nil, err
+	}
+	p, err := prog.FromInsns("main", memoryCtx, insns, nil)
+	if err != nil {
+		return nil, err
+	}
+	funcs := make([]*prog.Func, len(p.Funcs))
+	for i, f := range p.Funcs {
+		funcs[i] = &prog.Func{Name: f.Name, Insns: slices.Clone(p.Insns[f.Entry:f.End])}
+	}
+	for i, f := range p.Funcs {
+		for pc := f.Entry; pc < f.End; pc++ {
+			ref := prog.Ref{PC: pc - f.Entry}
+			switch in := p.Insns[pc]; {
+			case in.IsCall(isa.CallSub):
+				ref.Kind, ref.Func = prog.RefCall, funcs[p.FuncAt(pc+1+prog.PC(in.Imm))]
+			case in.IsWide():
+				if in.Src == isa.PseudoFunc {
+					ref.Kind, ref.Func = prog.RefFunc, funcs[p.FuncAt(prog.PC(in.Imm))]
+				}
+				pc++
+			}
+			if ref.Func != nil {
+				funcs[i].Refs = append(funcs[i].Refs, ref)
+			}
+		}
+	}
+	return funcs[0], nil
+}
+
+func debugProgram(w io.Writer, obj *prog.Object) error {
+	p, err := obj.Link(obj.Programs[0])
+	if err != nil {
+		return err
+	}
+	return p.Disasm(w, prog.DisasmOptions{})
+}
+
+func runConformance(obj *prog.Object, e vm.Engine, memory []byte) (uint64, error) {
+	coll, err := vm.Load(obj, vm.Options{Engine: e})
+	if err != nil {
+		return 0, err
+	}
+	defer coll.Close()
+	return coll.Programs()[0].Run(memory)
+}

@@ -1,0 +1,14 @@
+package rt
+
+import "unsafe"
+
+// Offsets in a Context, in bytes, for machine code.
+const (
+	OffArg   = int32(unsafe.Offsetof(Context{}.Arg))
+	OffMeter = int32(unsafe.Offsetof(Context{}.Meter))
+	OffFrame = int32(unsafe.Offsetof(Context{}.Frame))
+	OffSave  = int32(unsafe.Offsetof(Context{}.Save))
+
+	// OffFrames is where the frames begin, right behind the Context.
+	OffFrames = int32(unsafe.Sizeof(Context{}))
+)
