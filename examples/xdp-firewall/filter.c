@@ -1,3 +1,5 @@
+//go:build ignore
+
 // SPDX-License-Identifier: Apache-2.0
 //
 // A firewall at the driver: drops what its rules name, answers pings itself,
