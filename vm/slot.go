@@ -28,7 +28,6 @@ type slot struct {
 	ctx   []byte // the host's bytes of the context, and room for the program's layout
 	space []byte // what ctx is cut from
 	pkt   helpers.Packet
-	data  uint64 // address of the live packet region; 0: none
 	state *state
 	held  []held
 }
@@ -109,11 +108,8 @@ func (s *slot) Packet() *helpers.Packet {
 }
 
 func (s *slot) SetPacket() {
-	if s.data != 0 {
-		s.machine.Space.Remove(s.data)
-	}
 	p := &s.pkt
-	s.data = s.machine.Space.Add("packet", mem.Packet, p.Buf[p.Meta:p.Tail:p.Tail], !s.prog.typ.PacketWrite)
+	s.machine.Space.SetPacket(p.Buf[p.Meta:p.Tail:p.Tail], !s.prog.typ.PacketWrite)
 	base := mem.Addr(p.Buf)
 	for _, f := range s.prog.packetFields {
 		at := base
@@ -185,7 +181,6 @@ func (s *slot) end() {
 	}
 	s.prog, s.lease, s.ctx, s.state = nil, nil, nil, nil
 	s.pkt = helpers.Packet{}
-	s.data = 0
 	s.run = checked.Run{}
 }
 

@@ -193,7 +193,7 @@ func (m *Machine) checkMem(c *call, k *argCheck, addr, n uint64) (ok bool) {
 		return m.deny(access, addr, int(n), reasonReadOnly)
 	case !a.Uninit && w.WriteOnly():
 		return m.deny(access, addr, int(n), reasonWriteOnly)
-	case !c.fn.Proto.PacketAccess && m.Space.Region(addr).Kind == mem.Packet:
+	case !c.fn.Proto.PacketAccess && m.Space.InPacket(addr):
 		return m.deny(access, addr, int(n), "the helper takes no packet memory")
 	}
 	return true

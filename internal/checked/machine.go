@@ -97,10 +97,11 @@ type Run struct {
 	Context context.Context
 }
 
-// Begin makes the machine ready to run c: the space holds c's fixed regions
-// and nothing else. The caller adds the packet, then calls Exec.
+// Begin makes the machine, which is new or was given to End, ready to run c:
+// the space holds c's fixed regions and nothing else. The caller sets the
+// packet, then calls Exec, and End in any case.
 func (m *Machine) Begin(c *Code, r *Run) {
-	m.Space.Reset(&c.fixed.Load().Fixed)
+	m.Space.SetFixed(&c.fixed.Load().Fixed)
 	m.ctx = r.Ctx
 	m.ctxBase = mem.Addr(r.Ctx)
 	m.ctxSpan = uint64(len(r.Ctx))
@@ -108,14 +109,12 @@ func (m *Machine) Begin(c *Code, r *Run) {
 	m.code = c
 	m.depth, m.fp = 0, 0
 	m.tails = 0
-	m.n = 0
+	m.n, m.stop = 0, 0
 	m.Limit(r.MaxInsns)
 	m.context, m.done = r.Context, nil
 	if r.Context != nil {
 		m.done = r.Context.Done()
 	}
-	m.stop = 0
-	m.err, m.abort, m.why = nil, nil, fault{}
 }
 
 // Exec runs the code that Begin was given and returns its R0. After an error
@@ -133,7 +132,9 @@ func (m *Machine) End() {
 	m.Space.Reset(nil)
 	m.Forget()
 	m.ctx, m.ctxBase, m.ctxSpan, m.ctxLen = nil, 0, 0, 0
-	clear(m.frames[:min(m.depth+1, maxFrames)])
+	for ; m.depth > 0; m.depth-- { // the run was cut short
+		m.frames[m.depth-1].code = nil
+	}
 	m.code, m.err, m.abort, m.why = nil, nil, nil, fault{}
 	m.done, m.context, m.Observe = nil, nil, nil
 }
@@ -215,6 +216,7 @@ func (m *Machine) pop() (ret int32) {
 		r0 = bit(0)
 	}
 	m.live = ^m.code.tracked | f.live&(savedRegs|frameReg) | r0
+	f.code = nil
 	return f.ret
 }
 

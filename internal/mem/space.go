@@ -11,7 +11,6 @@ type Kind uint8
 
 const (
 	Plain     Kind = iota // map values, and whatever else is shared
-	Packet                // the packet and its metadata
 	Reference             // borrowed memory that must be given back
 )
 
@@ -82,18 +81,31 @@ func NewFixed(regions []Region) *Fixed {
 // program and those that came to life during the run. The zero value is empty.
 // A Space belongs to one goroutine at a time.
 type Space struct {
-	fixed *Fixed
-	live  []Region // sorted by base; none lies inside another
-	gen   uint64   // counts the changes after which a Window may be stale
+	fixed  *Fixed
+	packet Region
+	live   []Region // sorted by base; none lies inside another
+	gen    uint64   // counts the changes after which a Window may be stale
 }
 
 // Reset makes the space hold the regions of f, which may be nil, and no other.
 func (s *Space) Reset(f *Fixed) {
 	s.fixed = f
-	clear(s.live) // what a finished run was given must not be kept alive
-	s.live = s.live[:0]
+	s.packet.Bytes, s.packet.base = nil, 0
+	if len(s.live) > 0 {
+		clear(s.live) // what a finished run was given must not be kept alive
+		s.live = s.live[:0]
+	}
 	s.gen++
 }
+
+// SetPacket makes b the packet, in place of the one before.
+func (s *Space) SetPacket(b []byte, readOnly bool) {
+	s.packet.Bytes, s.packet.ReadOnly, s.packet.base = b, readOnly, Addr(b)
+	s.gen++
+}
+
+// InPacket reports whether addr lies in the packet.
+func (s *Space) InPacket(addr uint64) bool { return addr-s.packet.base < uint64(len(s.packet.Bytes)) }
 
 // SetFixed replaces the fixed regions; live ones stay.
 func (s *Space) SetFixed(f *Fixed) {
@@ -175,6 +187,9 @@ func region(rs []Region, addr uint64) *Region {
 // Region returns the region that holds addr, or nil. It is valid until the
 // space changes.
 func (s *Space) Region(addr uint64) *Region {
+	if s.InPacket(addr) {
+		return &s.packet
+	}
 	if r := region(s.live, addr); r != nil {
 		return r
 	}
@@ -212,6 +227,7 @@ const near = 1 << 16
 // Describe says where addr is, for people: the region that holds it or, if
 // none does, the nearest one, and the offset from its start.
 func (s *Space) Describe(addr uint64) (name string, off int64, size int) {
+	s.packet.Name = "packet"
 	if r := s.Region(addr); r != nil {
 		return describe(r, addr)
 	}
@@ -225,6 +241,9 @@ func (s *Space) Describe(addr uint64) (name string, off int64, size int) {
 		if i < len(rs) && rs[i].base-addr < dist {
 			best, dist = &rs[i], rs[i].base-addr
 		}
+	}
+	if s.packet.base != 0 {
+		look([]Region{s.packet})
 	}
 	look(s.live)
 	if s.fixed != nil {
