@@ -50,3 +50,30 @@ func inSlab(m Slabber, p []byte) bool {
 	}
 	return false
 }
+
+// TestAllocs checks that the operations of a program, and of Go code on an
+// entry, allocate nothing.
+func TestAllocs(t *testing.T) {
+	for _, typ := range []Type{Array, PerCPUArray, Hash, PerCPUHash} {
+		m, err := New(&Spec{Type: typ, KeySize: 4, ValueSize: 24, MaxEntries: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		none := u32(1000)
+		key, value, elem := u32(3), make([]byte, m.Spec().HostValueSize()), make([]byte, 24)
+		for range 100 { // entries to use again
+			m.Update(key, value, Any)
+		}
+		if n := testing.AllocsPerRun(200, func() {
+			m.Update(key, value, Any)
+			m.Lookup(key, value)
+			m.LookupElem(0, key)
+			m.UpdateElem(0, key, elem, Any)
+			m.DeleteElem(0, key)
+			m.NextKey(key, key)
+			m.Lookup(none, value)
+		}); n > 0 {
+			t.Errorf("%v: %v allocations", typ, n)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -382,6 +383,12 @@ func TestMemoryBounds(t *testing.T) {
 		if _, err := New(&s); !errors.Is(err, errno.ENOMEM) {
 			t.Errorf("%v of %d entries: %v, want ENOMEM", s.Type, s.MaxEntries, err)
 		}
+	}
+	old := debug.SetMemoryLimit(64 << 20)
+	_, err := New(&Spec{Type: Array, KeySize: 4, ValueSize: 1 << 20, MaxEntries: 65})
+	debug.SetMemoryLimit(old)
+	if !errors.Is(err, errno.ENOMEM) {
+		t.Errorf("an array larger than the process's memory limit: %v, want ENOMEM", err)
 	}
 	// Memory comes with use.
 	for _, s := range []Spec{

@@ -138,7 +138,7 @@ func (m *hash) alloc(spec *Spec, cpus int) error {
 		segs *= 2
 	}
 	spare := min(max(spareBytes/entry, 64), 1<<20) + uint64(segs)*spareBatch
-	limit := min(uint64(spec.MaxEntries)+spare, maxBytes/entry, 1<<32-2)
+	limit := min(uint64(spec.MaxEntries)+spare, memoryLimit()/entry, 1<<32-2)
 	m.pool.init(int(spec.KeySize), m.value.size, cpus, spec.MaxEntries, uint32(limit))
 	m.proto = mem.Slab{
 		Size:      spec.ValueSize,

@@ -3,7 +3,6 @@ package maps
 import (
 	"errors"
 	"fmt"
-	"math"
 	"runtime/debug"
 
 	"github.com/skepvm/skep/errno"
@@ -92,15 +91,16 @@ func refuse(spec *Spec, e errno.Errno, format string, args ...any) error {
 // maxBytes bounds the memory of one map: 2 GiB, or 256 MiB on 32-bit hosts.
 const maxBytes = 1 << (28 + 3*(^uint(0)>>63))
 
-// checkMemory refuses a map of which n entries of size bytes would not fit, in
-// maxBytes or under the process's memory limit (GOMEMLIMIT). The Go runtime
-// ends the process when the system has no memory left; this comes before.
+// memoryLimit returns how much memory one map may take: maxBytes, or the memory
+// limit of the process (GOMEMLIMIT) if that is less. The Go runtime ends the
+// process when the system has no memory left; this comes before.
+func memoryLimit() uint64 {
+	return min(maxBytes, uint64(max(debug.SetMemoryLimit(-1), 0)))
+}
+
+// checkMemory refuses a map of which n entries of size bytes would not fit.
 func checkMemory(spec *Spec, n, size uint64) error {
-	limit := uint64(maxBytes)
-	if l := debug.SetMemoryLimit(-1); l != math.MaxInt64 {
-		limit = min(limit, uint64(max(l, 0)))
-	}
-	if n != 0 && size > limit/n {
+	if limit := memoryLimit(); n != 0 && size > limit/n {
 		return refuse(spec, errno.ENOMEM, "%d entries of %d bytes in memory are more than the limit of %d bytes", n, size, limit)
 	}
 	return nil
