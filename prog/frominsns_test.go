@@ -185,3 +185,24 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkFromInsns links a program of a thousand slots in ten functions.
+func BenchmarkFromInsns(b *testing.B) {
+	var insns []Insn
+	for f := range 10 {
+		for range 98 {
+			insns = append(insns, Insn{Op: 0xbf, Dst: 1, Src: 2})
+		}
+		if f < 9 {
+			insns = append(insns, Insn{Op: 0x85, Src: 1, Imm: 1})
+		}
+		insns = append(insns, Insn{Op: 0x95})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := FromInsns("p", nil, insns, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(insns)), "ns/slot")
+}

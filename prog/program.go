@@ -3,11 +3,13 @@
 //
 // PC counts 64-bit slots; a wide instruction takes two. A Program is immutable
 // and refers to map specs, never to maps, so that proving it allocates nothing
-// and its code can be shared. The printer (Disasm) and the assembler (Asm) use
-// the kernel's text form and are each other's inverse.
+// and its code can be shared. The printer (Format, Disasm) and the assembler
+// (Assemble) use the kernel's text form and are each other's inverse.
 package prog
 
 import (
+	"sort"
+
 	"github.com/skepvm/skep/btf"
 	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/maps"
@@ -68,12 +70,11 @@ type Line struct {
 
 // FuncAt returns the index of the function that holds pc, or -1.
 func (p *Program) FuncAt(pc PC) int {
-	for i := range p.Funcs {
-		if f := &p.Funcs[i]; pc >= f.Entry && pc < f.End {
-			return i
-		}
+	i := sort.Search(len(p.Funcs), func(i int) bool { return pc < p.Funcs[i].End })
+	if i == len(p.Funcs) || pc < p.Funcs[i].Entry {
+		return -1
 	}
-	return -1
+	return i
 }
 
 // LineAt returns the source line of pc; the zero Line if none is known.

@@ -95,9 +95,23 @@ const numRegs = 11
 // field that makes it invalid. A wide instruction's second slot is not looked
 // at; CheckNext does that.
 func Find(op Op, dst, src uint8, off int16, imm int32) (*Form, error) {
+	for _, f := range byOp[op] {
+		if f.dst.has(int32(dst)) && f.src.has(int32(src)) && f.off.has(int32(off)) && f.imm.has(imm) {
+			if err := f.checkRegs(dst, src); err != nil {
+				return nil, err
+			}
+			return f, nil
+		}
+	}
+	return nil, why(op, dst, src, off, imm)
+}
+
+// why returns the error of a slot that no form describes: the first field that
+// leaves no form, and what it might hold.
+func why(op Op, dst, src uint8, off int16, imm int32) error {
 	cand := byOp[op]
 	if len(cand) == 0 {
-		return nil, fmt.Errorf("opcode %#02x is no instruction", uint8(op))
+		return fmt.Errorf("opcode %#02x is no instruction", uint8(op))
 	}
 	values := [...]struct {
 		name, text string
@@ -116,28 +130,29 @@ func Find(op Op, dst, src uint8, off int16, imm int32) (*Form, error) {
 			}
 		}
 		if len(left) == 0 {
-			return nil, fmt.Errorf("%s: %s is %d, must be %s", names(cand), v.text, v.n, choices(cand, v.name))
+			return fmt.Errorf("%s: %s is %d, must be %s", names(cand), v.text, v.n, choices(cand, v.name))
 		}
 		cand = left
 	}
-	f := cand[0]
-	if f.Dst != Unused && dst >= numRegs {
-		return nil, fmt.Errorf("%s: dst is %d, must be a register, 0 to 10", f.Name, dst)
-	}
-	if f.Src != Unused && src >= numRegs {
-		return nil, fmt.Errorf("%s: src is %d, must be a register, 0 to 10", f.Name, src)
-	}
-	if f.Dst&Write != 0 && dst == numRegs-1 {
-		return nil, fmt.Errorf("%s: dst is 10, the frame pointer, which is read-only", f.Name)
-	}
-	if f.fetches() && src == numRegs-1 {
-		return nil, fmt.Errorf("%s: src is 10, the frame pointer, which is read-only", f.Name)
-	}
-	return f, nil
+	panic(fmt.Sprintf("BUG: opcode %#02x has a form that was not found", uint8(op)))
 }
 
-// fetches reports whether f writes its src register.
-func (f *Form) fetches() bool { return f.Src&Write != 0 }
+// checkRegs reports a register number that does not exist, or a write to R10.
+func (f *Form) checkRegs(dst, src uint8) error {
+	if f.Dst != Unused && dst >= numRegs {
+		return fmt.Errorf("%s: dst is %d, must be a register, 0 to 10", f.Name, dst)
+	}
+	if f.Src != Unused && src >= numRegs {
+		return fmt.Errorf("%s: src is %d, must be a register, 0 to 10", f.Name, src)
+	}
+	if f.Dst&Write != 0 && dst == numRegs-1 {
+		return fmt.Errorf("%s: dst is 10, the frame pointer, which is read-only", f.Name)
+	}
+	if f.Src&Write != 0 && src == numRegs-1 {
+		return fmt.Errorf("%s: src is 10, the frame pointer, which is read-only", f.Name)
+	}
+	return nil
+}
 
 // CheckNext reports what is wrong with the second slot of a wide instruction
 // of form f.

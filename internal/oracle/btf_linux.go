@@ -24,9 +24,10 @@ const (
 )
 
 type btfLoadAttr struct {
-	btf, logBuf               uint64
-	size, logSize, level, log uint32
-	flags, token              uint32
+	btf  uint64
+	_    uint64 // log
+	size uint32
+	_    [5]uint32
 }
 
 // funcInfo loads BTF for the functions of a raw program, if it has subprograms.

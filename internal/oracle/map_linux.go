@@ -15,10 +15,8 @@ type Map struct {
 
 type mapCreateAttr struct {
 	mapType, keySize, valueSize, maxEntries uint32
-	flags, innerFD, numaNode                uint32
-	name                                    [16]byte
-	ifindex, btfFD, btfKey, btfValue        uint32
-	btfVmlinuxValue                         uint32
+	flags, innerFD                          uint32
+	_                                       [10]uint32 // NUMA node, name, device, BTF
 	extra                                   uint64
 }
 
@@ -56,7 +54,7 @@ func (m *Map) Close() {
 func (m *Map) FD() int { return m.fd }
 
 type mapElemAttr struct {
-	fd, hole          uint32
+	fd, _             uint32
 	key, value, flags uint64
 }
 
@@ -101,7 +99,7 @@ func (m *Map) Freeze() error { return m.elem(mapFreeze, nil, nil, 0) }
 type mapBatchAttr struct {
 	in, out, keys, values uint64
 	count, fd             uint32
-	elemFlags, flags      uint64
+	elemFlags, _          uint64
 }
 
 // A BatchOp is one of the operations on many entries.

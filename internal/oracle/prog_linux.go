@@ -21,21 +21,18 @@ type Program struct {
 }
 
 type progLoadAttr struct {
-	progType, insnCount         uint32
-	insns, license              uint64
-	logLevel, logSize           uint32
-	logBuf                      uint64
-	kernVersion, flags          uint32
-	name                        [16]byte
-	ifindex, attachType         uint32
-	btfFD, funcInfoSize         uint32
-	funcInfo                    uint64
-	funcInfoCount, lineInfoSize uint32
-	lineInfo                    uint64
-	lineInfoCount, attachBTFID  uint32
-	attachProgFD, coreReloCount uint32
-	fdArray, coreRelos          uint64
-	coreReloSize, logTrueSize   uint32
+	progType, insnCount uint32
+	insns, license      uint64
+	logLevel, logSize   uint32
+	logBuf              uint64
+	_, flags            uint32
+	_                   [6]uint32 // name, device, attach type
+	btfFD, funcInfoSize uint32
+	funcInfo            uint64
+	funcInfoCount, _    uint32
+	_                   [3]uint64 // line info, attach target, CO-RE count
+	fdArray             uint64
+	_                   [2]uint64 // CO-RE relocations, size of the log
 }
 
 // Load gives a program to the kernel. The log is what its verifier printed,
@@ -130,13 +127,14 @@ func (p *Program) Close() {
 func (p *Program) FD() int { return p.fd }
 
 type testRunAttr struct {
-	progFD, retval              uint32
-	dataSizeIn, dataSizeOut     uint32
-	dataIn, dataOut             uint64
-	repeat, duration            uint32
-	ctxSizeIn, ctxSizeOut       uint32
-	ctxIn, ctxOut               uint64
-	flags, cpu, batchSize, hole uint32
+	progFD, retval          uint32
+	dataSizeIn, dataSizeOut uint32
+	dataIn, dataOut         uint64
+	repeat, duration        uint32
+	ctxSizeIn, ctxSizeOut   uint32
+	ctxIn, ctxOut           uint64
+	flags                   uint32
+	_                       [3]uint32 // CPU, batch size
 }
 
 // Run runs the program once, or Repeat times, on in.
