@@ -102,7 +102,9 @@ func typeName(t *hook.Type) string {
 func (l *Link) Program() *Program { return l.prog.Load() }
 
 // Update replaces the linked program in one step: every run of the hook that
-// reaches the link's place uses the old one or the new one.
+// reaches the link's place uses the old one or the new one. The old one's
+// collection may be closed at once: runs that have found it, but not begun it,
+// take the new one.
 func (l *Link) Update(p *Program) error {
 	if err := l.hook.check(p); err != nil {
 		return err
@@ -152,12 +154,16 @@ func (h *Hook) Run(in any) (uint64, error) { return h.RunContext(nil, in) }
 func (h *Hook) RunContext(ctx context.Context, in any) (verdict uint64, err error) {
 	verdict = h.opts.Default
 	for _, l := range *h.links.Load() {
-		p := l.prog.Load()
-		if p == nil {
-			continue
-		}
-		if verdict, err = p.run(ctx, in, nil, nil); err != nil || h.opts.Stop(verdict) {
-			return verdict, err
+		for p := l.prog.Load(); p != nil; {
+			v, err := p.run(ctx, in, nil, nil)
+			if q := l.prog.Load(); q != p && errors.Is(err, ErrClosed) {
+				p = q // it was replaced, and its collection closed, since it was found
+				continue
+			}
+			if verdict = v; err != nil || h.opts.Stop(v) {
+				return v, err
+			}
+			break
 		}
 	}
 	return verdict, nil

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/skepvm/skep/helpers"
@@ -50,12 +51,16 @@ func (h *HookOf[T]) Run(v *T) (uint64, error) { return h.RunContext(nil, v) }
 func (h *HookOf[T]) RunContext(ctx context.Context, v *T) (verdict uint64, err error) {
 	verdict = h.opts.Default
 	for _, l := range *h.links.Load() {
-		p := l.prog.Load()
-		if p == nil {
-			continue
-		}
-		if verdict, err = RunTyped(ctx, p, h.typ, v); err != nil || h.opts.Stop(verdict) {
-			return verdict, err
+		for p := l.prog.Load(); p != nil; {
+			r0, err := RunTyped(ctx, p, h.typ, v)
+			if q := l.prog.Load(); q != p && errors.Is(err, ErrClosed) {
+				p = q // as in Hook.RunContext
+				continue
+			}
+			if verdict = r0; err != nil || h.opts.Stop(r0) {
+				return r0, err
+			}
+			break
 		}
 	}
 	return verdict, nil
