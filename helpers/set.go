@@ -57,13 +57,13 @@ func (s *Set) Merge(o *Set) *Set {
 
 // Only returns the helpers of s whose number is in ids, without kfuncs.
 func (s *Set) Only(ids ...ID) *Set {
-	t := map[ID]*Func{}
+	t := &Set{byID: make(map[ID]*Func, len(ids))}
 	for _, id := range ids {
 		if f := s.Helper(id); f != nil {
-			t[id] = f
+			t.byID[id] = f
 		}
 	}
-	return NewSet(t, nil)
+	return t
 }
 
 // IDs returns the numbers of the helpers in s, ascending.

@@ -30,9 +30,51 @@ func (platform) Type(name string) *hook.Type {
 // types holds every program type, in the order of enum bpf_prog_type.
 var types = []*hook.Type{
 	SocketFilter,
+	Kprobe,
 	SchedCls,
 	SchedAct,
+	Tracepoint,
 	XDP,
+	PerfEvent,
+	CgroupSkb,
+	CgroupSock,
+	LwtIn,
+	LwtOut,
+	LwtXmit,
+	SockOps,
+	SkSkb,
+	CgroupDevice,
+	SkMsg,
+	RawTracepoint,
+	CgroupSockAddr,
+	LwtSeg6Local,
+	LircMode2,
+	SkReuseport,
+	FlowDissector,
+	CgroupSysctl,
+	RawTracepointWritable,
+	CgroupSockopt,
+	Tracing,
+	StructOps,
+	Ext,
+	LSM,
+	SkLookup,
+	Syscall,
+	Netfilter,
+}
+
+// u32 describes a 4-byte number.
+func u32(name string, off uint32, read hook.Widths) hook.Field {
+	return hook.Field{Name: name, Off: off, Size: 4, Read: read}
+}
+
+// words describes an array of four 4-byte numbers, such as an IPv6 address.
+func words(name string, off uint32, read hook.Widths) []hook.Field {
+	var fs []hook.Field
+	for i := range uint32(4) {
+		fs = append(fs, u32(name+"["+string(rune('0'+i))+"]", off+4*i, read))
+	}
+	return fs
 }
 
 // Widths of accesses, by the widest that is allowed.

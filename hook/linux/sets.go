@@ -1,42 +1,134 @@
 package linux
 
-import "github.com/skepvm/skep/helpers"
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
-// The helpers of each type that has packets.
-var (
-	socketFilterHelpers = helpers.Base().With(map[helpers.ID]*helpers.Func{
-		26: skbLoadBytes,
-		46: getSocketCookie,
-		47: getSocketUID,
-		68: skbLoadBytesRelative,
-	}, nil)
-
-	schedHelpers = socketFilterHelpers.With(map[helpers.ID]*helpers.Func{
-		9:   skbStoreBytes,
-		10:  l3CsumReplace,
-		11:  l4CsumReplace,
-		17:  getCgroupClassid,
-		23:  skbRedirect,
-		24:  getRouteRealm,
-		32:  skbChangeType,
-		38:  skbChangeTail,
-		39:  skbPullData,
-		40:  csumUpdate,
-		41:  setHashInvalid,
-		43:  skbChangeHead,
-		48:  setHash,
-		152: skbRedirectNeigh,
-		155: skbRedirectPeer,
-	}, nil)
-
-	xdpHelpers = helpers.Base().With(map[helpers.ID]*helpers.Func{
-		23:  xdpRedirectTo,
-		44:  xdpAdjustHead,
-		51:  xdpRedirectMap,
-		54:  xdpAdjustMeta,
-		65:  xdpAdjustTail,
-		188: xdpGetBuffLen,
-		189: xdpLoadBytes,
-		190: xdpStoreBytes,
-	}, nil)
+	"github.com/skepvm/skep/helpers"
 )
+
+// Which helpers the programs of each type may call: those that the verifier of
+// Linux 6.18 lets a privileged program of that type call, by number.
+
+// everyType lists the helpers of all types.
+const everyType = "1-3 5-8 12 14-17 22 35 37 42 55 80 87-89 93-94 105-106 109 112-115 117-118 120 123 125 130-134 " +
+	"141 148-149 153-154 156-158 164-165 169-172 175-177 180-182 191 194-195 197-203 208-211"
+
+// Parts that several types share.
+const (
+	probes    = "4 25 27 45 67 173-174"                                            // kprobe, tracepoint, raw_tracepoint
+	kernel    = "4 25 27 45-46 67 107-108 111 121 136-140 147 162 173 178 188 196" // tracing, lsm, syscall
+	tunnel    = "24-26 28 33-34 39 136-140 160 178 196"                            // lwt_*
+	sockAddrs = "25 46 49 57 81 84-86 99 107-108 122 136-140 160 178 196"          // cgroup_sock_addr
+	schedIDs  = "9-11 13 18-21 23-26 28-34 38-41 43 46-48 50 66 68-69 79 83-86 95-100 107-108 110 122 124 135-140 " +
+		"151-152 155 160 163 178 192 196 204-207"
+)
+
+// ofType lists what types have besides everyType.
+var ofType = map[string]string{
+	"socket_filter":            "25-26 46-47 68 122 136-140 160 178 196",
+	"kprobe":                   probes,
+	"sched_cls":                schedIDs,
+	"sched_act":                schedIDs,
+	"tracepoint":               probes,
+	"xdp":                      "23 25 28 44 51 54 65 69 84-86 99-100 110 136-140 160 163 178 188-190 196 204-207",
+	"perf_event":               probes + " 56 119",
+	"cgroup_skb":               "25-26 46-47 68 79 81 83-86 95-99 107-108 122 128-129 136-140 160 178 196",
+	"cgroup_sock":              "25 46 81 107 122 160 186-187",
+	"lwt_in":                   tunnel + " 73",
+	"lwt_out":                  tunnel,
+	"lwt_xmit":                 tunnel + " 9-11 13 20-21 23 29-30 38 40-41 43 73 135",
+	"sock_ops":                 "25 46 49 53 57 59 70 81 96 107-108 122 136-140 142-144 160 178 196",
+	"sk_skb":                   "9 25-26 38-39 43 46-47 50 52 72 84-86 99 136-140 160 178 196",
+	"cgroup_device":            "25 81 186-187",
+	"sk_msg":                   "25 60-63 71 90-91 107-108 122 136-140 160 178 196",
+	"raw_tracepoint":           probes,
+	"raw_tracepoint_writable":  probes,
+	"lwt_seg6local":            tunnel + " 74-76",
+	"lirc_mode2":               "25 77-78 92",
+	"sk_reuseport":             "26 46 68 82 160",
+	"flow_dissector":           "26 136-140 160 178 196",
+	"cgroup_sysctl":            "25 81 101-104 160 186-187",
+	"cgroup_sockopt":           "25 81 96 107-108 122 186-187",
+	"cgroup_sockopt/set":       "25 49 57 81 96 107-108 122 186-187",
+	"cgroup_sock_addr/connect": sockAddrs + " 64 186-187",
+	"cgroup_sock_addr/sendmsg": sockAddrs + " 186-187",
+	"cgroup_sock_addr/bind":    sockAddrs + " 186-187",
+	"cgroup_sock_addr":         sockAddrs, // recvmsg, getpeername, getsockname
+	"tracing":                  kernel + " 174 183-185",
+	"tracing/iter":             kernel + " 126-127 150",
+	"lsm":                      kernel + " 145-146 159 161 174 183-185 193",
+	"struct_ops":               kernel,
+	"ext":                      kernel,
+	"sk_lookup":                "25 86 124 136-140 160 178 196",
+	"syscall":                  kernel + " 166-168 179",
+	"netfilter":                "",
+}
+
+// helperSet returns the helpers of the type called name: those in own, which
+// act on its context, those of every hook, and declarations of the rest.
+func helperSet(name string, own map[helpers.ID]*helpers.Func) *helpers.Set {
+	extra, ok := ofType[name]
+	if !ok {
+		panic("BUG: no helpers for program type " + name)
+	}
+	ids := slices.Concat(parseIDs(everyType), parseIDs(extra))
+	return helpers.Base().With(own, nil).Only(ids...)
+}
+
+// parseIDs reads numbers and ranges of them.
+func parseIDs(s string) []helpers.ID {
+	var ids []helpers.ID
+	for _, f := range strings.Fields(s) {
+		first, last, isRange := strings.Cut(f, "-")
+		if !isRange {
+			last = first
+		}
+		a, err1 := strconv.Atoi(first)
+		b, err2 := strconv.Atoi(last)
+		if err1 != nil || err2 != nil {
+			panic(fmt.Sprintf("BUG: helper numbers %q", f))
+		}
+		for id := a; id <= b; id++ {
+			ids = append(ids, helpers.ID(id))
+		}
+	}
+	return ids
+}
+
+// skbFuncs are the helpers on struct __sk_buff.
+var skbFuncs = map[helpers.ID]*helpers.Func{
+	9:   skbStoreBytes,
+	10:  l3CsumReplace,
+	11:  l4CsumReplace,
+	17:  getCgroupClassid,
+	23:  skbRedirect,
+	24:  getRouteRealm,
+	26:  skbLoadBytes,
+	32:  skbChangeType,
+	38:  skbChangeTail,
+	39:  skbPullData,
+	40:  csumUpdate,
+	41:  setHashInvalid,
+	43:  skbChangeHead,
+	46:  getSocketCookie,
+	47:  getSocketUID,
+	48:  setHash,
+	68:  skbLoadBytesRelative,
+	152: skbRedirectNeigh,
+	155: skbRedirectPeer,
+}
+
+// xdpFuncs are the helpers on struct xdp_md.
+var xdpFuncs = map[helpers.ID]*helpers.Func{
+	23:  xdpRedirectTo,
+	44:  xdpAdjustHead,
+	51:  xdpRedirectMap,
+	54:  xdpAdjustMeta,
+	65:  xdpAdjustTail,
+	188: xdpGetBuffLen,
+	189: xdpLoadBytes,
+	190: xdpStoreBytes,
+}

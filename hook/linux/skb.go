@@ -2,6 +2,7 @@ package linux
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
@@ -43,20 +44,7 @@ var skb = hook.NewCtx("__sk_buff", 192, append([]hook.Field{
 	{Name: "gso_size", Off: 176, Size: 4, Read: narrow4},
 	{Name: "tstamp_type", Off: 180, Size: 1, Read: 1},
 	{Name: "hwtstamp", Off: 184, Size: 8, Read: 8},
-}, ip6Words(100, 116)...)...)
-
-// ip6Words returns the words of remote_ip6 and local_ip6, which programs read
-// one at a time.
-func ip6Words(remote, local uint32) []hook.Field {
-	var fs []hook.Field
-	for i := range uint32(4) {
-		n := "[" + string(rune('0'+i)) + "]"
-		fs = append(fs,
-			hook.Field{Name: "remote_ip6" + n, Off: remote + 4*i, Size: 4, Read: 4},
-			hook.Field{Name: "local_ip6" + n, Off: local + 4*i, Size: 4, Read: 4})
-	}
-	return fs
-}
+}, append(words("remote_ip6", 100, 4), words("local_ip6", 116, 4)...)...)...)
 
 // part returns c without the fields called without, and with those called
 // writable open to stores as wide as the kernel converts.
@@ -64,10 +52,10 @@ func part(c hook.Ctx, without, writable []string) hook.Ctx {
 	fields := c.Fields
 	c.Fields = nil
 	for _, f := range fields {
-		if contains(without, f.Name) {
+		if slices.Contains(without, f.Name) {
 			continue
 		}
-		if contains(writable, f.Name) {
+		if slices.Contains(writable, f.Name) {
 			f.Write = hook.Widths(f.Size)
 			if f.Kind == hook.FieldBytes {
 				f.Write = narrow8
@@ -78,13 +66,10 @@ func part(c hook.Ctx, without, writable []string) hook.Ctx {
 	return c
 }
 
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
+// only returns c with the named fields alone, which nobody may write.
+func only(c hook.Ctx, names ...string) hook.Ctx {
+	c.Fields = slices.DeleteFunc(slices.Clone(c.Fields), func(f hook.Field) bool { return !slices.Contains(names, f.Name) })
+	return c
 }
 
 // socketFields are the fields of __sk_buff that copy the packet's socket; only
@@ -131,12 +116,31 @@ func prepareSkb(ctx []byte, pkt *helpers.Packet) {
 	put32(ctx, skbPktType, pktType(frame))
 }
 
+// prepareSkbNetwork fills ctx for a packet that begins at its network header.
+func prepareSkbNetwork(ctx []byte, pkt *helpers.Packet) {
+	packet := pkt.Data()
+	put32(ctx, skbLen, uint32(len(packet)))
+	put32(ctx, skbWireLen, uint32(len(packet)))
+	put32(ctx, skbIfindex, loopback)
+	if len(packet) == 0 {
+		return
+	}
+	switch packet[0] >> 4 {
+	case 4:
+		put32(ctx, skbProtocol, uint32(binary.NativeEndian.Uint16(protoIPv4)))
+	case 6:
+		put32(ctx, skbProtocol, uint32(binary.NativeEndian.Uint16(protoIPv6)))
+	}
+}
+
 // ethHeader is the size of an Ethernet header.
 const ethHeader = 14
 
 var (
 	proto8023 = []byte{0, 1} // ETH_P_802_3: no IEEE 802.2 header
 	proto8022 = []byte{0, 4} // ETH_P_802_2
+	protoIPv4 = []byte{0x08, 0x00}
+	protoIPv6 = []byte{0x86, 0xdd}
 )
 
 // ethProtocol returns the protocol of frame, big-endian: its EtherType, or, if

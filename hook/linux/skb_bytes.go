@@ -44,18 +44,20 @@ var skbLoadBytesRelative = &helpers.Func{
 	Impl: func(env helpers.Env, _, off, to, size, start uint64) uint64 {
 		dst := helpers.Mem(env, to, size)
 		off = uint64(uint32(off))
-		var base uint64
+		var base int
 		switch uint32(start) {
 		case startMAC:
+			base = macOffset(env)
 		case startNetwork:
-			base = uint64(networkOffset(env))
+			base = networkOffset(env)
 		default:
-			off = maxInt + 1
+			base = -1
 		}
-		if off > 0xffff {
-			off = maxInt + 1
+		if off > 0xffff || base < 0 {
+			clear(dst)
+			return errno.EFAULT.R0()
 		}
-		return loadBytes(dst, env.Packet().Data(), base+off)
+		return loadBytes(dst, env.Packet().Data(), uint64(base)+off)
 	},
 }
 
@@ -70,10 +72,19 @@ func loadBytes(dst, packet []byte, off uint64) uint64 {
 	return 0
 }
 
-// networkOffset returns where the network header is in the packet.
+// macOffset and networkOffset return where a header is in the packet;
+// negative: it is not there.
+func macOffset(env helpers.Env) int {
+	s, ok := env.State().(*State)
+	if !ok || s.network != 0 { // change_head makes the packet's start the header
+		return 0
+	}
+	return s.mac
+}
+
 func networkOffset(env helpers.Env) int {
 	if s, ok := env.State().(*State); ok {
-		return ethHeader + s.network
+		return s.mac + ethHeader + s.network
 	}
 	return ethHeader
 }

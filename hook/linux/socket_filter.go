@@ -12,7 +12,7 @@ var SocketFilter = &hook.Type{
 		[]string{"cb"}),
 	Input:        hook.InputPacket,
 	Return:       hook.AnyReturn,
-	Helpers:      socketFilterHelpers,
+	Helpers:      helperSet("socket_filter", skbFuncs),
 	LegacyPacket: true,
 	Prepare:      prepareSkb,
 	NewState:     newState,

@@ -13,15 +13,17 @@ type State struct {
 	// program returned XDP_REDIRECT or TC_ACT_REDIRECT.
 	Redirect Redirect
 
-	// network is how far the network header has moved from the place behind
-	// the Ethernet header.
-	network int
+	mac     int // offset of the Ethernet header at the start: 0, or -14 if the packet has none
+	network int // how far the network header has moved
 }
 
 // Reset implements hook.State.
-func (s *State) Reset() { *s = State{} }
+func (s *State) Reset() { *s = State{mac: s.mac} }
 
-func newState() hook.State { return &State{} }
+// newState is for packets that begin with an Ethernet header, newNetworkState
+// for those that begin at the network header.
+func newState() hook.State        { return &State{} }
+func newNetworkState() hook.State { return &State{mac: -ethHeader} }
 
 // A Redirect is the target that the last call of redirect, redirect_peer,
 // redirect_neigh or redirect_map named.

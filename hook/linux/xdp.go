@@ -33,7 +33,7 @@ func xdp(attach string, without []string) *hook.Type {
 		Ctx:         part(xdpMD, without, nil),
 		Input:       hook.InputPacket,
 		Return:      hook.AnyReturn,
-		Helpers:     xdpHelpers,
+		Helpers:     helperSet("xdp", xdpFuncs),
 		Verdicts:    xdpActions,
 		PacketWrite: true,
 		Prepare:     func(ctx []byte, _ *helpers.Packet) { put32(ctx, xdpIngress, loopback) },
