@@ -49,6 +49,14 @@
 // microseconds or so: then the stub keeps all registers while Go does what it
 // must. Any other exit ends the run.
 //
+// CALL and RET always pair, so that the CPU predicts where a RET goes; the stub
+// calls again, from the same place, to go on after a helper. A bare round trip
+// takes 2.7 ns, a helper call 5.3 ns, a yield 5.8 ns, and a helper call that
+// enters code again 7.6 ns (AMD EPYC of 2024, Go 1.26, least of 25 runs; package
+// rttest below jit has the benchmarks). A loop in Go round the entry, with one
+// exit per helper call, takes 9.4 ns a call, and up to 20 below other frames,
+// for what it returns to is then mispredicted.
+//
 // A helper may grow the stack, block, panic, end the goroutine, and run other
 // code, or the same code, on the same Context: the stub holds what the outer
 // code needs in its own frame.
@@ -74,8 +82,9 @@ type Context struct {
 	// subtracts, and yields when it falls below zero.
 	Meter int64
 	// Frame is the address that the register Frame has on entry: at first
-	// that of the frames. A host that enters code again from within a helper
-	// sets it to the first frame that is free, and sets it back.
+	// that of the frames. Code that calls a helper which may enter code again
+	// stores here where its own frame ends; the stub keeps the register
+	// itself.
 	Frame uint64
 	// Save is where code that yields leaves Result and ExitCode.
 	Save [2]uint64

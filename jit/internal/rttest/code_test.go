@@ -73,3 +73,12 @@ const frameSize = 4096
 func newRun(hs ...helpers.Impl) *rt.Run {
 	return &rt.Run{Context: rt.NewContext(frameSize), Helpers: hs, Yield: func(c *rt.Context) { c.Meter = 1 << 40 }}
 }
+
+// checkFeature runs what write wrote and checks R0.
+func checkFeature(t *testing.T, write func(c coder), want uint64) {
+	t.Helper()
+	r := newRun()
+	if e := rt.Enter(r, load(t, write)); e != rt.Done || r.Context.R0 != want {
+		t.Errorf("exit %v, R0 %#x; want %#x", e, r.Context.R0, want)
+	}
+}
