@@ -92,7 +92,7 @@ func (p *printer) missing() {
 
 func (p *printer) value(t *Type, data []byte, depth int) {
 	if t == nil {
-		p.word(hex.EncodeToString(data))
+		p.bytes("", data)
 		return
 	}
 	if t.Kind == Var {
@@ -224,7 +224,19 @@ func (p *printer) wide(data []byte) {
 	for i := range data {
 		b[len(b)-1-i] = data[i]
 	}
-	p.word("0x" + hex.EncodeToString(b))
+	p.bytes("0x", b)
+}
+
+// bytes writes hexadecimal digits.
+func (p *printer) bytes(prefix string, b []byte) {
+	if p.json {
+		p.text(`"`)
+	}
+	p.text(prefix)
+	p.dst = hex.AppendEncode(p.dst, b)
+	if p.json {
+		p.text(`"`)
+	}
 }
 
 func (p *printer) float(data []byte) {

@@ -1,6 +1,7 @@
 package elf
 
 import (
+	"cmp"
 	debugelf "debug/elf"
 	"errors"
 	"fmt"
@@ -223,12 +224,7 @@ func sameSize(old uint32, size uint64, err error) (uint32, error) {
 func (l *loader) fillMaps() error {
 	for _, p := range l.pending {
 		rs := l.relocs[p.section.index]
-		i, _ := slices.BinarySearchFunc(rs, p.off, func(r relocation, off uint64) int {
-			if r.off < off {
-				return -1
-			}
-			return 1
-		})
+		i, _ := slices.BinarySearchFunc(rs, p.off, func(r relocation, off uint64) int { return cmp.Compare(r.off, off) })
 		for ; i < len(rs) && rs[i].off < p.end; i++ {
 			entry, err := l.initialValue(p, &rs[i])
 			if err != nil {

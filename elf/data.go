@@ -1,6 +1,7 @@
 package elf
 
 import (
+	"cmp"
 	debugelf "debug/elf"
 	"fmt"
 	"slices"
@@ -79,15 +80,7 @@ func (l *loader) readVariables(s *section, m *maps.Spec, syms []*symbol) error {
 			types[v.typ.Name] = v.typ
 		}
 	}
-	slices.SortStableFunc(syms, func(a, b *symbol) int {
-		switch {
-		case a.value < b.value:
-			return -1
-		case a.value > b.value:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(syms, func(a, b *symbol) int { return cmp.Compare(a.value, b.value) })
 	sec := &btf.Type{Kind: btf.Datasec, Name: s.name, Size: uint32(s.size)}
 	add := func(name string, off, size uint64, t *btf.Type) {
 		v := &prog.Variable{Name: name, Map: m, Off: uint32(off), Size: uint32(size), ReadOnly: m.Frozen}

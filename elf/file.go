@@ -2,6 +2,7 @@ package elf
 
 import (
 	"bytes"
+	"cmp"
 	debugelf "debug/elf"
 	"encoding/binary"
 	"errors"
@@ -14,11 +15,11 @@ import (
 // Limits on what is read. They are far above what compilers produce and keep
 // a hostile file from costing more than a small multiple of its own size.
 const (
-	maxFile     = 64 << 20  // bytes of an object
-	maxSections = 1 << 16   // section headers
-	maxSymbols  = 1 << 19   // symbol table entries
-	maxName     = 4096      // bytes of a section's or symbol's name
-	maxData     = 256 << 20 // bytes of all data sections, .bss included
+	maxFile     = 64 << 20 // bytes of an object
+	maxSections = 1 << 16  // section headers
+	maxSymbols  = 1 << 19  // symbol table entries
+	maxName     = 4096     // bytes of a section's or symbol's name
+	maxData     = 64 << 20 // bytes of all data sections, .bss included
 )
 
 // A file is an ELF object in memory: section headers whose contents lie inside
@@ -110,15 +111,7 @@ func parseFile(data []byte) (*file, error) {
 		}
 	}
 	for _, r := range f.relocs {
-		slices.SortStableFunc(r, func(a, b relocation) int {
-			switch {
-			case a.off < b.off:
-				return -1
-			case a.off > b.off:
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(r, func(a, b relocation) int { return cmp.Compare(a.off, b.off) })
 	}
 	return f, nil
 }
@@ -289,7 +282,7 @@ func (f *file) readRelocs(s *section) error {
 		if r.off >= target.size {
 			return fmt.Errorf("relocation at %#x: section %s has %#x bytes", r.off, target.name, target.size)
 		}
-		if r.typ != relocNone {
+		if r.typ != relocNone || r.sym != 0 {
 			out = append(out, r)
 		}
 	}
@@ -300,15 +293,7 @@ func (f *file) readRelocs(s *section) error {
 // relocAt returns the relocation at a section's byte off, or nil.
 func (f *file) relocAt(section int, off uint64) *relocation {
 	rs := f.relocs[section]
-	i, ok := slices.BinarySearchFunc(rs, off, func(r relocation, off uint64) int {
-		switch {
-		case r.off < off:
-			return -1
-		case r.off > off:
-			return 1
-		}
-		return 0
-	})
+	i, ok := slices.BinarySearchFunc(rs, off, func(r relocation, off uint64) int { return cmp.Compare(r.off, off) })
 	if !ok {
 		return nil
 	}

@@ -141,6 +141,14 @@ func TestOtherEncodings(t *testing.T) {
 		{"RELA", "subprogs.o", rela},
 		{"RELA", "data.o", rela},
 		{"RELA", "maps.o", rela},
+		{"RELA without types", "xdp.o", func(t *testing.T, m *image) { // LLVM 3.7
+			rela(t, m)
+			for _, p := range m.sections {
+				for b := p.data; p.Type == uint32(debugelf.SHT_RELA) && len(b) > 0; b = b[24:] {
+					binary.LittleEndian.PutUint32(b[8:], 0)
+				}
+			}
+		}},
 		{"no symbol sizes", "xdp.o", func(t *testing.T, m *image) {
 			m.symbols(func(_ string, sym []byte) { binary.LittleEndian.PutUint64(sym[16:], 0) })
 		}},
@@ -235,6 +243,8 @@ func TestHostile(t *testing.T) {
 		{"relocation outside", "xdp.o", func(t *testing.T, m *image) { u64(m.section(".relxdp").data, 1<<40) }, "relocation at 0x10000000000"},
 		{"relocation inside a slot", "xdp.o", func(t *testing.T, m *image) { u64(m.section(".relxdp").data, 0x14) },
 			"section xdp: filter+2: a relocation inside the instruction"},
+		{"two relocations of one instruction", "xdp.o", func(t *testing.T, m *image) { b := m.section(".relxdp").data; copy(b[16:32], b) },
+			"section xdp: filter+2: two relocations"},
 		{"relocation of a plain instruction", "xdp.o", func(t *testing.T, m *image) { u64(m.section(".relxdp").data, 0) },
 			"section xdp: filter+0: a relocation (to total) of an instruction"},
 		{"relocation type", "xdp.o", func(t *testing.T, m *image) { u32(m.section(".relxdp").data[8:], 77) },

@@ -1,6 +1,7 @@
 package elf
 
 import (
+	"cmp"
 	debugelf "debug/elf"
 	"encoding/binary"
 	"fmt"
@@ -26,15 +27,7 @@ type legacyLink struct {
 // findMap returns the map whose definition starts at off, or nil.
 func (l *loader) findMap(section int, off uint64) *mapAt {
 	ms := l.mapsAt[section]
-	i, ok := slices.BinarySearchFunc(ms, off, func(m mapAt, off uint64) int {
-		switch {
-		case m.off < off:
-			return -1
-		case m.off > off:
-			return 1
-		}
-		return 0
-	})
+	i, ok := slices.BinarySearchFunc(ms, off, func(m mapAt, off uint64) int { return cmp.Compare(m.off, off) })
 	if !ok {
 		return nil
 	}
@@ -96,15 +89,7 @@ func (l *loader) mapSymbols(s *section) []*symbol {
 			syms = append(syms, sym)
 		}
 	}
-	slices.SortStableFunc(syms, func(a, b *symbol) int {
-		switch {
-		case a.value < b.value:
-			return -1
-		case a.value > b.value:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(syms, func(a, b *symbol) int { return cmp.Compare(a.value, b.value) })
 	return slices.CompactFunc(syms, func(a, b *symbol) bool { return a.value == b.value })
 }
 

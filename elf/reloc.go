@@ -1,10 +1,12 @@
 package elf
 
 import (
+	"cmp"
 	debugelf "debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/skepvm/skep/btf"
 	"github.com/skepvm/skep/internal/isa"
@@ -14,7 +16,7 @@ import (
 // Relocation types (LLVM, BPFELFObjectWriter; kernel,
 // Documentation/bpf/llvm_reloc.rst).
 const (
-	relocNone = 0  // R_BPF_NONE: nothing
+	relocNone = 0  // R_BPF_NONE: nothing; LLVM 3.7 wrote it for the next two
 	reloc64   = 1  // R_BPF_64_64: wide instruction
 	relocCall = 10 // R_BPF_64_32: call
 )
@@ -30,16 +32,14 @@ func (l *loader) resolve(c *code, f *function) {
 	if err := l.applyCORE(c, f); err != nil && f.fn.Err == nil {
 		f.fn.Err = err
 	}
-	rs := l.relocs[c.index]
 	for pc := f.start; pc < f.end; pc++ {
 		in := c.insns[pc]
-		r := l.relocAt(c.index, uint64(pc)*slotSize)
-		if r == nil && len(rs) > 0 && l.unaligned(c, pc) {
-			fail(pc, errors.New("a relocation inside the instruction"))
+		r, err := l.slotReloc(c, pc)
+		if err != nil {
+			fail(pc, err)
 			return
 		}
 		var ref *prog.Ref
-		var err error
 		switch {
 		case in.IsWide():
 			if pc+1 >= f.end {
@@ -52,7 +52,7 @@ func (l *loader) resolve(c *code, f *function) {
 			}
 		case in.IsCall(isa.CallSub):
 			ref, err = l.callRef(c, pc, r)
-		case r != nil:
+		case r != nil && r.typ != relocNone:
 			err = fmt.Errorf("a relocation (to %s) of an instruction that is neither a call nor wide", l.symbols[r.sym].name)
 		}
 		if err != nil {
@@ -69,14 +69,20 @@ func (l *loader) resolve(c *code, f *function) {
 	}
 }
 
-// unaligned reports whether a relocation points into slot pc, past its start.
-func (l *loader) unaligned(c *code, pc int) bool {
-	for off := uint64(pc)*slotSize + 1; off < uint64(pc+1)*slotSize; off++ {
-		if l.relocAt(c.index, off) != nil {
-			return true
-		}
+// slotReloc returns the relocation of slot pc, or nil.
+func (l *loader) slotReloc(c *code, pc int) (*relocation, error) {
+	rs := l.relocs[c.index]
+	off := uint64(pc) * slotSize
+	i, _ := slices.BinarySearchFunc(rs, off, func(r relocation, off uint64) int { return cmp.Compare(r.off, off) })
+	switch {
+	case i == len(rs) || rs[i].off >= off+slotSize:
+		return nil, nil
+	case rs[i].off != off:
+		return nil, errors.New("a relocation inside the instruction")
+	case i+1 < len(rs) && rs[i+1].off < off+slotSize:
+		return nil, errors.New("two relocations of one instruction")
 	}
-	return false
+	return &rs[i], nil
 }
 
 // callee returns where the call at pc leads; a nil section if it leads outside
@@ -110,7 +116,7 @@ func (l *loader) callee(c *code, pc int) (*code, int, error) {
 }
 
 func (l *loader) callRef(c *code, pc int, r *relocation) (*prog.Ref, error) {
-	if r != nil && r.typ != relocCall {
+	if r != nil && r.typ != relocCall && r.typ != relocNone {
 		return nil, fmt.Errorf("relocation of type %d for a call", r.typ)
 	}
 	target, at, err := l.callee(c, pc)
@@ -170,7 +176,7 @@ func (l *loader) wideRef(c *code, pc int, r *relocation) (*prog.Ref, error) {
 	if r == nil && c.insns[pc].Src != isa.PseudoFunc {
 		return nil, nil
 	}
-	if r != nil && r.typ != reloc64 {
+	if r != nil && r.typ != reloc64 && r.typ != relocNone {
 		return nil, fmt.Errorf("relocation of type %d for a wide instruction", r.typ)
 	}
 	target, at, err := l.pointee(c, pc)

@@ -1,6 +1,7 @@
 package elf
 
 import (
+	"cmp"
 	debugelf "debug/elf"
 	"slices"
 	"strings"
@@ -53,12 +54,7 @@ func isStructOps(s *section) bool {
 
 func (l *loader) structOpsPrograms(s *section, base uint64, t *btf.Type, ops *prog.StructOps) error {
 	rs := l.relocs[s.index]
-	i, _ := slices.BinarySearchFunc(rs, base, func(r relocation, off uint64) int {
-		if r.off < off {
-			return -1
-		}
-		return 1
-	})
+	i, _ := slices.BinarySearchFunc(rs, base, func(r relocation, off uint64) int { return cmp.Compare(r.off, off) })
 	for ; i < len(rs) && rs[i].off < base+uint64(t.Size); i++ {
 		bit := uint32(rs[i].off-base) * 8
 		j := slices.IndexFunc(t.Members, func(m btf.Member) bool { return m.Offset == bit })
