@@ -20,6 +20,7 @@ type block struct {
 	loops      []int   // blocks that head the loops it is in, outermost first, itself included
 	joins      bool    // has several predecessors, heads a loop, or is entered from elsewhere
 	weight     int64   // instructions
+	compares   prog.PC // the conditional jump at its end, if it compares two registers that the block does not write; −1
 }
 
 // graph is the control flow of a program, function by function.
@@ -129,9 +130,36 @@ func (v *verifier) newGraph() *graph {
 	return g
 }
 
+// writes reports whether an instruction of b may write r.
+func (g *graph) writes(b *block, r prog.Reg) bool {
+	for pc := b.start; pc < b.end; pc = next(g.p, pc) {
+		switch in := g.p.Insns[pc]; in.Op.Class() {
+		case isa.ST:
+		case isa.STX:
+			if in.Op.Mode() == isa.ATOMIC {
+				return true // may write src or r0: not worth telling
+			}
+		case isa.JMP, isa.JMP32:
+			if in.Op.JmpOp() == isa.Call && r <= prog.R5 {
+				return true
+			}
+		case isa.LD:
+			if !in.IsWide() && r <= prog.R5 || in.IsWide() && in.Dst == r {
+				return true
+			}
+		default:
+			if in.Dst == r {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // link fills the successors of block i.
 func (g *graph) link(i int) {
 	b := &g.blocks[i]
+	b.compares = -1
 	last := b.start
 	for pc := b.start; pc < b.end; pc = next(g.p, pc) {
 		last = pc
@@ -149,6 +177,9 @@ func (g *graph) link(i int) {
 		b.succs = []int{g.at[jumpTarget(in, last)]}
 	default:
 		b.succs = []int{g.at[b.end], g.at[jumpTarget(in, last)]}
+		if op != isa.MayGoto && in.Op.Source() == isa.X && !g.writes(b, in.Dst) && !g.writes(b, in.Src) {
+			b.compares = last
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier/internal/state"
 )
@@ -118,7 +119,7 @@ func (sv *solver) node(c *chain, b int) *node {
 		limit:  maxKeys,
 	}
 	n.live = sv.perFrame(n, sv.l.live)
-	n.mask = state.Mask{Frames: sv.perFrame(n, sv.l.tested), Packet: true}
+	n.mask = state.Mask{Frames: sv.perFrame(n, sv.l.tested), Packet: true, Moved: true}
 	n.id = int32(len(sv.nodes))
 	sv.nodes = append(sv.nodes, n)
 	c.nodes[b] = n
@@ -165,7 +166,7 @@ func (sv *solver) arrive(c *chain, b int, s *state.State, from int, weight int64
 
 // bucketOf returns the class of s at n.
 func (sv *solver) bucketOf(n *node, s *state.State) *bucket {
-	key := s.Key(&n.mask)
+	key := s.Key(&n.mask, sv.decided(n, s))
 	b := n.bucket[key]
 	if b == nil {
 		b = &bucket{key: key}
@@ -173,6 +174,30 @@ func (sv *solver) bucketOf(n *node, s *state.State) *bucket {
 		n.order = append(n.order, b)
 	}
 	return b
+}
+
+// decided tells states apart by what they say of the branch at the end of n's
+// block, if it compares two registers that the block does not change: states
+// that have already decided it are not joined with those that will go the
+// other way.
+func (sv *solver) decided(n *node, s *state.State) uint64 {
+	b := &sv.g.blocks[n.block]
+	if b.compares < 0 {
+		return 0
+	}
+	in := sv.p.Insns[b.compares]
+	x, y := s.Reg(uint8(in.Dst)), s.Reg(uint8(in.Src))
+	if x.Kind != state.Scalar || y.Kind != state.Scalar {
+		return 0
+	}
+	is32, ways := in.Op.Class() == isa.JMP32, uint64(0)
+	if s.Possible(in.Op.JmpOp(), is32, true, x, y) {
+		ways |= 1
+	}
+	if s.Possible(in.Op.JmpOp(), is32, false, x, y) {
+		ways |= 2
+	}
+	return ways
 }
 
 // coarsen drops the places with the most constants from what keeps classes of
@@ -197,7 +222,7 @@ func (sv *solver) coarsen(n *node, values, keys int) {
 		n.mask.Drop(place)
 		clear(distinct)
 		for _, s := range states {
-			distinct[s.Key(&n.mask)] = true
+			distinct[s.Key(&n.mask, sv.decided(n, s))] = true
 		}
 		if len(distinct) <= keys {
 			break

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"math"
+
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/verifier/internal/scalar"
 )
@@ -24,6 +26,38 @@ func (s *State) Assume(op isa.JmpOp, is32, taken bool, a, b Reg) bool {
 		return false
 	}
 	return s.compare(op, is32, taken, a, b)
+}
+
+// Possible reports whether the comparison a op b can come out as taken says. It
+// is Assume without the consequences, and may say yes where Assume says no.
+func (s *State) Possible(op isa.JmpOp, is32, taken bool, a, b Reg) bool {
+	na, nb := s.Num(a), s.Num(b)
+	if _, _, ok := scalar.Assume(op, width(is32), taken, na, nb); !ok {
+		return false
+	}
+	if is32 && (na.UMax() > 1<<31-1 || nb.UMax() > 1<<31-1) || na.SMin() < 0 || nb.SMin() < 0 {
+		return true
+	}
+	if !taken {
+		op = negation(op)
+	}
+	apart := func(a, b Reg, c int64) bool { // a − b ≤ c is impossible
+		d, ok := s.DiffReg(b, a)
+		return ok && c < math.MaxInt64/2 && d < -c
+	}
+	switch op {
+	case isa.JEq:
+		return !apart(a, b, 0) && !apart(b, a, 0)
+	case isa.JLt, isa.JSLt:
+		return !apart(a, b, -1)
+	case isa.JLe, isa.JSLe:
+		return !apart(a, b, 0)
+	case isa.JGt, isa.JSGt:
+		return !apart(b, a, -1)
+	case isa.JGe, isa.JSGe:
+		return !apart(b, a, 0)
+	}
+	return true
 }
 
 // refine2 refines r by num and returns r and q as they are called afterwards:

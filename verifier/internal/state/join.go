@@ -373,7 +373,7 @@ func (s *State) tighten() {
 // which may be plain in both and differ.
 func (p *pairs) edges(u *State, widening bool) {
 	try := func(v, w ValID) {
-		if v == w {
+		if v == w || v == Zero || w == Zero {
 			return
 		}
 		xa, ya := p.in(v)
@@ -403,6 +403,12 @@ func (p *pairs) edges(u *State, widening bool) {
 	}
 	for _, e := range p.t.Edges {
 		p.each(e.X, false, func(v ValID) { p.each(e.Y, false, func(w ValID) { try(v, w) }) })
+	}
+	for _, g := range u.Ghosts {
+		for v := firstVal; int(v) < len(p.list); v++ {
+			try(g.Reg.V, v)
+			try(v, g.Reg.V)
+		}
 	}
 	if p.s.packet != 0 {
 		done := ValID(0)

@@ -8,13 +8,15 @@ const smallConstant = 10_000
 type Mask struct {
 	Frames []Live
 	Packet bool
+	Moved  bool // and which places have moved since their loop's iteration began
 }
 
 // Key returns a hash of what keeps s apart from other states at the same
-// place: its shape, and the small constants in the locations of m. s must be
-// canonical.
-func (s *State) Key(m *Mask) uint64 {
+// place: its shape, the small constants in the locations of m, and seed. s must
+// be canonical.
+func (s *State) Key(m *Mask, seed uint64) uint64 {
 	h := hash(14695981039346656037)
+	h.add(seed)
 	h.add(uint64(len(s.Frames)))
 	for i := range s.Frames {
 		f := &s.Frames[i]
@@ -59,8 +61,11 @@ type Place struct {
 	Off   int16
 }
 
-// PacketPlace is the Off of the bytes of packet that are proven.
-const PacketPlace = 1000
+// The Off of places that are not locations.
+const (
+	PacketPlace = 1000 // bytes of packet that are proven
+	MovedPlace  = 1001 // places that have moved
+)
 
 // constants calls f with the constants that keep s apart under m; locations
 // without one count as notConstant.
@@ -77,6 +82,16 @@ func (s *State) constants(m *Mask, f func(p Place, c uint64)) {
 				f(Place{i, c.Off}, constant(c.Reg))
 			}
 		}
+	}
+	if m.Moved && len(s.Ghosts) > 0 {
+		moved := uint64(0)
+		for i, g := range s.Ghosts {
+			now, ok := s.At(g.Place)
+			if !ok || now.V != g.Reg.V || now.C != g.Reg.C {
+				moved |= 1 << (i % 64)
+			}
+		}
+		f(Place{0, MovedPlace}, moved)
 	}
 	if m.Packet {
 		f(Place{0, PacketPlace}, s.Vals[PacketLen].Num.UMin())
@@ -121,6 +136,8 @@ func (m *Mask) Drop(p Place) {
 	switch {
 	case p.Off == PacketPlace:
 		m.Packet = false
+	case p.Off == MovedPlace:
+		m.Moved = false
 	case p.Off >= 0:
 		m.Frames[p.Frame].Regs &^= 1 << p.Off
 	default:

@@ -130,6 +130,15 @@ func (s *State) ALU64(op isa.ALUOp, off int16, a, b Reg) Reg {
 		r := s.define(Def{Op: OpALU64, ALU: isa.Sub, A: a.V, B: b.V})
 		r.C += a.C - b.C
 		return r
+	case isa.Rsh, isa.Arsh:
+		// Up and down again is an extension of the low bits: what compilers
+		// write where there are no 32-bit instructions.
+		if low, bits, ok := s.shiftedUp(a, b); ok {
+			if op == isa.Arsh {
+				return s.ALU64(isa.Mov, bits, low, low)
+			}
+			return s.Truncate(low, int(bits)/8)
+		}
 	case isa.And:
 		if a == b {
 			return a
@@ -144,6 +153,19 @@ func (s *State) ALU64(op isa.ALUOp, off int16, a, b Reg) Reg {
 		}
 	}
 	return s.define(Def{Op: OpALU64, ALU: op, Off: off, A: a.V, AC: a.C, B: b.V, BC: b.C})
+}
+
+// shiftedUp reports whether a is low shifted to the left by the constant b, such
+// that 8, 16 or 32 bits of it are left.
+func (s *State) shiftedUp(a, b Reg) (low Reg, bits int16, ok bool) {
+	if b.V != Zero || a.V == Zero || a.C != 0 || b.C != 32 && b.C != 48 && b.C != 56 {
+		return Reg{}, 0, false
+	}
+	d := &s.Vals[a.V].Def
+	if d.Op != OpALU64 || d.ALU != isa.Lsh || d.B != Zero || d.BC != b.C {
+		return Reg{}, 0, false
+	}
+	return Reg{Kind: Scalar, V: d.A, C: d.AC}, int16(64 - b.C), true
 }
 
 // ALU32 returns the 32-bit a op b, zero-extended.
