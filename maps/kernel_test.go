@@ -248,21 +248,29 @@ func (p *pair) unordered() bool {
 	return p.spec.Type == maps.Hash || p.spec.Type == maps.PerCPUHash
 }
 
-// walk compares all entries, by NextKey and by batches.
+// walk compares all entries, by NextKey and by batches, the last of which empties
+// the maps.
 func (p *pair) walk() error {
 	ours, e1 := p.list(p.ours.NextKey, p.ours.Lookup)
 	theirs, e2 := p.list(p.theirs.NextKey, func(k, v []byte) error { return p.theirs.Lookup(k, v, 0) })
 	if number(e1) != number(e2) || !bytes.Equal(ours, theirs) {
 		return fmt.Errorf("walk: %x, %v; the kernel: %x, %v", ours, e1, theirs, e2)
 	}
+	if err := p.walkBatch("lookup batch", maps.LookupBatch, oracle.BatchLookup); err != nil {
+		return err
+	}
+	return p.walkBatch("lookup and delete batch", maps.LookupAndDeleteBatch, oracle.BatchLookupDelete)
+}
+
+func (p *pair) walkBatch(name string, ours func(maps.Map, *maps.Cursor, []byte, []byte) (int, error), theirs oracle.BatchOp) error {
 	n := int(p.spec.MaxEntries) + p.r.IntN(4)
 	keys1, values1 := make([]byte, n*int(p.spec.KeySize)), make([]byte, n*p.vsize)
 	keys2, values2 := bytes.Clone(keys1), bytes.Clone(values1)
 	var c maps.Cursor
-	got, e1 := maps.LookupBatch(p.ours, &c, keys1, values1)
+	got, e1 := ours(p.ours, &c, keys1, values1)
 	out := make([]byte, max(4, p.spec.KeySize))
-	want, e2 := p.theirs.Batch(oracle.BatchLookup, nil, out, keys2, values2, uint32(n), 0)
-	if err := p.diffBatch("lookup batch", got, int(want), e1, e2); err != nil {
+	want, e2 := p.theirs.Batch(theirs, nil, out, keys2, values2, uint32(n), 0)
+	if err := p.diffBatch(name, got, int(want), e1, e2); err != nil {
 		return err
 	}
 	if e1 != nil && number(e1) != errno.ENOENT {
@@ -270,7 +278,7 @@ func (p *pair) walk() error {
 	}
 	a, b := p.join(keys1, values1, got), p.join(keys2, values2, got)
 	if !bytes.Equal(a, b) {
-		return fmt.Errorf("lookup batch: %x; the kernel: %x", a, b)
+		return fmt.Errorf("%s: %x; the kernel: %x", name, a, b)
 	}
 	return nil
 }
