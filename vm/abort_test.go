@@ -66,12 +66,12 @@ func TestAbortReleases(t *testing.T) {
 	typ := *packetType
 	typ.Helpers = p.helpers()
 	c := load(t, &typ, borrowTwice, vm.Options{})
-	r, err := c.Program("p").Do(nil, nil, vm.RunOptions{})
+	r, err := c.Program("p").Do(context.Background(), nil, vm.RunOptions{})
 	if err != nil || p.out != 0 {
 		t.Fatalf("whole run: %v, %d borrowed", err, p.out)
 	}
 	for n := int64(1); n < int64(r.Insns); n++ {
-		if _, err := c.Program("p").Do(nil, nil, vm.RunOptions{MaxInsns: n}); !errors.Is(err, vm.ErrMaxInsns) || p.out != 0 {
+		if _, err := c.Program("p").Do(context.Background(), nil, vm.RunOptions{MaxInsns: n}); !errors.Is(err, vm.ErrMaxInsns) || p.out != 0 {
 			t.Fatalf("after %d instructions: %v, %d borrowed", n, err, p.out)
 		}
 	}
@@ -96,7 +96,7 @@ call 132
 r0 = 0
 exit`, vm.Options{}, ring)
 	p := c.Program("p")
-	r, err := p.Do(nil, nil, vm.RunOptions{})
+	r, err := p.Do(context.Background(), nil, vm.RunOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ exit`, vm.Options{}, ring)
 	used := func() uint64 { return c.Map("ring").(maps.RingBuffer).Query(0) }
 	for range 100 { // more than the buffer could hold if reservations stayed
 		for n := int64(1); n < int64(r.Insns); n++ {
-			if _, err := p.Do(nil, nil, vm.RunOptions{MaxInsns: n}); !errors.Is(err, vm.ErrMaxInsns) {
+			if _, err := p.Do(context.Background(), nil, vm.RunOptions{MaxInsns: n}); !errors.Is(err, vm.ErrMaxInsns) {
 				t.Fatal(err)
 			}
 		}

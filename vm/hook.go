@@ -148,7 +148,7 @@ func (h *Hook) Programs() []*Program {
 // Run runs the attached programs in order on in (see Program.Run), until a
 // verdict is final or one ends with an error, and returns the last verdict.
 // Each program sees what the ones before it did to in.
-func (h *Hook) Run(in any) (uint64, error) { return h.RunContext(nil, in) }
+func (h *Hook) Run(in any) (uint64, error) { return h.RunContext(context.Background(), in) }
 
 // RunContext is Run that ends with context.Cause(ctx) when ctx is done.
 func (h *Hook) RunContext(ctx context.Context, in any) (verdict uint64, err error) {

@@ -100,8 +100,7 @@ func (s *slot) apply(o *RunOptions) error {
 		s.machine.Limit(uint64(max(o.MaxInsns, 0)))
 	}
 	if o.Observe != nil {
-		p := s.prog
-		s.machine.Observe = func(c *checked.Code, pc int, regs *[16]uint64) { o.Observe(p, pc, regs) }
+		s.machine.Observe = func(c *checked.Code, pc int, regs *[16]uint64) { o.Observe(c.Owner().(*Program), pc, regs) }
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package vm_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -153,7 +154,7 @@ func compare(g *bpftest.Generated, k *kernelProgram) (insns uint64, diff string)
 		if err != nil {
 			return insns, "kernel: " + err.Error()
 		}
-		ours, err := c.Program(p.Name).Do(nil, vm.NewPacket(pkt, 256, 256), vm.RunOptions{})
+		ours, err := c.Program(p.Name).Do(context.Background(), vm.NewPacket(pkt, 256, 256), vm.RunOptions{})
 		insns += ours.Insns
 		switch {
 		case err != nil:

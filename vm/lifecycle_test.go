@@ -1,6 +1,7 @@
 package vm_test
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"testing"
@@ -49,7 +50,7 @@ exit`
 	cycle := func(t *testing.T, i int) {
 		t.Helper()
 		c := load(t, packetType, text, vm.Options{}, ms...)
-		_, err := c.Program("p").Do(nil, make([]byte, 64), vm.RunOptions{Fields: map[string]uint64{"ro": uint64(i % 2)}})
+		_, err := c.Program("p").Do(context.Background(), make([]byte, 64), vm.RunOptions{Fields: map[string]uint64{"ro": uint64(i % 2)}})
 		var f *vm.Fault
 		if (i%2 == 0) != errors.As(err, &f) {
 			t.Fatalf("cycle %d: %v", i, err)

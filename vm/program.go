@@ -37,16 +37,17 @@ type packetField struct {
 
 // newProgram makes the linked program lp ready to run.
 func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map) (*Program, error) {
-	code, err := checked.Bind(lp, checked.Binding{Maps: ms, Helpers: set, AllowUninitStack: c.opts.AllowUninitStack})
-	if err != nil {
-		return nil, err
-	}
 	t := lp.Type
 	p := &Program{
-		coll: c, name: lp.Name, typ: t, prog: lp, code: code,
+		coll: c, name: lp.Name, typ: t, prog: lp,
 		maxInsns: c.opts.maxInsns(),
 		ctxRoom:  int(max(t.Ctx.Size, t.Ctx.HostSize)+7) &^ 7,
 		counters: newCounters(),
+	}
+	var err error
+	p.code, err = checked.Bind(lp, checked.Binding{Maps: ms, Helpers: set, Owner: p, AllowUninitStack: c.opts.AllowUninitStack})
+	if err != nil {
+		return nil, err
 	}
 	for _, f := range t.Ctx.Fields {
 		switch f.Kind {

@@ -34,7 +34,7 @@ func NewPacket(data []byte, headroom, tailroom int) *Packet {
 // An error is a *Fault, or says that the program or its input is not one that
 // can run. The verdict is 0 then.
 func (p *Program) Run(in any) (uint64, error) {
-	return p.run(nil, in, nil, nil)
+	return p.run(context.Background(), in, nil, nil)
 }
 
 // RunContext is Run that ends with context.Cause(ctx) when ctx is done.
@@ -48,7 +48,8 @@ type RunOptions struct {
 	Fields map[string]uint64
 	// MaxInsns replaces Options.MaxInsns for this run if it is not 0.
 	MaxInsns int64
-	// Observe is called before each instruction with R0 to R10, aliased.
+	// Observe is called before each instruction with the program that runs
+	// (another one after a tail call), the slot, and R0 to R10, aliased.
 	Observe func(p *Program, pc int, regs *[16]uint64)
 	// Outcome is called after a run that had no error, before its slot is
 	// reused, with what helpers kept (hook.Type.NewState), or nil.
@@ -64,7 +65,7 @@ type Result struct {
 	Fields  map[string]uint64
 }
 
-// Do is RunContext with options and a full result. ctx may be nil. It
+// Do is RunContext with options and a full result. It
 // allocates.
 func (p *Program) Do(ctx context.Context, in any, o RunOptions) (Result, error) {
 	var r Result

@@ -46,7 +46,7 @@ func TestPrograms(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			c := load(t, packetType, tc.text, vm.Options{}, counters)
 			for range 3 { // a slot is reused
-				r, err := c.Program("p").Do(nil, bytes.Clone(pkt), vm.RunOptions{Fields: map[string]uint64{"ro": 0x11223344}})
+				r, err := c.Program("p").Do(context.Background(), bytes.Clone(pkt), vm.RunOptions{Fields: map[string]uint64{"ro": 0x11223344}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -77,16 +77,16 @@ func TestCounts(t *testing.T) {
 	} {
 		c := load(t, packetType, tc.text, vm.Options{})
 		p := c.Program("p")
-		r, err := p.Do(nil, nil, vm.RunOptions{})
+		r, err := p.Do(context.Background(), nil, vm.RunOptions{})
 		if err != nil || r.Insns != tc.want {
 			t.Errorf("%q: %d instructions, %v, want %d", tc.text, r.Insns, err, tc.want)
 		}
 		var seen uint64
-		if _, err := p.Do(nil, nil, vm.RunOptions{Observe: func(*vm.Program, int, *[16]uint64) { seen++ }}); err != nil || seen != tc.want {
+		if _, err := p.Do(context.Background(), nil, vm.RunOptions{Observe: func(*vm.Program, int, *[16]uint64) { seen++ }}); err != nil || seen != tc.want {
 			t.Errorf("%q: observed %d, %v, want %d", tc.text, seen, err, tc.want)
 		}
 		for n := int64(1); n <= int64(tc.want); n++ {
-			_, err := p.Do(nil, nil, vm.RunOptions{MaxInsns: n})
+			_, err := p.Do(context.Background(), nil, vm.RunOptions{MaxInsns: n})
 			if n < int64(tc.want) && !errors.Is(err, vm.ErrMaxInsns) || n == int64(tc.want) && err != nil {
 				t.Errorf("%q: budget %d of %d: %v", tc.text, n, tc.want, err)
 			}
@@ -233,7 +233,7 @@ func TestTailCalls(t *testing.T) {
 	}
 	defer c.Close()
 	for name, want := range map[string]uint64{"itself": 7, "other": 5, "missing": 8, "outside": 9} {
-		r, err := c.Program(name).Do(nil, nil, vm.RunOptions{Fields: map[string]uint64{"ro": 5}})
+		r, err := c.Program(name).Do(context.Background(), nil, vm.RunOptions{Fields: map[string]uint64{"ro": 5}})
 		if err != nil || r.R0 != want {
 			t.Errorf("%s: got %d, %v, want %d", name, r.R0, err, want)
 		}

@@ -11,7 +11,7 @@ import (
 
 // RunTyped runs p, whose type must be t, on *v: the program gets a copy of the
 // fields, and what it stores in those that it may write comes back in *v. What
-// v's hook.Bytes field holds is not copied. ctx may be nil. Nothing is
+// v's hook.Bytes field holds is not copied. Nothing is
 // allocated.
 func RunTyped[T any](ctx context.Context, p *Program, t *hook.TypeOf[T], v *T) (r0 uint64, err error) {
 	if p != nil && p.typ != t.Type {
@@ -45,7 +45,7 @@ func NewHookOf[T any](t *hook.TypeOf[T], o HookOptions) *HookOf[T] {
 }
 
 // Run is Hook.Run on *v (see RunTyped).
-func (h *HookOf[T]) Run(v *T) (uint64, error) { return h.RunContext(nil, v) }
+func (h *HookOf[T]) Run(v *T) (uint64, error) { return h.RunContext(context.Background(), v) }
 
 // RunContext is Run that ends with context.Cause(ctx) when ctx is done.
 func (h *HookOf[T]) RunContext(ctx context.Context, v *T) (verdict uint64, err error) {

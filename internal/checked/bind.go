@@ -16,6 +16,7 @@ import (
 // any number of machines at once.
 type Code struct {
 	prog  *prog.Program
+	owner any
 	ops   []op
 	pcs   []prog.PC // by op
 	entry []int32   // by PC: the op that stands for it; -1 where none begins
@@ -31,13 +32,14 @@ type Code struct {
 	legacyPacket bool
 }
 
-// Prog returns the program that c runs.
-func (c *Code) Prog() *prog.Program { return c.prog }
+// Owner returns what Binding.Owner was.
+func (c *Code) Owner() any { return c.owner }
 
 // A Binding is what a program is bound to.
 type Binding struct {
 	Maps    []maps.Map   // by index, as Program.Maps
 	Helpers *helpers.Set // helpers and kfuncs that the program may call
+	Owner   any          // whatever the caller wants to find again
 	// AllowUninitStack lets programs read stack bytes that they have not
 	// written, as the kernel does for privileged loaders; they read 0.
 	AllowUninitStack bool
@@ -65,6 +67,7 @@ func Bind(p *prog.Program, b Binding) (*Code, error) {
 	bd := &binder{
 		Code: &Code{
 			prog:         p,
+			owner:        b.Owner,
 			entry:        make([]int32, len(p.Insns)),
 			taken:        make([]bool, len(p.Funcs)),
 			maps:         b.Maps,
