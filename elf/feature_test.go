@@ -136,7 +136,7 @@ func TestMaps(t *testing.T) {
 		},
 		"legacy.o": {
 			"array":  {Type: maps.Array, Key: 4, Value: 8, Max: 7},
-			"nested": {Type: maps.ArrayOfMaps, Key: 4, Value: 4, Max: 2, Inner: "array" + fmt.Sprint(maps.Array, 4, 8, 7, 0)},
+			"nested": {Type: maps.ArrayOfMaps, Key: 4, Value: 4, Max: 2, Inner: "hash" + fmt.Sprint(maps.Hash, 16, 32, 64, 1)},
 			"hash":   {Type: maps.Hash, Key: 16, Value: 32, Max: 64, Flags: maps.NoPrealloc},
 			"brief":  {Type: maps.PerCPUArray, Key: 4, Value: 16, Max: 3},
 		},

@@ -96,6 +96,7 @@ func (l *loader) mapSymbols(s *section) []*symbol {
 // Lengths of the definitions in use.
 const (
 	defShort   = 16 // no flags: the first bpf_map_def
+	defInner   = 24 // flags inner_map_idx: samples/bpf, PREVAIL
 	defWindows = 32 // ebpf_map_definition_in_file: inner_map_idx pinning id inner_id
 	defTC      = 36 // iproute2, struct bpf_elf_map: flags id pinning inner_id inner_idx
 )
@@ -134,7 +135,7 @@ func (l *loader) readLegacyMap(m *mapAt, name string, def []byte) error {
 		}
 	default:
 		m.spec.Flags = maps.Flags(field(4))
-		if isMapOfMaps(m.spec.Type) {
+		if isMapOfMaps(m.spec.Type) && len(def) >= defInner {
 			m.link.index = int(int32(field(5)))
 		}
 	}
@@ -157,6 +158,9 @@ func (l *loader) linkLegacyMaps(defs []*mapAt) error {
 	for _, d := range defs {
 		if !isMapOfMaps(d.spec.Type) {
 			continue
+		}
+		if d.spec.ValueSize == 0 {
+			d.spec.ValueSize = 4
 		}
 		switch inner := byID[d.link.innerID]; {
 		case inner != nil && d.link.innerID != 0:

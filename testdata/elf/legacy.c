@@ -7,7 +7,7 @@ struct map_def {
 };
 
 struct map_def array SEC("maps") = {MAP_ARRAY, 4, 8, 7};
-struct map_def nested SEC("maps") = {MAP_ARRAY_OF_MAPS, 4, 4, 2, .inner_map_idx = 0};
+struct map_def nested SEC("maps") = {MAP_ARRAY_OF_MAPS, 4, 0, 2, .inner_map_idx = 2};
 struct map_def hash SEC("maps") = {MAP_HASH, 16, 32, 64, 1};
 
 struct {
