@@ -84,7 +84,7 @@ func pack(env Env, p *packed, format []byte, args formatArgs) errno.Errno {
 	next := 0 // argument
 	for i := 0; i < len(format); i++ {
 		c := format[i]
-		if !isPrintOrSpace(c) {
+		if !isFormat(c) {
 			return errno.EINVAL
 		}
 		if c != '%' {
@@ -248,13 +248,19 @@ func appendIP(dst, ip []byte, plain bool) []byte {
 	return dst
 }
 
-// Character classes of the kernel (lib/ctype.c), for which bytes from 0xa0 are
-// printable; isPrintOrSpace is restricted to ASCII, as formats are.
+// Character classes of the kernel (lib/ctype.c), which are those of Latin-1.
+// Formats may hold any byte from 0x80, so that UTF-8 text passes.
 
-func isPrintOrSpace(c byte) bool { return c >= ' ' && c < 0x7f || '\t' <= c && c <= '\r' }
-func isDigit(c byte) bool        { return '0' <= c && c <= '9' }
-func isAlpha(c byte) bool        { return 'a' <= c|0x20 && c|0x20 <= 'z' }
-func isPunct(c byte) bool        { return c > ' ' && c < 0x7f && !isDigit(c) && !isAlpha(c) }
+func isFormat(c byte) bool { return c >= ' ' && c != 0x7f || '\t' <= c && c <= '\r' }
+func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
+
+func isAlpha(c byte) bool {
+	return 'a' <= c|0x20 && c|0x20 <= 'z' || c >= 0xc0 && c != 0xd7 && c != 0xf7
+}
+
+func isPunct(c byte) bool {
+	return c > ' ' && c < 0x7f && !isDigit(c) && !isAlpha(c) || c > 0xa0 && c < 0xc0 || c == 0xd7 || c == 0xf7
+}
 
 // formatArgs are arguments of 64 bits each, as memory or as numbers.
 type formatArgs struct {

@@ -37,6 +37,9 @@ const (
 	Const                  // Imm
 	Str                    // address of the constant string
 	Ctx                    // the context
+	// Store is no argument: before the call, the number at Off becomes the
+	// address of the buffer's byte Imm.
+	Store
 )
 
 // A Call is a call of one helper. The kernel runs it in a program whose
@@ -68,7 +71,8 @@ func New(t *testing.T, typ uint32, id helpers.ID, fn *helpers.Func, str []byte, 
 	return c
 }
 
-// Load is New for calls that the kernel may refuse.
+// Load is New for calls that the kernel may refuse; err is why, and c then
+// serves for Ours only.
 func Load(t *testing.T, typ uint32, id helpers.ID, fn *helpers.Func, str []byte, args ...Arg) (c *Call, log string, err error) {
 	t.Helper()
 	buf := newMap(t, &maps.Spec{Type: maps.Array, KeySize: 4, ValueSize: BufSize, MaxEntries: 1})
@@ -84,11 +88,12 @@ func Load(t *testing.T, typ uint32, id helpers.ID, fn *helpers.Func, str []byte,
 		refs = append(refs, ro)
 	}
 	p, log, err := oracle.Load(oracle.LoadOptions{Type: typ, Insns: program(id, args), Maps: refs})
+	c = &Call{t: t, fn: fn, args: args, str: str, prog: p, buf: buf}
 	if err != nil {
-		return nil, log, err
+		return c, log, err
 	}
 	t.Cleanup(p.Close)
-	return &Call{t: t, fn: fn, args: args, str: str, prog: p, buf: buf}, log, nil
+	return c, log, nil
 }
 
 func newMap(t *testing.T, s *maps.Spec) *oracle.Map {
@@ -117,8 +122,14 @@ func program(id helpers.ID, args []Arg) []prog.Insn {
 		{Op: movX, Dst: 7, Src: 1},
 		{Op: isa.Wide, Dst: 6, Src: isa.PseudoMapValue}, {},
 	}
-	for i, a := range args {
-		r := prog.Reg(i + 1)
+	r := prog.Reg(0)
+	for _, a := range args {
+		if a.Kind == Store {
+			p = append(p, prog.Insn{Op: movX, Dst: 8, Src: 6}, prog.Insn{Op: addK, Dst: 8, Imm: a.Imm},
+				prog.Insn{Op: stD, Dst: 6, Src: 8, Off: int16(a.Off)})
+			continue
+		}
+		r++
 		load := prog.Insn{Op: loadD, Dst: r, Src: 6, Off: int16(a.Off)}
 		switch a.Kind {
 		case Addr:
@@ -145,6 +156,13 @@ func program(id helpers.ID, args []Arg) []prog.Insn {
 		prog.Insn{Op: exit})
 }
 
+// Ours calls the helper on skep's side alone and returns R0.
+func (c *Call) Ours(buf []byte) uint64 {
+	env := &helpertest.Env{}
+	r := c.registers(env, buf)
+	return c.fn.Impl(env, r[0], r[1], r[2], r[3], r[4])
+}
+
 // Compare calls the helper on both sides, with arguments from buf and with
 // packet as the packet, and fails the test unless R0, the buffer and the packet
 // are equal afterwards. what is for the message.
@@ -160,6 +178,12 @@ func (c *Call) Compare(what any, buf, packet []byte) {
 	got := c.fn.Impl(env, r[0], r[1], r[2], r[3], r[4])
 	if got != want {
 		c.t.Fatalf("%s(%v) = %d, the kernel's %d", c.fn.Name, what, int64(got), int64(want))
+	}
+	for _, a := range c.args {
+		if a.Kind == Store { // addresses differ
+			clear(gotBuf[a.Off : a.Off+8])
+			clear(wantBuf[a.Off : a.Off+8])
+		}
 	}
 	if i := differ(gotBuf[8:], wantBuf[8:]); i >= 0 {
 		i += 8
@@ -190,8 +214,12 @@ func differ(a, b []byte) int {
 // registers returns the arguments of skep's side, whose buffer is buf.
 func (c *Call) registers(env *helpertest.Env, buf []byte) (r [5]uint64) {
 	base := env.Put(buf)
-	for i, a := range c.args {
+	i := 0
+	for _, a := range c.args {
 		switch a.Kind {
+		case Store:
+			binary.NativeEndian.PutUint64(buf[a.Off:], base+uint64(a.Imm))
+			continue
 		case Addr:
 			r[i] = base + uint64(a.Off)
 		case Num, Size, SizeOrZero:
@@ -201,6 +229,7 @@ func (c *Call) registers(env *helpertest.Env, buf []byte) (r [5]uint64) {
 		case Str:
 			r[i] = env.Put(c.str)
 		}
+		i++
 	}
 	return r
 }

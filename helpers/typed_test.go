@@ -1,0 +1,101 @@
+package helpers_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/helpers/helpertest"
+	"github.com/skepvm/skep/maps"
+)
+
+// TestTyped checks contract, arguments and result of helpers made of Go
+// functions.
+func TestTyped(t *testing.T) {
+	var env helpertest.Env
+	mem := []byte("memory")
+	addr := env.Put(mem)
+	m, err := maps.New(&maps.Spec{Type: maps.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	handle := env.AddMap(m)
+	env.Context = []byte{1, 2, 3}
+
+	mem2 := func(write, uninit bool) []helpers.Arg {
+		return []helpers.Arg{{Kind: helpers.ArgMem, Write: write, Uninit: uninit}, {Kind: helpers.ArgSizeOrZero}}
+	}
+	number := helpers.Arg{Kind: helpers.ArgAnything}
+	for _, tc := range []struct {
+		fn   *helpers.Func
+		args []helpers.Arg
+		ret  helpers.Ret
+		regs [5]uint64
+		want uint64
+	}{
+		{helpers.New0("none", func(helpers.Env) uint32 { return 7 }), nil, helpers.Ret{Max: 1<<32 - 1}, [5]uint64{}, 7},
+		{helpers.New1("low bits", func(_ helpers.Env, v uint8) uint8 { return v }), []helpers.Arg{number}, helpers.Ret{Max: 255}, [5]uint64{0x1ff}, 0xff},
+		{helpers.New1("sign", func(_ helpers.Env, v int32) int32 { return v }), []helpers.Arg{number}, helpers.Ret{Min: -1 << 31, Max: 1<<31 - 1}, [5]uint64{0x1_8000_0000}, 0xffff_ffff_8000_0000},
+		{helpers.New1("bool", func(_ helpers.Env, v bool) bool { return !v }), []helpers.Arg{number}, helpers.Ret{Max: 1}, [5]uint64{256}, 0},
+		{helpers.New2("read", func(_ helpers.Env, b []byte, c uint8) int { return strings.IndexByte(string(b), c) }),
+			append(mem2(false, false), number), helpers.Ret{}, [5]uint64{addr, 6, 'o'}, 3},
+		{helpers.New2("write", func(_ helpers.Env, n int64, b helpers.Out) int64 { return int64(copy(b, "OUT")) + n }),
+			append([]helpers.Arg{number}, mem2(true, true)...), helpers.Ret{}, [5]uint64{^uint64(9), addr, 3}, ^uint64(6)},
+		{helpers.New3("both", func(_ helpers.Env, c helpers.Ctx, b helpers.InOut, m helpers.Map) uint64 {
+			b[0]++
+			return uint64(len(c)) + uint64(m.Spec().ValueSize)
+		}), append(append([]helpers.Arg{{Kind: helpers.ArgCtx}}, mem2(true, false)...), helpers.Arg{Kind: helpers.ArgMapPtr}),
+			helpers.Ret{}, [5]uint64{1, addr, 1, handle}, 11},
+		{helpers.New4("four", func(_ helpers.Env, a, b, c uint16, d []byte) int16 { return int16(a - b - c - uint16(len(d))) }),
+			append([]helpers.Arg{number, number, number}, mem2(false, false)...), helpers.Ret{Min: -1 << 15, Max: 1<<15 - 1}, [5]uint64{1, 2, 3, addr, 4}, ^uint64(7)},
+	} {
+		t.Run(tc.fn.Name, func(t *testing.T) {
+			if d := cmp.Diff(tc.args, tc.fn.Proto.Args[:tc.fn.Proto.NumArgs()], cmp.Transformer("nil", func(a []helpers.Arg) []helpers.Arg { return append([]helpers.Arg{}, a...) })); d != "" && len(tc.args) > 0 {
+				t.Errorf("arguments (-want +got):\n%s", d)
+			}
+			if tc.fn.Proto.Ret != tc.ret {
+				t.Errorf("result %+v, want %+v", tc.fn.Proto.Ret, tc.ret)
+			}
+			r := tc.regs
+			if got := tc.fn.Impl(&env, r[0], r[1], r[2], r[3], r[4]); got != tc.want {
+				t.Errorf("R0 = %#x, want %#x", got, tc.want)
+			}
+			if n := testing.AllocsPerRun(100, func() { tc.fn.Impl(&env, r[0], r[1], r[2], r[3], r[4]) }); n != 0 {
+				t.Errorf("%v allocations per call", n)
+			}
+		})
+	}
+	if env.Aborted != nil {
+		t.Errorf("aborted: %v", env.Aborted)
+	}
+	if !strings.HasPrefix(string(mem[1:]), "UT") {
+		t.Errorf("memory holds %q", mem)
+	}
+}
+
+// TestTypedBadMemory checks that a helper does not run on memory that is not
+// the program's, of whatever size.
+func TestTypedBadMemory(t *testing.T) {
+	called := false
+	f := helpers.New1("f", func(helpers.Env, []byte) int64 { called = true; return 0 })
+	for _, r := range [][2]uint64{{1, 1}, {0, 1 << 40}, {0, 1<<63 + 1}, {^uint64(0), ^uint64(0)}} {
+		var env helpertest.Env
+		env.Put(make([]byte, 8))
+		f.Impl(&env, r[0], r[1], 0, 0, 0)
+		if called || env.Aborted == nil {
+			t.Errorf("address %#x, size %#x: called %v, aborted %v", r[0], r[1], called, env.Aborted)
+		}
+	}
+}
+
+func TestTypedTooMany(t *testing.T) {
+	defer func() {
+		if r, _ := recover().(string); !strings.Contains(r, "6 registers") {
+			t.Errorf("panic %q", r)
+		}
+	}()
+	helpers.New3("f", func(_ helpers.Env, a, b, c []byte) int64 { return 0 })
+}
