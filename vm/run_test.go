@@ -152,6 +152,15 @@ func TestInputs(t *testing.T) {
 	if _, err := raw.Run(vm.NewPacket(nil, 0, 0)); err == nil {
 		t.Error("packet for a context: no error")
 	}
+	// A helper may use bytes of a context, inside it.
+	ctxType.Helpers = helpers.Base()
+	for n, ok := range map[string]bool{"8": true, "9": false} {
+		p := load(t, ctxType, "r3 = r10\nr3 += -8\n*(u64 *)(r10 -8) = 0\nr2 = "+n+"\nr1 += 8\nr4 = r3\nr3 = 10\ncall 105\nr0 = *(u64 *)(r10 -8)\nexit", vm.Options{}).Program("p")
+		copy(buf[8:], "12345678")
+		if r0, err := p.Run(buf); (err == nil) != ok || ok && r0 != 12345678 {
+			t.Errorf("strtol of %s bytes of the context: %d, %v", n, r0, err)
+		}
+	}
 	pkt := load(t, packetType, "r0 = 1\nexit", vm.Options{}).Program("p")
 	for _, bad := range []any{"text", 7, (*vm.Packet)(nil), &vm.Packet{Head: 3}, &vm.Packet{Buf: make([]byte, 9), Tail: 10}} {
 		if _, err := pkt.Run(bad); err == nil {
@@ -380,5 +389,35 @@ func TestDeterministic(t *testing.T) {
 	}
 	if got[0] != got[1] || got[1] != got[2] || got[0][0] == got[0][1] {
 		t.Errorf("runs differ, or all are the same: %x", got)
+	}
+}
+
+// hostMap is a map of the host's own: one value, outside any slab.
+type hostMap struct {
+	maps.Base
+	value []byte
+}
+
+func (m *hostMap) LookupElem(int, []byte) []byte { return m.value }
+
+// TestMapAccess: flags say what programs may do, on skep's maps and on the
+// host's.
+func TestMapAccess(t *testing.T) {
+	const lookup = "*(u32 *)(r10 -4) = 0\nr2 = r10\nr2 += -4\nr1 = map[0]\ncall 1\nif r0 == 0 goto +2\n"
+	read, write := lookup+"r0 = *(u64 *)(r0 +0)\nexit\nr0 = 99\nexit", lookup+"*(u64 *)(r0 +0) = 7\nr0 = 0\nexit"
+	for _, tc := range []struct {
+		flags       maps.Flags
+		read, write bool
+	}{{0, true, true}, {maps.ReadOnlyProg, true, false}, {maps.WriteOnlyProg, false, true}} {
+		spec := &maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1, Flags: tc.flags}
+		own := &hostMap{maps.Base{Description: *spec}, make([]byte, 8)}
+		for name, o := range map[string]vm.Options{"skep's": {}, "host's": {Maps: map[string]maps.Map{"m": own}}} {
+			for op, want := range map[string]bool{read: tc.read, write: tc.write} {
+				_, err := load(t, packetType, op, o, spec).Program("p").Run(nil)
+				if (err == nil) != want {
+					t.Errorf("%s map, flags %#x, %q: %v", name, tc.flags, op, err)
+				}
+			}
+		}
 	}
 }

@@ -66,7 +66,7 @@ func (m *Machine) atomicBytes(addr uint64, n int, reg uint8, write, read bool) [
 		}
 		return b
 	}
-	if o := addr - m.ctxBase; o < m.ctxSpan || o < uint64(m.ctxLen) {
+	if m.inCtx(addr) {
 		m.why.reason = reasonNoAtomic
 		return nil
 	}

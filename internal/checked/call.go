@@ -15,6 +15,7 @@ type call struct {
 	fn     *helpers.Func
 	args   regs // those that the call reads
 	checks []argCheck
+	valueR uint8 // register of the map of which R0 will be a value; 0: of none
 }
 
 // An argCheck is what must be true of one argument.
@@ -38,6 +39,9 @@ func newCall(f *helpers.Func) call {
 		switch a.Kind {
 		case helpers.ArgAnything, helpers.ArgConstAllocSize:
 			continue
+		}
+		if f.Proto.Ret.Kind == helpers.RetMapValue {
+			c.valueR = mapR
 		}
 		k := argCheck{arg: a, reg: reg, mapR: mapR}
 		if a.Kind == helpers.ArgMem && a.Size == 0 {
@@ -78,6 +82,7 @@ func (m *Machine) helper(c *call) (ok bool) {
 	}
 	gen := m.Space.Generation()
 	r := &m.reg
+	handle := r[c.valueR]
 	r[0] = c.fn.Impl(m.Env, r[1], r[2], r[3], r[4], r[5])
 	if m.err != nil {
 		return false
@@ -86,10 +91,27 @@ func (m *Machine) helper(c *call) (ok bool) {
 		m.why = fault{reason: c.fn.Name, err: m.abort}
 		return false
 	}
+	if c.valueR != 0 {
+		m.restrict(m.Map(handle), r[0])
+	}
 	if gen != m.Space.Generation() {
 		m.Forget()
 	}
 	return !m.cancelled()
+}
+
+// restrict applies the flags of a host's own map to a value of it. Maps with
+// slabs say so there.
+func (m *Machine) restrict(values maps.Map, addr uint64) {
+	const flags = maps.ReadOnlyProg | maps.WriteOnlyProg
+	if values == nil {
+		return
+	}
+	if f := values.Spec().Flags & flags; f != 0 && addr != 0 {
+		if _, ok := values.(maps.Slabber); !ok {
+			m.Space.Restrict(addr, f&maps.ReadOnlyProg != 0, f&maps.WriteOnlyProg != 0)
+		}
+	}
 }
 
 // checkArg checks one argument against the contract (helpers.ArgKind).
@@ -107,10 +129,15 @@ func (m *Machine) checkArg(c *call, k *argCheck) (ok bool) {
 		if m.Map(v) == nil {
 			return m.breach("%#x is no map", v)
 		}
-	case helpers.ArgMapKey:
-		return m.checkMem(c, k, v, uint64(m.Map(m.reg[k.mapR]).Spec().KeySize))
-	case helpers.ArgMapValue:
-		return m.checkMem(c, k, v, uint64(m.Map(m.reg[k.mapR]).Spec().ValueSize))
+	case helpers.ArgMapKey, helpers.ArgMapValue:
+		of := m.Map(m.reg[k.mapR])
+		switch {
+		case of == nil:
+			return m.breach("there is no map")
+		case a.Kind == helpers.ArgMapKey:
+			return m.checkMem(c, k, v, uint64(of.Spec().KeySize))
+		}
+		return m.checkMem(c, k, v, uint64(of.Spec().ValueSize))
 	case helpers.ArgMem:
 		n := uint64(a.Size)
 		if k.sizeR != 0 {
@@ -182,6 +209,12 @@ func (m *Machine) checkMem(c *call, k *argCheck, addr, n uint64) (ok bool) {
 		}
 		if a.Write || a.Uninit {
 			m.mark(int(o), int(n))
+		}
+		return true
+	}
+	if m.inCtx(addr) {
+		if b, f := m.ctxBytes(addr, int(n)); b == nil || (a.Write || a.Uninit) && f.Write == 0 {
+			return m.deny(access, addr, int(n), reasonOutside)
 		}
 		return true
 	}

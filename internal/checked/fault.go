@@ -63,7 +63,8 @@ func (m *Machine) fail(pc int) {
 // where says what lies at addr, for people.
 func (m *Machine) where(addr uint64) string {
 	const slack = frameSize
-	if o := addr - m.ctxBase; m.ctxSpan > 0 && (o < m.ctxSpan || o < uint64(m.ctxLen)) {
+	if m.inCtx(addr) {
+		o := addr - m.ctxBase
 		return fmt.Sprintf("%s+%d of %d", m.code.prog.Type.Ctx.Name, o, m.ctxLen)
 	}
 	if o := int64(addr - m.stackBase); o >= -slack && o < maxFrames*frameSize+slack {

@@ -28,8 +28,8 @@ func (m *Machine) load(addr uint64, n int, reg uint8, signed bool) (v uint64, ok
 		}
 		return mem.Load(b), true
 	}
-	if o := addr - m.ctxBase; o < m.ctxSpan || o < uint64(m.ctxLen) {
-		return m.loadCtx(uint32(o), n, signed)
+	if m.inCtx(addr) {
+		return m.loadCtx(uint32(addr-m.ctxBase), n, signed)
 	}
 	b := m.look(addr, n, reg, false)
 	if b == nil {
@@ -49,8 +49,8 @@ func (m *Machine) store(addr, v uint64, n int, reg uint8) (ok bool) {
 		mem.Store(b, v)
 		return true
 	}
-	if o := addr - m.ctxBase; o < m.ctxSpan || o < uint64(m.ctxLen) {
-		return m.storeCtx(uint32(o), v, n)
+	if m.inCtx(addr) {
+		return m.storeCtx(uint32(addr-m.ctxBase), v, n)
 	}
 	b := m.look(addr, n, reg, true)
 	if b == nil {
@@ -131,6 +131,22 @@ func (m *Machine) mark(o, n int) {
 	for ; n > 0; o, n = o+1, n-1 {
 		m.init[o/64] |= 1 << (o & 63)
 	}
+}
+
+// inCtx reports whether addr means the context.
+func (m *Machine) inCtx(addr uint64) bool { return addr-m.ctxBase < m.ctxSpan }
+
+// ctxBytes returns the n bytes at addr of the context and the field that they
+// are part of, if that is a field of plain bytes; else nil. A helper may use
+// those, as the kernel lets syscall programs do.
+func (m *Machine) ctxBytes(addr uint64, n int) ([]byte, *hook.Field) {
+	o := addr - m.ctxBase
+	f := m.code.prog.Type.Ctx.At(uint32(o))
+	if f == nil || f.Kind != hook.FieldBytes || o+uint64(n) > uint64(min(f.Off+f.Size, m.ctxLen)) {
+		return nil, nil
+	}
+	at := int(f.HostOff) + int(uint32(o)-f.Off)
+	return m.ctx[at : at+n : at+n], f
 }
 
 // field returns the field of the context that the n bytes at o of the
@@ -240,6 +256,9 @@ func (m *Machine) Bytes(addr uint64, n int) []byte {
 			return nil
 		}
 		return m.stackBytes(addr, n)
+	case m.inCtx(addr):
+		b, _ := m.ctxBytes(addr, n)
+		return b
 	}
 	return m.Space.Bytes(addr, n)
 }

@@ -148,6 +148,16 @@ func (s *Space) Add(name string, kind Kind, b []byte, readOnly bool) uint64 {
 	return addr
 }
 
+// Restrict limits what programs may do with the live region that starts at
+// addr, if there is one.
+func (s *Space) Restrict(addr uint64, readOnly, writeOnly bool) {
+	if i := s.after(addr); i > 0 && s.live[i-1].base == addr {
+		r := &s.live[i-1]
+		r.ReadOnly, r.WriteOnly = readOnly, writeOnly
+		s.gen++
+	}
+}
+
 // Remove ends the life of the region that starts at addr.
 func (s *Space) Remove(addr uint64) {
 	if i := s.after(addr); i > 0 && s.live[i-1].base == addr {
