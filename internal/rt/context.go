@@ -51,8 +51,8 @@
 //
 // CALL and RET always pair, so that the CPU predicts where a RET goes; the stub
 // calls again, from the same place, to go on after a helper. A bare round trip
-// takes 2.7 ns, a helper call 5.3 ns, a yield 5.8 ns, and a helper call that
-// enters code again 7.6 ns (AMD EPYC of 2024, Go 1.26, least of 25 runs; package
+// takes 2.7 to 3.2 ns, a helper call 4.8 to 5.3, a yield 5.7, and a helper call
+// that enters code again 7.4 (AMD EPYC of 2024, Go 1.26, least of 40 runs; package
 // rttest below jit has the benchmarks). A loop in Go round the entry, with one
 // exit per helper call, takes 9.4 ns a call, and up to 20 below other frames,
 // for what it returns to is then mispredicted.
