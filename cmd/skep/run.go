@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/vm"
 )
@@ -52,6 +54,7 @@ With --json, one object per run, or per packet of a capture:
                     of R0; all of R0, signed, at a host's own hook); null after
                     a fault
   packet            the packet after the run, in hexadecimal
+  redirect          after a verdict of redirection, {"device"} or {"map", "key"}
   maps              with --dump-maps, after the last run: the contents of every
                     map, {"name": {"key": "value"}} in hexadecimal; per-CPU maps
                     have the values of all CPUs in a row, ring buffers their
@@ -117,6 +120,8 @@ type session struct {
 	prog   *vm.Program
 	fields map[string]uint64 // of the context
 	tracer *tracer           // nil without --trace
+
+	redirect linux.Redirect // what the last run asked for
 }
 
 func runObject(ctx context.Context, s streams, f *runFlags, name string) error {
@@ -183,6 +188,7 @@ type report struct {
 	Engine   vm.Engine                    `json:"engine"`
 	Retval   *int64                       `json:"retval"`
 	Packet   string                       `json:"packet"`
+	Redirect *redirectTarget              `json:"redirect,omitempty"`
 	Maps     map[string]map[string]string `json:"maps,omitempty"`
 	Insns    uint64                       `json:"insns"`
 	NsPerRun float64                      `json:"ns_per_run"`
@@ -201,8 +207,39 @@ func (r *session) report(res *vm.Result, d time.Duration, packet []byte, err err
 	} else {
 		n := r.retval(res.R0)
 		rep.Retval = &n
+		rep.Redirect = r.target(res)
 	}
 	return rep
+}
+
+// A redirectTarget says where a packet was redirected to.
+type redirectTarget struct {
+	Device uint32 `json:"device,omitempty"`
+	Map    string `json:"map,omitempty"`
+	Key    uint32 `json:"key,omitempty"`
+}
+
+func (t *redirectTarget) String() string {
+	if t.Map != "" {
+		return fmt.Sprintf("entry %d of map %s", t.Key, t.Map)
+	}
+	return fmt.Sprintf("device %d", t.Device)
+}
+
+// target returns where the program redirected its packet to; nil if its
+// verdict is another.
+func (r *session) target(res *vm.Result) *redirectTarget {
+	if !strings.HasSuffix(res.Verdict, "_REDIRECT") {
+		return nil
+	}
+	switch t := r.redirect; t.Kind {
+	case linux.RedirectNone:
+		return nil
+	case linux.RedirectMap:
+		return &redirectTarget{Map: t.Map.Spec().Name, Key: t.Index}
+	default:
+		return &redirectTarget{Device: t.Index}
+	}
 }
 
 // retval returns r0 as the platform reports it: the kernel's test runs have 32
@@ -268,7 +305,12 @@ func (in *input) bytes() []byte {
 
 // do runs the program once, with all the result.
 func (r *session) do(ctx context.Context, in *input) (vm.Result, error) {
-	o := vm.RunOptions{Fields: r.fields}
+	r.redirect = linux.Redirect{}
+	o := vm.RunOptions{Fields: r.fields, Outcome: func(state any) {
+		if s, ok := state.(*linux.State); ok {
+			r.redirect = s.Redirect
+		}
+	}}
 	if r.tracer != nil {
 		r.tracer.begin()
 		o.Observe = r.tracer.observe
@@ -334,6 +376,9 @@ func (r *session) print(res *vm.Result, perRun time.Duration, before, after []by
 	w := r.s.out
 	fmt.Fprintf(w, "%s: %s\n", r.prog.Name(), r.verdict(res.R0))
 	fmt.Fprintf(w, "  %s in %v, %s engine\n", plural(int(res.Insns), "instruction", "instructions"), perRun, vm.Checked)
+	if t := r.target(res); t != nil {
+		fmt.Fprintf(w, "  redirected to %v\n", t)
+	}
 	switch {
 	case len(before) == 0 && len(after) == 0:
 	case string(before) == string(after):

@@ -62,6 +62,14 @@ int touch(struct xdp_md *ctx)
 	return ctx->ingress_ifindex == 7 ? XDP_TX : XDP_PASS;
 }
 
+// Sends its packet elsewhere.
+SEC("xdp")
+int elsewhere(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return bpf_redirect(3, 0);
+}
+
 // Uses a value without asking whether there is one.
 SEC("xdp")
 int no_check(struct xdp_md *ctx)
