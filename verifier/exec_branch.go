@@ -60,6 +60,7 @@ func (m *machine) branch(b *block, in prog.Insn) (goOn bool, err error) {
 		m.sv.outcome[m.pc] |= wasTaken
 		m.note(taken, state.Taken)
 		if !canFall {
+			m.s.Free()
 			m.s = taken
 			return m.follow(m.n.chain, b.succs[1], m.s)
 		}
@@ -67,7 +68,11 @@ func (m *machine) branch(b *block, in prog.Insn) (goOn bool, err error) {
 			return false, err
 		}
 	}
+	if !canTake {
+		taken.Free()
+	}
 	if !canFall {
+		m.s.Free()
 		return false, nil // the state described no run at all
 	}
 	m.sv.outcome[m.pc] |= wasNotTaken

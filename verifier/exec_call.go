@@ -579,5 +579,6 @@ func (m *machine) exitProgram(r0 state.Reg) error {
 		}
 	}
 	m.sv.steps[m.id].out = append(m.sv.steps[m.id].out, edge{-1, m.weight})
+	m.s.Free()
 	return nil
 }

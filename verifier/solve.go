@@ -241,7 +241,7 @@ func (sv *solver) coarsen(n *node, values, keys int) {
 	for _, p := range todo {
 		to := sv.bucketOf(n, p.s)
 		if to.wait != nil && p.s.Same(to.wait.s) {
-			to.wait.s = join(to.wait.s, p.s)
+			to.wait.s = replace(to.wait.s, p.s)
 			to.wait.from = append(to.wait.from, p.from...)
 			continue
 		}
@@ -250,9 +250,12 @@ func (sv *solver) coarsen(n *node, values, keys int) {
 	}
 }
 
-func join(s, t *state.State) *state.State {
+// replace returns the join of s and t, which are not needed any more.
+func replace(s, t *state.State) *state.State {
 	u := state.Join(s, t, state.Union, false)
 	u.Canon()
+	s.Free()
+	t.Free()
 	return u
 }
 
@@ -262,18 +265,21 @@ func (sv *solver) merge(n *node, b *bucket, s *state.State, in edge) {
 	for i := len(b.done) - 1; i >= 0; i-- {
 		if e := &b.done[i]; s.Same(e.s) && s.Leq(e.s) {
 			sv.steps[in.id].out = append(sv.steps[in.id].out, edge{e.id, in.weight})
+			s.Free()
 			return
 		}
 	}
 	if b.wait != nil && s.Same(b.wait.s) {
-		b.wait.s = join(b.wait.s, s)
+		b.wait.s = replace(b.wait.s, s)
 		b.wait.from = append(b.wait.from, in)
 		return
 	}
 	if n.widen && len(b.done) > 0 {
 		if last := b.done[len(b.done)-1].s; s.Same(last) {
-			s = state.Join(last, s, state.Widening(&sv.thresholds), true)
-			s.Canon()
+			wide := state.Join(last, s, state.Widening(&sv.thresholds), true)
+			wide.Canon()
+			s.Free()
+			s = wide
 		}
 	}
 	p := &pending{s: s, from: []edge{in}, b: b}
@@ -311,6 +317,7 @@ func (sv *solver) run() error {
 		if p.b != nil {
 			p.b.wait = nil
 			if len(p.b.done) == maxDone {
+				p.b.done[0].s.Free()
 				p.b.done = append(p.b.done[:0], p.b.done[1:]...)
 				sv.stored--
 			}

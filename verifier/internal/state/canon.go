@@ -44,11 +44,12 @@ func (m *Memory) clean(l *Live) {
 // them, and drops those that no location can reach. Two states that know the
 // same of the same locations become equal, field by field.
 func (s *State) Canon() {
-	vals := make([]ValID, len(s.Vals)) // old to new; 0: dropped
+	pool := s.pool
+	vals := cleared(&pool.val, len(s.Vals)) // old to new; 0: dropped
 	vals[PacketLen], vals[MetaLen] = PacketLen, MetaLen
-	objs := make([]ObjID, len(s.Objs))
-	newVals := append(make([]Val, 0, len(s.Vals)), s.Vals[:firstVal]...)
-	newObjs := append(make([]Obj, 0, len(s.Objs)), s.Objs[0])
+	objs := cleared(&pool.obj, len(s.Objs))
+	newVals := append(pool.vals[:0], s.Vals[:firstVal]...)
+	newObjs := append(pool.objs[:0], s.Objs[0])
 	keepVal := func(v ValID) {
 		if v != Zero && vals[v] == 0 {
 			newVals = append(newVals, s.Vals[v])
@@ -127,5 +128,7 @@ func (s *State) Canon() {
 		}
 		return int(a.Y) - int(b.Y)
 	})
-	s.Vals, s.Objs, s.Edges = newVals, newObjs, edges
+	s.Vals, pool.vals = newVals, s.Vals
+	s.Objs, pool.objs = newObjs, s.Objs
+	s.Edges = edges
 }

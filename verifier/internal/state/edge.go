@@ -181,9 +181,10 @@ func (s *State) narrow(v ValID, num scalar.Scalar) bool {
 		return true
 	}
 	s.Vals[v].Num = num
-	queue := []ValID{v}
-	for n := 0; len(queue) > 0 && n < maxPropagation; n++ {
-		v, queue = queue[0], queue[1:]
+	queue := append(s.pool.queue[:0], v)
+	defer func() { s.pool.queue = queue }()
+	for n := 0; n < len(queue) && n < maxPropagation; n++ {
+		v = queue[n]
 		visit := func(u ValID, num scalar.Scalar) bool {
 			if u == Zero {
 				return true

@@ -97,8 +97,8 @@ const maxFactor = 1 << 16
 // ratio holds of the values themselves, and reports whether it changed one.
 func (p *pairs) linear() (changed bool) {
 	n := len(p.list)
-	p.factor, p.moved = make([]factor, n), make([]int64, n)
-	operand := make([]bool, n)
+	p.factor, p.moved = cleared(&p.factor, n), cleared(&p.moved, n)
+	operand := cleared(&p.s.pool.known, n)
 	for v := int(firstVal); v < n; v++ {
 		if operand[v] {
 			continue
@@ -181,7 +181,10 @@ func (s *State) rebaseLocations(p *pairs) {
 }
 
 func newPairs(s, t *State) *pairs {
-	p := &pairs{s: s, t: t, list: make([]pair, firstVal, 32), base: make([]int64, firstVal, 32)}
+	p := &s.pool.pairs
+	p.s, p.t = s, t
+	p.list = append(p.list[:0], make([]pair, firstVal)...)
+	p.base = append(p.base[:0], make([]int64, firstVal)...)
 	p.list[PacketLen] = pair{PacketLen, PacketLen, 0}
 	p.list[MetaLen] = pair{MetaLen, MetaLen, 0}
 	return p
@@ -235,12 +238,11 @@ type Merge func(older, newer scalar.Scalar) scalar.Scalar
 // a chain of joins with it stops growing.
 func Join(s, t *State, merge Merge, widening bool) *State {
 	p := newPairs(s, t)
-	u := &State{
-		Frames: append(make([]Frame, 0, len(s.Frames)+1), s.Frames...),
-		Objs:   append(make([]Obj, 0, len(s.Objs)+4), s.Objs...),
-		packet: s.packet, meta: s.meta,
-		Trace: t.Trace,
-	}
+	u := s.pool.get()
+	u.Frames = append(u.Frames[:0], s.Frames...)
+	u.Objs = append(u.Objs[:0], s.Objs...)
+	u.Edges, u.Ghosts = u.Edges[:0], u.Ghosts[:0]
+	u.packet, u.meta, u.Trace = s.packet, s.meta, t.Trace
 	for i := range u.Frames {
 		f, g := &u.Frames[i], &t.Frames[i]
 		for r := range f.Regs {
@@ -256,7 +258,7 @@ func Join(s, t *State, merge Merge, widening bool) *State {
 	if p.linear() {
 		u.rebaseLocations(p)
 	}
-	u.Vals = make([]Val, len(p.list), len(p.list)+8)
+	u.Vals = append(u.Vals[:0], make([]Val, len(p.list))...)
 	u.Vals[Zero].Num = scalar.Const(0)
 	for v := int(PacketLen); v < len(p.list); v++ {
 		x, y := p.in(ValID(v))
@@ -449,8 +451,8 @@ func (s *State) DiffReg(x, y Reg) (int64, bool) {
 // the same shape.
 func (s *State) Leq(t *State) bool {
 	// match[v] is t's value v as a location of s.
-	match := make([]Reg, len(t.Vals))
-	known, checked := make([]bool, len(t.Vals)), make([]bool, len(t.Vals))
+	match := cleared(&s.pool.match, len(t.Vals))
+	known, checked := cleared(&s.pool.known, len(t.Vals)), cleared(&s.pool.todo, len(t.Vals))
 	known[Zero], known[PacketLen], known[MetaLen] = true, true, true
 	match[Zero] = Const(0)
 	match[PacketLen] = Reg{Kind: Scalar, V: PacketLen}

@@ -142,6 +142,8 @@ type State struct {
 	packet, meta ObjID // the current packet; 0 until a pointer to it is loaded
 
 	Trace *Trace // how the state came about; for people
+
+	pool *Pool
 }
 
 // A Ghost is what one location held when the current iteration of a loop
@@ -181,11 +183,12 @@ func (s *State) Intern(o Obj) ObjID {
 }
 
 // New returns the state on entry: one frame, nothing readable but R10.
-// maxPacket bounds the length of packets.
-func New(fn int32, maxPacket uint64) *State {
+// maxPacket bounds the length of packets. It and all that come of it use p.
+func New(p *Pool, fn int32, maxPacket uint64) *State {
 	s := &State{
 		Vals: make([]Val, firstVal, 32),
 		Objs: make([]Obj, 1, 16),
+		pool: p,
 	}
 	s.Vals[Zero].Num = scalar.Const(0)
 	s.Vals[PacketLen].Num = scalar.Unsigned(0, maxPacket)
@@ -196,17 +199,17 @@ func New(fn int32, maxPacket uint64) *State {
 
 // Clone returns a copy that shares nothing that either may change.
 func (s *State) Clone() *State {
-	t := *s
-	t.Frames = append(make([]Frame, 0, len(s.Frames)+1), s.Frames...)
-	for i := range t.Frames {
-		t.Frames[i].Stack.share()
+	t := s.pool.get()
+	for i := range s.Frames {
 		s.Frames[i].Stack.share()
 	}
-	t.Vals = append(make([]Val, 0, len(s.Vals)+8), s.Vals...)
-	t.Objs = append(make([]Obj, 0, len(s.Objs)+4), s.Objs...)
-	t.Edges = append([]Edge(nil), s.Edges...)
-	t.Ghosts = append([]Ghost(nil), s.Ghosts...)
-	return &t
+	t.Frames = append(t.Frames[:0], s.Frames...)
+	t.Vals = append(t.Vals[:0], s.Vals...)
+	t.Objs = append(t.Objs[:0], s.Objs...)
+	t.Edges = append(t.Edges[:0], s.Edges...)
+	t.Ghosts = append(t.Ghosts[:0], s.Ghosts...)
+	t.packet, t.meta, t.Trace = s.packet, s.meta, s.Trace
+	return t
 }
 
 // Top returns the innermost frame.

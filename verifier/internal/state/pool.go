@@ -1,0 +1,47 @@
+package state
+
+// A Pool recycles states and what their operations need in passing. Proofs make
+// and drop millions of states; nearly all of their memory comes back here. A
+// Pool belongs to one goroutine, and so do the states that come from it.
+type Pool struct {
+	free []*State
+
+	vals  []Val // swapped with those of a state that Canon renumbers
+	objs  []Obj
+	val   []ValID
+	obj   []ObjID
+	match []Reg
+	known []bool
+	todo  []bool
+	queue []ValID
+	pairs pairs
+}
+
+// get returns a state of which only the slices' capacities are meaningful.
+func (p *Pool) get() *State {
+	if n := len(p.free); n > 0 {
+		s := p.free[n-1]
+		p.free = p.free[:n-1]
+		return s
+	}
+	return &State{pool: p}
+}
+
+// Free gives s back. Nothing may use it afterwards.
+func (s *State) Free() {
+	for i := range s.Frames {
+		s.Frames[i].Stack = Memory{} // its cells may belong to others
+	}
+	s.Trace = nil
+	s.pool.free = append(s.pool.free, s)
+}
+
+// cleared returns a slice of n zero elements, which replaces *buf.
+func cleared[T any](buf *[]T, n int) []T {
+	if cap(*buf) < n {
+		*buf = make([]T, n, 2*n)
+	}
+	*buf = (*buf)[:n]
+	clear(*buf)
+	return *buf
+}
