@@ -106,7 +106,7 @@ func TestWide(t *testing.T) {
 	r := wideSource{rand.New(rand.NewSource(1))}
 	n := 30000
 	if !testing.Short() {
-		n = 1000000 // some ten seconds
+		n = 300000 // some ten seconds
 	}
 	for range n {
 		x, y := r.value(), r.value()
