@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -42,13 +43,16 @@ func (e usage) Error() string {
 }
 func (e usage) Unwrap() error { return e.err }
 
-// execute runs the command line args and returns the exit code.
-func execute(args []string, s streams) int {
+// execute runs the command line args, until ctx ends, and returns the exit code.
+func execute(ctx context.Context, args []string, s streams) int {
 	root := newRoot(s)
 	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
-	err := root.Execute()
+	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
+	}
+	if f, ok := s.out.(interface{ Flush() error }); ok {
+		f.Flush() // so that a complaint comes after what it is about
 	}
 	fmt.Fprintf(s.err, "skep: %s\n", message(err))
 	if errors.As(err, new(refused)) {

@@ -92,7 +92,7 @@ func runLine(t *testing.T, line, tmp string) string {
 		defer f.Close()
 		s.in = f
 	}
-	code := execute(args, s)
+	code := execute(t.Context(), args, s)
 	if out != "" {
 		if err := os.WriteFile(out, stdout.Bytes(), 0o666); err != nil {
 			t.Fatal(err)

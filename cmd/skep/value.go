@@ -146,7 +146,7 @@ func encodeStruct(dst []byte, t *btf.Type, v any) error {
 	}
 	clear(dst)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		m, off := findMember(t, name)
+		m, off := findMember(t, name, 0)
 		if m == nil {
 			return fmt.Errorf("%s has no field %q", typeName(t), name)
 		}
@@ -157,16 +157,23 @@ func encodeStruct(dst []byte, t *btf.Type, v any) error {
 	return nil
 }
 
+// maxAnonymous bounds how deep anonymous structs are searched: types from a
+// hostile object may hold themselves.
+const maxAnonymous = 16
+
 // findMember returns the field called name, of t itself or of an anonymous
 // struct or union inside it, and the field's offset in bits from t's start.
-func findMember(t *btf.Type, name string) (*btf.Member, uint32) {
+func findMember(t *btf.Type, name string, depth int) (*btf.Member, uint32) {
+	if depth > maxAnonymous {
+		return nil, 0
+	}
 	for i := range t.Members {
 		m := &t.Members[i]
 		if m.Name == name {
 			return m, m.Offset
 		}
 		if inner := m.Type.Underlying(); m.Name == "" && inner != nil && (inner.Kind == btf.Struct || inner.Kind == btf.Union) {
-			if found, off := findMember(inner, name); found != nil {
+			if found, off := findMember(inner, name, depth+1); found != nil {
 				return found, m.Offset + off
 			}
 		}
