@@ -92,6 +92,7 @@ type solver struct {
 	queue    nodeHeap
 	steps    []step // by id: what each explored state led to
 	stored   int
+	bytes    int64 // of the stored states
 	visits   int64
 	deadline time.Time
 }
@@ -317,15 +318,15 @@ func (sv *solver) run() error {
 		if p.b != nil {
 			p.b.wait = nil
 			if len(p.b.done) == maxDone {
+				sv.bytes -= p.b.done[0].s.Bytes()
 				p.b.done[0].s.Free()
 				p.b.done = append(p.b.done[:0], p.b.done[1:]...)
 				sv.stored--
 			}
 			p.b.done = append(p.b.done, explored{s, id})
 			sv.stored++
-			if sv.stored > sv.peak {
-				sv.peak = sv.stored
-			}
+			sv.bytes += s.Bytes()
+			sv.peak, sv.peakBytes = max(sv.peak, sv.stored), max(sv.peakBytes, sv.bytes)
 			s = s.Clone()
 		}
 		if n.head {

@@ -39,8 +39,9 @@ func (v *Verified) Stats() Stats { return v.stats }
 
 // Stats is the cost of a proof and the cost that it proved.
 type Stats struct {
-	Visits int64 // instructions visited
+	Visits int64 // instructions visited, each as often as it was: the kernel's "processed insns"
 	States int   // states stored at once, at most
+	Bytes  int64 // memory of the states stored at once, at most
 	Time   time.Duration
 	// WorstCase is how many instructions a run may execute; −1 if a loop is
 	// not proven to end (Options.AllowUnbounded).
@@ -57,6 +58,7 @@ type verifier struct {
 	reached    []bool    // by PC
 	outcome    []outcome // by PC of conditional jumps
 	peak       int
+	peakBytes  int64
 }
 
 // An outcome says which ways of a conditional jump are possible.
@@ -99,7 +101,7 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 	if err == nil {
 		err = sv.run()
 	}
-	stats := Stats{Visits: sv.visits, States: v.peak}
+	stats := Stats{Visits: sv.visits, States: v.peak, Bytes: v.peakBytes}
 	if err != nil {
 		return stats, err
 	}

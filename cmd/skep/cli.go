@@ -96,7 +96,7 @@ Exit codes: 0 success, 1 a program faulted or was refused, 2 bad usage or input.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage{err, cmd.CommandPath()}
 	})
-	root.AddCommand(newRun(s), newInspect(s), newDisasm(s), newAsm(s), newConformance(s))
+	root.AddCommand(newRun(s), newInspect(s), newDisasm(s), newAsm(s), newConformance(s), newVerify(s))
 	return root
 }
 

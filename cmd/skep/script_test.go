@@ -23,8 +23,8 @@ import (
 //
 // The last line is missing if the command succeeds. $TMP is an empty directory
 // of the script's own; < and > redirect standard input and output; single
-// quotes keep blanks. Times and rates are replaced by TIME, addresses
-// by ADDRESS, and the number of the CPU by N. -update rewrites
+// quotes keep blanks. Times and rates are replaced by TIME, addresses by
+// ADDRESS, the number of the CPU and what a proof takes by N. -update rewrites
 // what is printed.
 func TestScripts(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/*.txt")
@@ -76,7 +76,7 @@ func replay(t *testing.T, script, tmp string) string {
 	return out.String()
 }
 
-var volatileOutput = regexp.MustCompile(`\b\d+(\.\d+)? ?(ns|µs|ms|s|M/s|k/s|/s)\b|"ns_per_run":[\d.]+|CPU \d+|0x[0-9a-f]{9,}`)
+var volatileOutput = regexp.MustCompile(`\b\d+(\.\d+)? ?(ns|µs|ms|s|M/s|k/s|/s)\b|"ns_per_run":[\d.]+|CPU \d+|0x[0-9a-f]{9,}|\(proof: [^)]*\)|"insns":\d+,"states":\d+,"peak_bytes":\d+,"time_ns":\d+`)
 
 // runLine runs one command line and returns what the script has to say of it.
 func runLine(t *testing.T, line, tmp string) string {
@@ -114,6 +114,10 @@ func runLine(t *testing.T, line, tmp string) string {
 		switch {
 		case strings.HasPrefix(s, "CPU"):
 			return "CPU N"
+		case strings.HasPrefix(s, "(proof"):
+			return "(proof: N)"
+		case strings.HasPrefix(s, `"insns"`):
+			return `"insns":N,"states":N,"peak_bytes":N,"time_ns":N`
 		case strings.HasPrefix(s, "0x"):
 			return "ADDRESS"
 		}
