@@ -54,6 +54,7 @@ var Snprintf = &Func{
 			{Kind: ArgConstStr},
 			{Kind: ArgMem, Nullable: true}, {Kind: ArgSizeOrZero},
 		},
+		GPL: true,
 	},
 	Impl: func(env Env, str, size, format, args, argsSize uint64) uint64 {
 		a, err := formatArgsAt(env, args, argsSize)

@@ -179,7 +179,7 @@ func cgroupSockopt(attach string, without, writable []string) *hook.Type {
 		Ctx:         part(sockopt, without, writable),
 		Input:       hook.InputPacket,
 		Return:      hook.Range{Max: 1},
-		Helpers:     helperSet(set, nil),
+		Helpers:     helperSet(set, sockoptFuncs),
 		PacketWrite: true,
 	}
 }

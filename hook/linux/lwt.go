@@ -18,7 +18,7 @@ func lwt(name string) *hook.Type {
 			[]string{"mark", "priority", "cb"}),
 		Input:       hook.InputPacket,
 		Return:      hook.AnyReturn,
-		Helpers:     helperSet(name, skbFuncs),
+		Helpers:     helperSet(name, routeFuncs),
 		Verdicts:    map[int64]string{0: "BPF_OK", 2: "BPF_DROP", 7: "BPF_REDIRECT", 128: "BPF_LWT_REROUTE"},
 		PacketWrite: name == "lwt_xmit",
 		Prepare:     prepareSkbNetwork,

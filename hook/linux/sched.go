@@ -16,7 +16,7 @@ func sched(name string) *hook.Type {
 			[]string{"mark", "tc_index", "priority", "tc_classid", "cb", "tstamp", "queue_mapping"}),
 		Input:        hook.InputPacket,
 		Return:       hook.AnyReturn,
-		Helpers:      helperSet(name, skbFuncs),
+		Helpers:      helperSet(name, routeFuncs),
 		Verdicts:     tcActions,
 		PacketWrite:  true,
 		LegacyPacket: true,

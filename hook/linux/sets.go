@@ -2,6 +2,7 @@ package linux
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,8 +76,17 @@ func helperSet(name string, own map[helpers.ID]*helpers.Func) *helpers.Set {
 		panic("BUG: no helpers for program type " + name)
 	}
 	ids := slices.Concat(parseIDs(everyType), parseIDs(extra))
-	return helpers.Base().With(own, nil).Only(ids...)
+	of := map[helpers.ID]*helpers.Func{}
+	for _, id := range ids {
+		if f := own[id]; f != nil {
+			of[id] = f
+		}
+	}
+	return known.Only(ids...).With(of, nil)
 }
+
+// known holds every helper, in the form that most types have.
+var known = declared.Merge(helpers.Base())
 
 // parseIDs reads numbers and ranges of them.
 func parseIDs(s string) []helpers.ID {
@@ -103,7 +113,6 @@ var skbFuncs = map[helpers.ID]*helpers.Func{
 	9:   skbStoreBytes,
 	10:  l3CsumReplace,
 	11:  l4CsumReplace,
-	17:  getCgroupClassid,
 	23:  skbRedirect,
 	24:  getRouteRealm,
 	26:  skbLoadBytes,
@@ -120,6 +129,14 @@ var skbFuncs = map[helpers.ID]*helpers.Func{
 	152: skbRedirectNeigh,
 	155: skbRedirectPeer,
 }
+
+// routeFuncs are those of traffic control and tunnels, where a packet has a
+// class.
+var routeFuncs = func() map[helpers.ID]*helpers.Func {
+	m := maps.Clone(skbFuncs)
+	m[17] = getCgroupClassid
+	return m
+}()
 
 // xdpFuncs are the helpers on struct xdp_md.
 var xdpFuncs = map[helpers.ID]*helpers.Func{

@@ -83,7 +83,7 @@ func skReuseport(attach string) *hook.Type {
 			hook.Field{Name: "migrating_sk", Off: 48, Size: 8, Kind: hook.FieldObject, Object: "sock_common", Nullable: true, Read: 8}),
 		Input:    hook.InputPacket,
 		Return:   hook.AnyReturn,
-		Helpers:  helperSet("sk_reuseport", skbFuncs),
+		Helpers:  helperSet("sk_reuseport", reuseportFuncs),
 		Verdicts: skVerdicts,
 		NewState: newState,
 	}

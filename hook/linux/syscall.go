@@ -14,5 +14,5 @@ var Syscall = &hook.Type{
 		hook.Field{Name: "args", Off: 0, Size: syscallCtx, Kind: hook.FieldBytes, Read: narrow8, Write: narrow8}),
 	Input:   hook.InputContext,
 	Return:  hook.AnyReturn,
-	Helpers: helperSet("syscall", nil),
+	Helpers: helperSet("syscall", tracingFuncs),
 }

@@ -82,7 +82,7 @@ var PerfEvent = &hook.Type{
 		hook.Field{Name: "addr", Off: 176, Size: 8, Read: narrow8})...),
 	Input:   hook.InputContext,
 	Return:  hook.AnyReturn,
-	Helpers: helperSet("perf_event", nil),
+	Helpers: helperSet("perf_event", perfEventFuncs),
 }
 
 // Tracing is BPF_PROG_TYPE_TRACING. Its arguments have the types of the traced
@@ -115,7 +115,7 @@ func traced(name, attach string, ret hook.Range) *hook.Type {
 			hook.Field{Name: "args", Off: 0, Size: 8 * maxArgs, Kind: hook.FieldBytes, Read: narrow8}),
 		Input:   hook.InputContext,
 		Return:  ret,
-		Helpers: helperSet(set, nil),
+		Helpers: helperSet(set, tracingFuncs),
 	}
 }
 

@@ -1,0 +1,284 @@
+package linux
+
+import "github.com/skepvm/skep/helpers"
+
+// Declarations of the helpers that have no body here: their contracts, so that
+// programs which call them can be read and verified. Facts are from
+// include/uapi/linux/bpf.h and from what the kernel's verifier accepts.
+
+// Arguments.
+var (
+	ctx       = helpers.Arg{Kind: helpers.ArgCtx}
+	anything  = helpers.Arg{Kind: helpers.ArgAnything}
+	mapPtr    = helpers.Arg{Kind: helpers.ArgMapPtr}
+	key       = helpers.Arg{Kind: helpers.ArgMapKey}
+	value     = helpers.Arg{Kind: helpers.ArgMapValue}
+	valueNull = helpers.Arg{Kind: helpers.ArgMapValue, Nullable: true}
+	valueOut  = helpers.Arg{Kind: helpers.ArgMapValue, Write: true, Uninit: true}
+	mem       = helpers.Arg{Kind: helpers.ArgMem}
+	memNull   = helpers.Arg{Kind: helpers.ArgMem, Nullable: true}
+	memInOut  = helpers.Arg{Kind: helpers.ArgMem, Write: true}
+	memOut    = helpers.Arg{Kind: helpers.ArgMem, Write: true, Uninit: true}
+	size      = helpers.Arg{Kind: helpers.ArgSize}
+	sizeZero  = helpers.Arg{Kind: helpers.ArgSizeOrZero}
+	allocSize = helpers.Arg{Kind: helpers.ArgConstAllocSize}
+	function  = helpers.Arg{Kind: helpers.ArgFunc}
+	stackNull = helpers.Arg{Kind: helpers.ArgStack, Nullable: true}
+	timer     = helpers.Arg{Kind: helpers.ArgTimer}
+	spinLock  = helpers.Arg{Kind: helpers.ArgSpinLock}
+	u64Out    = helpers.Arg{Kind: helpers.ArgMem, Size: 8, Aligned: true, Write: true, Uninit: true}
+	u32InOut  = helpers.Arg{Kind: helpers.ArgMem, Size: 4, Aligned: true, Write: true}
+)
+
+// object is an argument that is a host object of type name.
+func object(name string) helpers.Arg { return helpers.Arg{Kind: helpers.ArgObject, Object: name} }
+
+// fixed is memory of n bytes.
+func fixed(n uint32) helpers.Arg { return helpers.Arg{Kind: helpers.ArgMem, Size: n} }
+
+// dynptr is an initialised dynptr of any kind, or of the kind given.
+func dynptr(kind string) helpers.Arg { return helpers.Arg{Kind: helpers.ArgDynptr, Object: kind} }
+
+func newDynptr(kind string) helpers.Arg {
+	return helpers.Arg{Kind: helpers.ArgDynptr, Object: kind, Write: true, Uninit: true}
+}
+
+func released(a helpers.Arg) helpers.Arg { a.Release = true; return a }
+func nullable(a helpers.Arg) helpers.Arg { a.Nullable = true; return a }
+
+// Results.
+var (
+	integer      = helpers.Ret{}
+	nothing      = helpers.Ret{Kind: helpers.RetVoid}
+	mapValue     = helpers.Ret{Kind: helpers.RetMapValue}
+	mapValueNull = helpers.Ret{Kind: helpers.RetMapValue, Nullable: true}
+)
+
+func objectRet(name string) helpers.Ret {
+	return helpers.Ret{Kind: helpers.RetObject, Object: name}
+}
+
+func objectNull(name string) helpers.Ret {
+	return helpers.Ret{Kind: helpers.RetObject, Object: name, Nullable: true}
+}
+
+// Properties besides arguments and result.
+type property uint8
+
+const (
+	gpl property = iota + 1
+	sleeps
+	packets // takes packet memory
+	moves   // changes the packet
+	acquires
+	callsBack
+)
+
+// declare returns a helper without a body.
+func declare(name string, ret helpers.Ret, args []helpers.Arg, properties ...property) *helpers.Func {
+	f := &helpers.Func{Name: name, Proto: helpers.Proto{Ret: ret}}
+	copy(f.Proto.Args[:], args)
+	for _, p := range properties {
+		switch p {
+		case gpl:
+			f.Proto.GPL = true
+		case sleeps:
+			f.Proto.MightSleep = true
+		case packets:
+			f.Proto.PacketAccess = true
+		case moves:
+			f.Proto.ChangesPacket = true
+		case acquires:
+			f.Proto.AcquiresObject = true
+		case callsBack:
+			f.Proto.Control = helpers.Callback
+		}
+	}
+	return f
+}
+
+type args = []helpers.Arg
+
+// declared holds every helper of Linux 6.18 that neither helpers.Base nor a
+// type's own functions implement.
+var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
+	4:   declare("probe_read", integer, args{memOut, sizeZero, anything}, gpl),
+	13:  declare("clone_redirect", integer, args{ctx, anything, anything}, moves),
+	17:  declare("get_cgroup_classid", integer, nil),
+	18:  declare("skb_vlan_push", integer, args{ctx, anything, anything}, moves),
+	19:  declare("skb_vlan_pop", integer, args{ctx}, moves),
+	20:  declare("skb_get_tunnel_key", integer, args{ctx, memOut, size, anything}),
+	21:  declare("skb_set_tunnel_key", integer, args{ctx, mem, size, anything}),
+	22:  declare("perf_event_read", integer, args{mapPtr, anything}, gpl),
+	25:  declare("perf_event_output", integer, args{ctx, mapPtr, anything, mem, sizeZero}, gpl),
+	27:  declare("get_stackid", integer, args{ctx, mapPtr, anything}, gpl),
+	29:  declare("skb_get_tunnel_opt", integer, args{ctx, memOut, size}),
+	30:  declare("skb_set_tunnel_opt", integer, args{ctx, mem, size}),
+	31:  declare("skb_change_proto", integer, args{ctx, anything, anything}, moves),
+	33:  declare("skb_under_cgroup", integer, args{ctx, mapPtr, anything}),
+	34:  declare("get_hash_recalc", integer, args{ctx}),
+	35:  declare("get_current_task", integer, nil, gpl),
+	36:  declare("probe_write_user", integer, args{anything, mem, size}, gpl),
+	37:  declare("current_task_under_cgroup", integer, args{mapPtr, anything}),
+	45:  declare("probe_read_str", integer, args{memOut, sizeZero, anything}, gpl),
+	46:  declare("get_socket_cookie", integer, args{ctx}),
+	49:  declare("setsockopt", integer, args{ctx, anything, anything, mem, size}),
+	50:  declare("skb_adjust_room", integer, args{ctx, anything, anything, anything}, moves),
+	52:  declare("sk_redirect_map", integer, args{ctx, mapPtr, anything, anything}),
+	53:  declare("sock_map_update", integer, args{ctx, mapPtr, key, anything}),
+	55:  declare("perf_event_read_value", integer, args{mapPtr, anything, memOut, size}, gpl),
+	56:  declare("perf_prog_read_value", integer, args{ctx, memOut, size}, gpl),
+	57:  declare("getsockopt", integer, args{ctx, anything, anything, memOut, size}),
+	58:  declare("override_return", integer, args{ctx, anything}, gpl),
+	59:  declare("sock_ops_cb_flags_set", integer, args{ctx, anything}),
+	60:  declare("msg_redirect_map", integer, args{ctx, mapPtr, anything, anything}),
+	61:  declare("msg_apply_bytes", integer, args{ctx, anything}),
+	62:  declare("msg_cork_bytes", integer, args{ctx, anything}),
+	63:  declare("msg_pull_data", integer, args{ctx, anything, anything, anything}, moves),
+	64:  declare("bind", integer, args{ctx, mem, size}),
+	66:  declare("skb_get_xfrm_state", integer, args{ctx, anything, memOut, size, anything}),
+	67:  declare("get_stack", integer, args{ctx, memOut, sizeZero, anything}, gpl),
+	69:  declare("fib_lookup", integer, args{ctx, memInOut, size, anything}, gpl, packets),
+	70:  declare("sock_hash_update", integer, args{ctx, mapPtr, key, anything}),
+	71:  declare("msg_redirect_hash", integer, args{ctx, mapPtr, key, anything}),
+	72:  declare("sk_redirect_hash", integer, args{ctx, mapPtr, key, anything}),
+	73:  declare("lwt_push_encap", integer, args{ctx, anything, mem, size}, moves),
+	74:  declare("lwt_seg6_store_bytes", integer, args{ctx, anything, mem, size}, moves),
+	75:  declare("lwt_seg6_adjust_srh", integer, args{ctx, anything, anything}, moves),
+	76:  declare("lwt_seg6_action", integer, args{ctx, anything, mem, size}, moves),
+	77:  declare("rc_repeat", integer, args{ctx}, gpl),
+	78:  declare("rc_keydown", integer, args{ctx, anything, anything, anything}, gpl),
+	79:  declare("skb_cgroup_id", integer, args{ctx}),
+	80:  declare("get_current_cgroup_id", integer, nil),
+	81:  declare("get_local_storage", mapValue, args{mapPtr, anything}),
+	82:  declare("sk_select_reuseport", integer, args{ctx, mapPtr, key, anything}),
+	83:  declare("skb_ancestor_cgroup_id", integer, args{ctx, anything}),
+	84:  declare("sk_lookup_tcp", objectNull("sock"), args{ctx, mem, size, anything, anything}, packets, acquires),
+	85:  declare("sk_lookup_udp", objectNull("sock"), args{ctx, mem, size, anything, anything}, packets, acquires),
+	86:  declare("sk_release", integer, args{released(object("sock_common"))}),
+	87:  declare("map_push_elem", integer, args{mapPtr, value, anything}, packets),
+	88:  declare("map_pop_elem", integer, args{mapPtr, valueOut}),
+	89:  declare("map_peek_elem", integer, args{mapPtr, valueOut}),
+	90:  declare("msg_push_data", integer, args{ctx, anything, anything, anything}, moves),
+	91:  declare("msg_pop_data", integer, args{ctx, anything, anything, anything}, moves),
+	92:  declare("rc_pointer_rel", integer, args{ctx, anything, anything}, gpl),
+	93:  declare("spin_lock", nothing, args{spinLock}),
+	94:  declare("spin_unlock", nothing, args{spinLock}),
+	95:  declare("sk_fullsock", objectNull("sock"), args{object("sock_common")}),
+	96:  declare("tcp_sock", objectNull("tcp_sock"), args{object("sock_common")}),
+	97:  declare("skb_ecn_set_ce", integer, args{ctx}),
+	98:  declare("get_listener_sock", objectNull("sock"), args{object("sock_common")}),
+	99:  declare("skc_lookup_tcp", objectNull("sock_common"), args{ctx, mem, size, anything, anything}, packets, acquires),
+	100: declare("tcp_check_syncookie", integer, args{object("sock_common"), mem, size, mem, size}, gpl, packets),
+	101: declare("sysctl_get_name", integer, args{ctx, memInOut, size, anything}),
+	102: declare("sysctl_get_current_value", integer, args{ctx, memOut, size}),
+	103: declare("sysctl_get_new_value", integer, args{ctx, memOut, size}),
+	104: declare("sysctl_set_new_value", integer, args{ctx, mem, size}),
+	107: declare("sk_storage_get", mapValueNull, args{mapPtr, object("sock_common"), valueNull, anything}),
+	108: declare("sk_storage_delete", integer, args{mapPtr, object("sock_common")}),
+	109: declare("send_signal", integer, args{anything}),
+	110: declare("tcp_gen_syncookie", integer, args{object("sock_common"), mem, size, mem, size}, gpl, packets),
+	111: declare("skb_output", integer, args{object("sk_buff"), mapPtr, anything, mem, sizeZero}, gpl),
+	112: declare("probe_read_user", integer, args{memOut, sizeZero, anything}, gpl),
+	113: declare("probe_read_kernel", integer, args{memOut, sizeZero, anything}, gpl),
+	114: declare("probe_read_user_str", integer, args{memOut, sizeZero, anything}, gpl),
+	115: declare("probe_read_kernel_str", integer, args{memOut, sizeZero, anything}, gpl),
+	116: declare("tcp_send_ack", integer, args{object("tcp_sock"), anything}),
+	117: declare("send_signal_thread", integer, args{anything}),
+	119: declare("read_branch_records", integer, args{ctx, nullable(memInOut), sizeZero, anything}, gpl),
+	120: declare("get_ns_current_pid_tgid", integer, args{anything, anything, memOut, size}),
+	121: declare("xdp_output", integer, args{object("xdp_buff"), mapPtr, anything, mem, sizeZero}, gpl),
+	122: declare("get_netns_cookie", integer, args{nullable(ctx)}),
+	123: declare("get_current_ancestor_cgroup_id", integer, args{anything}),
+	124: declare("sk_assign", integer, args{ctx, nullable(object("sock_common")), anything}),
+	126: declare("seq_printf", integer, args{object("seq_file"), mem, size, memNull, sizeZero}, gpl),
+	127: declare("seq_write", integer, args{object("seq_file"), mem, sizeZero}, gpl),
+	128: declare("sk_cgroup_id", integer, args{object("sock_common")}),
+	129: declare("sk_ancestor_cgroup_id", integer, args{object("sock_common"), anything}),
+	135: declare("csum_level", integer, args{ctx, anything}),
+	136: declare("skc_to_tcp6_sock", objectNull("tcp6_sock"), args{object("sock_common")}),
+	137: declare("skc_to_tcp_sock", objectNull("tcp_sock"), args{object("sock_common")}),
+	138: declare("skc_to_tcp_timewait_sock", objectNull("tcp_timewait_sock"), args{object("sock_common")}),
+	139: declare("skc_to_tcp_request_sock", objectNull("tcp_request_sock"), args{object("sock_common")}),
+	140: declare("skc_to_udp6_sock", objectNull("udp6_sock"), args{object("sock_common")}),
+	141: declare("get_task_stack", integer, args{object("task_struct"), memOut, sizeZero, anything}),
+	142: declare("load_hdr_opt", integer, args{ctx, memInOut, size, anything}),
+	143: declare("store_hdr_opt", integer, args{ctx, mem, size, anything}, moves),
+	144: declare("reserve_hdr_opt", integer, args{ctx, anything, anything}),
+	145: declare("inode_storage_get", mapValueNull, args{mapPtr, nullable(object("inode")), valueNull, anything}),
+	146: declare("inode_storage_delete", integer, args{mapPtr, nullable(object("inode"))}),
+	147: declare("d_path", integer, args{object("path"), memInOut, sizeZero}),
+	148: declare("copy_from_user", integer, args{memOut, sizeZero, anything}, sleeps),
+	149: declare("snprintf_btf", integer, args{memInOut, sizeZero, mem, size, anything}),
+	150: declare("seq_printf_btf", integer, args{object("seq_file"), mem, sizeZero, anything}, gpl),
+	151: declare("skb_cgroup_classid", integer, args{ctx}),
+	153: declare("per_cpu_ptr", objectNull("percpu"), args{object("percpu"), anything}),
+	154: declare("this_cpu_ptr", objectRet("percpu"), args{object("percpu")}),
+	156: declare("task_storage_get", mapValueNull, args{mapPtr, nullable(object("task_struct")), valueNull, anything}),
+	157: declare("task_storage_delete", integer, args{mapPtr, nullable(object("task_struct"))}),
+	158: declare("get_current_task_btf", objectRet("task_struct"), nil, gpl),
+	159: declare("bprm_opts_set", integer, args{object("linux_binprm"), anything}),
+	161: declare("ima_inode_hash", integer, args{object("inode"), memOut, size}, sleeps),
+	162: declare("sock_from_file", objectNull("socket"), args{object("file")}),
+	163: declare("check_mtu", integer, args{ctx, anything, u32InOut, anything, anything}, gpl),
+	166: declare("sys_bpf", integer, args{anything, mem, size}),
+	167: declare("btf_find_by_name_kind", integer, args{mem, size, anything, anything}),
+	168: declare("sys_close", integer, args{anything}),
+	169: declare("timer_init", integer, args{timer, mapPtr, anything}, gpl),
+	170: declare("timer_set_callback", integer, args{timer, function}, gpl),
+	171: declare("timer_start", integer, args{timer, anything, anything}, gpl),
+	172: declare("timer_cancel", integer, args{timer}, gpl),
+	173: declare("get_func_ip", integer, args{ctx}, gpl),
+	174: declare("get_attach_cookie", integer, args{ctx}),
+	175: declare("task_pt_regs", objectRet("pt_regs"), args{object("task_struct")}, gpl),
+	176: declare("get_branch_snapshot", integer, args{memOut, sizeZero}, gpl),
+	178: declare("skc_to_unix_sock", objectNull("unix_sock"), args{object("sock_common")}),
+	179: declare("kallsyms_lookup_name", integer, args{mem, sizeZero, anything, u64Out}),
+	180: declare("find_vma", integer, args{object("task_struct"), anything, function, stackNull, anything}, callsBack),
+	183: declare("get_func_arg", integer, args{ctx, anything, u64Out}),
+	184: declare("get_func_ret", integer, args{ctx, u64Out}),
+	185: declare("get_func_arg_cnt", integer, args{ctx}),
+	186: declare("get_retval", integer, nil),
+	187: declare("set_retval", integer, args{anything}),
+	188: declare("xdp_get_buff_len", integer, args{object("xdp_buff")}),
+	191: declare("copy_from_user_task", integer, args{memOut, sizeZero, anything, object("task_struct"), anything}, gpl, sleeps),
+	192: declare("skb_set_tstamp", integer, args{ctx, anything, anything}),
+	193: declare("ima_file_hash", integer, args{object("file"), memOut, size}, sleeps),
+	194: declare("kptr_xchg", objectNull("kptr"), args{{Kind: helpers.ArgKptr}, released(nullable(object("kptr")))}, acquires),
+	196: declare("skc_to_mptcp_sock", objectNull("mptcp_sock"), args{object("sock_common")}),
+	197: declare("dynptr_from_mem", integer, args{memOut, sizeZero, anything, newDynptr("local")}),
+	198: declare("ringbuf_reserve_dynptr", integer, args{mapPtr, anything, anything, newDynptr("ringbuf")}),
+	199: declare("ringbuf_submit_dynptr", nothing, args{released(dynptr("ringbuf")), anything}),
+	200: declare("ringbuf_discard_dynptr", nothing, args{released(dynptr("ringbuf")), anything}),
+	201: declare("dynptr_read", integer, args{memOut, sizeZero, dynptr("any"), anything, anything}),
+	202: declare("dynptr_write", integer, args{dynptr("any"), anything, mem, sizeZero, anything}),
+	203: declare("dynptr_data", helpers.Ret{Kind: helpers.RetMem, Nullable: true}, args{dynptr("any"), anything, allocSize}),
+	204: declare("tcp_raw_gen_syncookie_ipv4", integer, args{fixed(20), mem, sizeZero}, gpl, packets),
+	205: declare("tcp_raw_gen_syncookie_ipv6", integer, args{fixed(40), mem, sizeZero}, gpl, packets),
+	206: declare("tcp_raw_check_syncookie_ipv4", integer, args{fixed(20), fixed(20)}, gpl, packets),
+	207: declare("tcp_raw_check_syncookie_ipv6", integer, args{fixed(40), fixed(20)}, gpl, packets),
+	209: declare("user_ringbuf_drain", integer, args{mapPtr, function, stackNull, anything}, callsBack),
+	210: declare("cgrp_storage_get", mapValueNull, args{mapPtr, nullable(object("cgroup")), valueNull, anything}),
+	211: declare("cgrp_storage_delete", integer, args{mapPtr, nullable(object("cgroup"))}),
+}, nil)
+
+// Forms of helpers that only some types have.
+var (
+	perfEventFuncs = map[helpers.ID]*helpers.Func{
+		27: declare("get_stackid", integer, args{ctx, mapPtr, anything}),
+	}
+	sockoptFuncs = map[helpers.ID]*helpers.Func{
+		49: declare("setsockopt", integer, args{object("sock_common"), anything, anything, mem, size}),
+		57: declare("getsockopt", integer, args{object("sock_common"), anything, anything, memOut, size}),
+	}
+	reuseportFuncs = map[helpers.ID]*helpers.Func{
+		26: skbLoadBytes,
+		46: declare("get_socket_cookie", integer, args{object("sock_common")}),
+		68: skbLoadBytesRelative,
+	}
+	tracingFuncs = map[helpers.ID]*helpers.Func{
+		46: declare("get_socket_cookie", integer, args{nullable(object("sock_common"))}),
+		49: sockoptFuncs[49],
+		57: sockoptFuncs[57],
+	}
+)
