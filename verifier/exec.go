@@ -19,6 +19,10 @@ type machine struct {
 	weight int64 // instructions since the explored state
 }
 
+// maxNames bounds the values and objects of a state between two instructions:
+// their names have 16 bits. Those that locations still mention are far fewer.
+const maxNames = 1 << 15
+
 // fail returns the error that the instruction at pc breaks rule code.
 func (m *machine) fail(code Code, format string, args ...any) error {
 	return m.sv.errorAt(code, m.pc, m.s.Trace, format, args...)
@@ -31,6 +35,9 @@ func (m *machine) run() error {
 		for m.pc = b.start; m.pc < b.end; m.pc = next(m.sv.p, m.pc) {
 			m.weight++
 			m.sv.visits++
+			if len(m.s.Vals) > maxNames || len(m.s.Objs) > maxNames {
+				m.s.Canon()
+			}
 			m.sv.reached[m.pc] = true
 			in := m.sv.p.Insns[m.pc]
 			if isJump(in) && in.Op.JmpOp() != isa.Call || m.sv.entersProgram(in) {

@@ -53,6 +53,13 @@ func (m *machine) call(in prog.Insn) error {
 		if o := m.s.OpenRef(); o != 0 {
 			return m.fail(Unreleased, "a tail call while the reference made at %d is held", m.s.Objs[o].Site)
 		}
+		// The program that is called runs instead of the rest of this function.
+		if err := m.mayReturn(func(s *state.State) state.Reg {
+			s.ForgetPacket(m.sv.o.MaxPacket)
+			return s.Unknown()
+		}); err != nil {
+			return err
+		}
 	case helpers.Throw:
 		return m.fail(Unsupported, "exceptions")
 	}
@@ -148,6 +155,9 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 		if r.Kind != state.Stack && !null {
 			return m.badArgument(i, "%s wants an address on the stack, or 0", f.Name)
 		}
+		if r.Kind == state.Stack {
+			return m.within(r, 0, state.Const(0))
+		}
 	case helpers.ArgFunc:
 		if r.Kind != state.Func {
 			return m.badArgument(i, "%s wants a function of the program", f.Name)
@@ -236,6 +246,8 @@ func (m *machine) sized(f *helpers.Func, i int, r, size state.Reg, null bool) er
 		return m.badArgument(i+1, "the size, %v, has no bound below %d", n, helpers.MaxMem)
 	case n.UMin() == 0 && f.Proto.Args[i+1].Kind == helpers.ArgSize:
 		return m.badArgument(i+1, "the size, %v, may be 0", n)
+	case r.Kind.IsPointer() && m.s.Objs[r.Obj].Nullable && n.UMax() != 0:
+		return m.fail(NullPointer, "argument %d of %s is a %v pointer that may be null, with a size, %v, that may not be 0", i+1, f.Name, r.Kind, n)
 	case null && n.UMax() != 0:
 		return m.badArgument(i, "null memory with a size, %v, that may not be 0", n)
 	}
@@ -387,7 +399,7 @@ func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
 			return state.Reg{}, m.fail(Unsupported, "maps of maps")
 		}
 		o := m.sv.valueOf(c.m)
-		o.Nullable = ret.Nullable && !m.keyInRange(spec)
+		o.Nullable = ret.Nullable && !(f.Name == "map_lookup_elem" && m.keyInRange(spec))
 		return state.Reg{Kind: state.MapValue, Obj: m.s.NewObj(o)}, nil
 	case helpers.RetMem:
 		o := state.Obj{Kind: state.Mem, Size: ret.Size, Nullable: ret.Nullable, ReadOnly: ret.ReadOnly, Ref: f.Proto.AcquiresObject}
@@ -558,6 +570,22 @@ func (m *machine) exit() (goOn bool, err error) {
 	m.forgetArguments()
 	m.write(prog.R0, r0)
 	return m.follow(c.up, m.sv.g.blocks[c.site.block].succs[0], m.s)
+}
+
+// mayReturn says that the instruction may end the function, which then returns
+// what r0 makes of the state. It does nothing in the outermost function.
+func (m *machine) mayReturn(r0 func(*state.State) state.Reg) error {
+	if len(m.s.Frames) == 1 {
+		return nil
+	}
+	other := *m
+	other.s = m.s.Clone()
+	other.write(prog.R0, r0(other.s))
+	goOn, err := other.exit()
+	if goOn {
+		panic("BUG: a return does not end at a join")
+	}
+	return err
 }
 
 // exitProgram checks what the program leaves behind.

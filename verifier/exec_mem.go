@@ -422,6 +422,9 @@ func (m *machine) loadPacket(in prog.Insn) error {
 	if r := m.sv.p.Type.Return; len(m.s.Frames) == 1 && (r.Min > 0 || r.Max < 0) {
 		return m.fail(BadReturn, "the access may end the program with 0; %s programs return %d to %d", m.sv.p.Type.Name, r.Min, r.Max)
 	}
+	if err := m.mayReturn(func(*state.State) state.Reg { return state.Const(0) }); err != nil {
+		return err
+	}
 	for r := prog.R0; r <= prog.R5; r++ {
 		m.write(r, state.Reg{})
 	}

@@ -38,6 +38,8 @@ var never = state.Place{Off: -1 << 15}
 // beginIteration notes the places that the loop headed by n changes.
 func (sv *solver) beginIteration(n *node, s *state.State) {
 	frame := len(s.Frames) - 1
+	// Whatever else there is to note: an iteration that comes back is seen.
+	s.Ghosts = append(s.Ghosts, state.Ghost{Loop: n.id, Place: never, Reg: state.Const(0)})
 	changes := sv.loopChanges(n.block)
 	noted := 0
 	note := func(off int16, r state.Reg) {
@@ -140,7 +142,7 @@ func (n *node) compare(s *state.State, moves []move) {
 		n.update(measure{m.place, never}, m.up, negated(high), negated(low))
 		n.update(measure{never, m.place}, m.down, low, high)
 		if s.Sheds(m.then, m.now) {
-			n.update(measure{m.place, m.place}, 1, 0, 64)
+			n.update(measure{m.place, m.place}, 1, 0, 128) // bits that are set, and bits up to the highest
 		}
 		for j := range moves {
 			o := &moves[j]
@@ -161,7 +163,9 @@ func (n *node) compare(s *state.State, moves []move) {
 					hi = math.MaxInt64
 				}
 			}
-			n.update(measure{m.place, o.place}, m.up+o.down, lo, hi)
+			if closer := m.up + o.down; (m.up < 0) != (o.down < 0) || (closer < 0) == (m.up < 0) {
+				n.update(measure{m.place, o.place}, closer, lo, hi)
+			}
 		}
 	}
 }

@@ -181,7 +181,7 @@ func (s *State) atMost(a, b Reg, c int64) bool {
 		return true
 	}
 	k, o1 := addInt(c, b.C)
-	k, o2 := addInt(k, -a.C)
+	k, o2 := subInt(k, a.C)
 	if !o1 && !o2 {
 		s.AddEdge(a.V, b.V, k)
 	}

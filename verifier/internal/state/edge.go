@@ -25,6 +25,13 @@ func addInt(a, b int64) (sum int64, overflow bool) {
 	return sum, (a > 0 && b > 0 && sum <= 0) || (a < 0 && b < 0 && sum >= 0)
 }
 
+// subInt returns a − b. The difference with the least integer has no integer
+// that is its sum.
+func subInt(a, b int64) (diff int64, overflow bool) {
+	diff = a - b
+	return diff, (a >= 0) != (b >= 0) && (diff >= 0) != (a >= 0)
+}
+
 // AddEdge records x − y ≤ c, values read as signed integers. Bounds against
 // the constant zero are numeric facts and are not recorded.
 func (s *State) AddEdge(x, y ValID, c int64) {
@@ -37,7 +44,7 @@ func (s *State) AddEdge(x, y ValID, c int64) {
 			return
 		}
 	}
-	if d, overflow := addInt(s.Vals[x].Num.SMax(), -s.Vals[y].Num.SMin()); !overflow && s.Vals[y].Num.SMin() != math.MinInt64 && d <= c {
+	if d, overflow := subInt(s.Vals[x].Num.SMax(), s.Vals[y].Num.SMin()); !overflow && d <= c {
 		return // the ranges say as much
 	}
 	if len(s.Edges) == maxEdges {
@@ -80,11 +87,7 @@ func (s *State) Diff(x, y ValID) (c int64, ok bool) {
 }
 
 func (s *State) rangeDiff(x, y ValID) (int64, bool) {
-	lo := s.Vals[y].Num.SMin()
-	if lo == math.MinInt64 {
-		return 0, false
-	}
-	d, overflow := addInt(s.Vals[x].Num.SMax(), -lo)
+	d, overflow := subInt(s.Vals[x].Num.SMax(), s.Vals[y].Num.SMin())
 	return d, !overflow
 }
 
@@ -158,16 +161,23 @@ func (s *State) substitute(v, w ValID, c int64) {
 			d.B, d.BC = w, d.BC+c
 		}
 	}
-	for i := range s.Edges {
-		e := &s.Edges[i]
+	keep := s.Edges[:0]
+	for _, e := range s.Edges {
 		// v − y ≤ k becomes w − y ≤ k − c; x − v ≤ k becomes x − w ≤ k + c.
+		o1, o2 := false, false
 		if e.X == v {
-			e.X, e.C = w, e.C-c
+			e.X = w
+			e.C, o1 = subInt(e.C, c)
 		}
 		if e.Y == v {
-			e.Y, e.C = w, e.C+c
+			e.Y = w
+			e.C, o2 = addInt(e.C, c)
+		}
+		if !o1 && !o2 && e.X != e.Y {
+			keep = append(keep, e)
 		}
 	}
+	s.Edges = keep
 }
 
 // maxPropagation bounds the values that one refinement visits.
@@ -215,7 +225,7 @@ func (s *State) narrow(v ValID, num scalar.Scalar) bool {
 			e := s.Edges[i]
 			switch v {
 			case e.X: // y ≥ x − c
-				if lo, overflow := addInt(s.Vals[v].Num.SMin(), -e.C); !overflow {
+				if lo, overflow := subInt(s.Vals[v].Num.SMin(), e.C); !overflow {
 					if !visit(e.Y, scalar.Signed(lo, math.MaxInt64)) {
 						return false
 					}

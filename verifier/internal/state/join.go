@@ -362,7 +362,7 @@ func (s *State) tighten() {
 				*x = m
 			}
 		}
-		if lo, overflow := addInt(x.SMin(), -e.C); !overflow && x.SMin() != math.MinInt64 && lo > y.SMin() {
+		if lo, overflow := subInt(x.SMin(), e.C); !overflow && lo > y.SMin() {
 			if m, ok := y.Meet(scalar.Signed(lo, math.MaxInt64)); ok {
 				*y = m
 			}
@@ -443,7 +443,7 @@ func (s *State) DiffReg(x, y Reg) (int64, bool) {
 		return 0, false
 	}
 	c, o1 := addInt(c, x.C)
-	c, o2 := addInt(c, -y.C)
+	c, o2 := subInt(c, y.C)
 	return c, !o1 && !o2
 }
 
