@@ -353,8 +353,15 @@ func (p *pairs) def(v ValID) Def {
 // ever decide anything.
 const farEdge = 1 << 20
 
-// tighten applies the difference bounds to the ranges, once.
+// tighten applies definitions and difference bounds to the ranges, once.
 func (s *State) tighten() {
+	for v := int(firstVal); v < len(s.Vals); v++ {
+		if d := &s.Vals[v].Def; d.Op != NoDef {
+			if m, ok := s.Vals[v].Num.Meet(s.eval(d)); ok {
+				s.Vals[v].Num = m
+			}
+		}
+	}
 	for _, e := range s.Edges {
 		x, y := &s.Vals[e.X].Num, &s.Vals[e.Y].Num
 		if hi, overflow := addInt(y.SMax(), e.C); !overflow && hi < x.SMax() {
