@@ -543,9 +543,11 @@ type chainKey struct {
 
 // exit executes EXIT: of the program, of a subprogram, or of a callback.
 func (m *machine) exit() (goOn bool, err error) {
-	r0, err := m.read(prog.R0)
-	if err != nil {
-		return false, err
+	r0 := m.s.Reg(uint8(prog.R0)) // of a subprogram: may be unreadable, a void result
+	if len(m.s.Frames) == 1 || m.n.chain.kind == state.CallbackBody {
+		if r0, err = m.read(prog.R0); err != nil {
+			return false, err
+		}
 	}
 	if len(m.s.Frames) == 1 {
 		return false, m.exitProgram(r0)

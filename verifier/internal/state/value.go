@@ -135,9 +135,14 @@ func (s *State) ALU64(op isa.ALUOp, off int16, a, b Reg) Reg {
 		// write where there are no 32-bit instructions.
 		if low, bits, ok := s.shiftedUp(a, b); ok {
 			if op == isa.Arsh {
-				return s.ALU64(isa.Mov, bits, low, low)
+				low = s.ALU64(isa.Mov, bits, low, low)
+			} else {
+				low = s.Truncate(low, int(bits)/8)
 			}
-			return s.Truncate(low, int(bits)/8)
+			if b.C += int64(bits) - 64; b.C == 0 {
+				return low
+			}
+			return s.ALU64(op, 0, low, b)
 		}
 	case isa.And:
 		if a == b {
@@ -155,17 +160,17 @@ func (s *State) ALU64(op isa.ALUOp, off int16, a, b Reg) Reg {
 	return s.define(Def{Op: OpALU64, ALU: op, Off: off, A: a.V, AC: a.C, B: b.V, BC: b.C})
 }
 
-// shiftedUp reports whether a is low shifted to the left by the constant b, such
-// that 8, 16 or 32 bits of it are left.
+// shiftedUp reports whether a is low shifted to the left, such that 8, 16 or 32
+// bits of it are left, by no more than the constant b.
 func (s *State) shiftedUp(a, b Reg) (low Reg, bits int16, ok bool) {
-	if b.V != Zero || a.V == Zero || a.C != 0 || b.C != 32 && b.C != 48 && b.C != 56 {
+	if b.V != Zero || a.V == Zero || a.C != 0 || b.C >= 64 {
 		return Reg{}, 0, false
 	}
 	d := &s.Vals[a.V].Def
-	if d.Op != OpALU64 || d.ALU != isa.Lsh || d.B != Zero || d.BC != b.C {
+	if d.Op != OpALU64 || d.ALU != isa.Lsh || d.B != Zero || d.BC != 32 && d.BC != 48 && d.BC != 56 || b.C < d.BC {
 		return Reg{}, 0, false
 	}
-	return Reg{Kind: Scalar, V: d.A, C: d.AC}, int16(64 - b.C), true
+	return Reg{Kind: Scalar, V: d.A, C: d.AC}, int16(64 - d.BC), true
 }
 
 // ALU32 returns the 32-bit a op b, zero-extended.

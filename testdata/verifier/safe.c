@@ -1,0 +1,394 @@
+/* Shapes that compilers make of safe code. Each must be accepted, at every level of
+ * the instruction set. Twins that are wrong by a little are in unsafe.c. */
+#include "../elf/bpf.h"
+
+#define XDP(name) SEC("xdp") int name(struct xdp_md *ctx)
+#define PACKET __u8 *p = (__u8 *)(long)ctx->data, *end = (__u8 *)(long)ctx->data_end
+/* KEEP stops the compiler from following a value, as real code does by being
+ * longer. */
+#define KEEP(x) asm volatile("" : "+r"(x))
+#define VALUE                                                                                      \
+	__u32 zero = 0;                                                                            \
+	__u8 *v = map_lookup(&bytes, &zero);                                                       \
+	if (!v)                                                                                    \
+	return 0
+
+static __u32 (*prandom)(void) = (void *)7;
+static long (*csum_diff)(void *from, __u32 from_size, void *to, __u32 to_size,
+                         __u32 seed) = (void *)28;
+
+struct {
+	__uint(type, MAP_ARRAY);
+	__type(key, __u32);
+	__type(value, __u8[64]);
+	__uint(max_entries, 16);
+} bytes SEC(".maps");
+
+struct {
+	__uint(type, MAP_HASH);
+	__type(key, __u64);
+	__type(value, __u64);
+	__uint(max_entries, 16);
+} words SEC(".maps");
+
+const __u8 table[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+
+XDP(status)
+{
+	PACKET;
+	__u32 x = prandom();
+	__u8 *q = p + (x & 255);
+	__s32 err = (q + 4 > end) ? -22 : 0;
+	KEEP(err);
+	__u32 r = 0;
+	if (err) {
+		if (err < 0)
+			return 1;
+	} else
+		r = *(__u32 *)q;
+	return r;
+}
+
+XDP(ptrstatus)
+{
+	__u64 k = 1;
+	__u64 *q = map_lookup(&words, &k);
+	__s32 st = -1;
+	if (q)
+		st = 0;
+	KEEP(st);
+	if (st < 0)
+		return 0;
+	return *q;
+}
+
+XDP(localormap)
+{
+	__u64 k = 1;
+	__u64 tmp;
+	__u64 *q = map_lookup(&words, &k);
+	if (!q) {
+		tmp = 5;
+		q = &tmp;
+	}
+	return *q;
+}
+
+XDP(pktlen32)
+{
+	PACKET;
+	__u32 n = (__u32)(__u64)end - (__u32)(__u64)p;
+	return n + 40;
+}
+
+XDP(flagtwice)
+{
+	__u64 k = 1;
+	__u32 f = prandom();
+	__u64 *q = 0;
+	if (f & 4) {
+		q = map_lookup(&words, &k);
+		if (!q)
+			return 0;
+	}
+	KEEP(f);
+	__u32 r = f * 3;
+	if (f & 4)
+		return *q;
+	return r;
+}
+
+XDP(recompute)
+{
+	PACKET;
+	__u64 o = prandom() & 255;
+	if (p + o + 4 > end)
+		return 0;
+	KEEP(p);
+	__u8 *q = p + o;
+	return *(__u32 *)q;
+}
+
+XDP(reload)
+{
+	PACKET;
+	if (p + 14 > end)
+		return 0;
+	asm volatile("" ::: "memory");
+	__u8 *q = (__u8 *)(long)((volatile struct xdp_md *)ctx)->data;
+	return q[13];
+}
+
+XDP(inthen)
+{
+	VALUE;
+	__u64 i = prandom(), n = prandom();
+	KEEP(i);
+	KEEP(n);
+	if (i >= n)
+		return 0;
+	if (n > 60)
+		return 0;
+	return v[i];
+}
+
+XDP(ieqn)
+{
+	VALUE;
+	__u64 i = prandom(), n = prandom();
+	KEEP(i);
+	KEEP(n);
+	if (i != n)
+		return 0;
+	if (n > 60)
+		return 0;
+	return v[i];
+}
+
+XDP(ntohs)
+{
+	PACKET;
+	if (p + 2 > end)
+		return 0;
+	__u16 l = __builtin_bswap16(*(__u16 *)p);
+	__u8 *q = p + l;
+	if (q + 1 > end)
+		return 0;
+	return *q;
+}
+
+XDP(shift)
+{
+	VALUE;
+	__u32 x = prandom(), y = prandom() & 31;
+	return v[1u << (x & 3)] + v[y >> (x & 3)];
+}
+
+XDP(divmod)
+{
+	VALUE;
+	__u32 x = prandom();
+	return v[x % 10] + v[(x & 255) / 5];
+}
+
+XDP(memzone)
+{
+	__u64 buf[8] = {};
+	KEEP(ctx);
+	__u32 off = prandom() & 63, len = prandom() & 63;
+	off &= ~3;
+	len &= ~3;
+	if (off + len > 64)
+		return 0;
+	return csum_diff(0, 0, (__u8 *)buf + off, len, 0);
+}
+
+XDP(ptrwalk)
+{
+	VALUE;
+	__u32 s = 0;
+	for (__u8 *q = v; q < v + 64; q++)
+		s += *q;
+	return s;
+}
+
+XDP(ptrdiff)
+{
+	VALUE;
+	__u64 x = prandom() & 31;
+	__u8 *q = v + x;
+	return v[q - v + 3];
+}
+
+XDP(rodata)
+{
+	__u32 x = prandom() & 15;
+	return table[x];
+}
+
+XDP(vlankey)
+{
+	VALUE;
+	__u32 k2 = prandom();
+	if (k2 >= 16)
+		return 0;
+	__u8 *w = map_lookup(&bytes, &k2);
+	return *w;
+}
+
+XDP(swtch)
+{
+	VALUE;
+	__u32 x = prandom();
+	__u32 o;
+	switch (x & 7) {
+	case 0:
+		o = 3;
+		break;
+	case 1:
+		o = 9;
+		break;
+	case 2:
+		o = 60;
+		break;
+	case 5:
+		o = 1;
+		break;
+	default:
+		o = 12;
+	}
+	return v[o];
+}
+
+XDP(bigsum)
+{
+	PACKET;
+	__u32 h = 0;
+	__u64 a = prandom() & 0xffff, b = prandom() & 0xffff;
+	__u8 *q = p + a;
+	q += b;
+	if (q + 4 > end)
+		return 0;
+	return *(__u32 *)q;
+}
+
+static long body(__u32 i, void *c)
+{
+	__u8 *v = *(__u8 **)c;
+	if (i < 64)
+		v[i]++;
+	return 0;
+}
+
+XDP(bpfloop)
+{
+	VALUE;
+	__u8 *c = v;
+	loop(64, body, &c, 0);
+	return v[0];
+}
+
+static long body2(__u32 i, void *c)
+{
+	__u8 *v = *(__u8 **)c;
+	v[i]++;
+	return 0;
+}
+
+XDP(bpfloop2)
+{
+	VALUE;
+	__u8 *c = v;
+	loop(64, body2, &c, 0);
+	return v[0];
+}
+
+__noinline static __u32 sub(__u8 *v, __u32 i)
+{
+	if (i > 63)
+		return 0;
+	return v[i];
+}
+
+XDP(subprog)
+{
+	VALUE;
+	return sub(v, prandom()) + sub(v, 5);
+}
+
+__noinline __u32 glob(__u32 x)
+{
+	return x & 7;
+}
+
+XDP(global)
+{
+	VALUE;
+	return v[glob(prandom())];
+}
+
+XDP(matrix)
+{
+	VALUE;
+	__u32 s = 0;
+	for (__u32 i = 0; i < 8; i++)
+		for (__u32 j = 0; j < 8; j++)
+			s += v[i * 8 + j];
+	return s;
+}
+
+XDP(reverse)
+{
+	VALUE;
+	for (__u32 i = 0, j = 63; i < j; i++, j--) {
+		__u8 t = v[i];
+		v[i] = v[j];
+		v[j] = t;
+	}
+	return v[0];
+}
+
+XDP(insertion)
+{
+	VALUE;
+	for (int i = 1; i < 64; i++) {
+		__u8 x = v[i];
+		int j = i - 1;
+		while (j >= 0 && v[j] > x) {
+			v[j + 1] = v[j];
+			j--;
+		}
+		v[j + 1] = x;
+	}
+	return v[0];
+}
+
+XDP(ipopts)
+{
+	PACKET;
+	if (p + 34 > end)
+		return 0;
+	__u32 ihl = (p[14] & 15) * 4;
+	if (ihl < 20)
+		return 0;
+	__u8 *l4 = p + 14 + ihl;
+	if (l4 + 4 > end)
+		return 0;
+	return *(__u16 *)(l4 + 2);
+}
+
+XDP(tlv)
+{
+	PACKET;
+	__u8 *q = p;
+	__u32 n = 0;
+	while (q + 2 <= end) {
+		__u8 l = q[1];
+		q += 2 + l;
+		n++;
+	}
+	return n;
+}
+
+XDP(strlen_)
+{
+	PACKET;
+	__u32 n = 0;
+	while (p + n < end && p[n])
+		n++;
+	return n;
+}
+
+XDP(crc)
+{
+	PACKET;
+	__u32 c = ~0u;
+	for (__u8 *q = p; q < end; q++) {
+		c ^= *q;
+		for (int k = 0; k < 8; k++)
+			c = c & 1 ? (c >> 1) ^ 0xedb88320 : c >> 1;
+	}
+	return c;
+}
+
+char _license[] SEC("license") = "GPL";
