@@ -144,6 +144,9 @@ func (s *State) ALU64(op isa.ALUOp, off int16, a, b Reg) Reg {
 			}
 			return s.ALU64(op, 0, low, b)
 		}
+		if x, ok := s.unmasked(a, b); ok && op == isa.Rsh {
+			return s.ALU64(op, 0, x, b)
+		}
 	case isa.And:
 		if a == b {
 			return a
@@ -171,6 +174,21 @@ func (s *State) shiftedUp(a, b Reg) (low Reg, bits int16, ok bool) {
 		return Reg{}, 0, false
 	}
 	return Reg{Kind: Scalar, V: d.A, C: d.AC}, int16(64 - d.BC), true
+}
+
+// unmasked reports whether a is x with bits cleared that a shift to the right by
+// the constant b drops anyway.
+func (s *State) unmasked(a, b Reg) (x Reg, ok bool) {
+	if b.V != Zero || a.V == Zero || a.C != 0 || b.C >= 64 {
+		return Reg{}, false
+	}
+	d := &s.Vals[a.V].Def
+	if d.Op != OpALU64 || d.ALU != isa.And || d.B != Zero {
+		return Reg{}, false
+	}
+	x = Reg{Kind: Scalar, V: d.A, C: d.AC}
+	bits := s.Num(x).Bits()
+	return x, (bits.Value|bits.Mask)&^uint64(d.BC) < 1<<b.C
 }
 
 // ALU32 returns the 32-bit a op b, zero-extended.
