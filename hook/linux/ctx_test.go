@@ -121,7 +121,7 @@ func TestCtxKernel(t *testing.T) {
 					}
 					for _, write := range []bool{false, true} {
 						ours := allowed(&k.typ.Ctx, off, size, write)
-						kernel, log, _ := k.load(access(k.typ, off, size, write), false)
+						kernel, _, _ := k.load(access(k.typ, off, size, write), false)
 						if ours == kernel {
 							continue
 						}
@@ -129,7 +129,7 @@ func TestCtxKernel(t *testing.T) {
 						if ours && !write && lax[field] || kernel && !write && strict[field] {
 							continue
 						}
-						_, log, _ = k.load(access(k.typ, off, size, write), true)
+						_, log, _ := k.load(access(k.typ, off, size, write), true)
 						t.Errorf("offset %d, %d bytes, write %v: we allow it: %v, the kernel: %v (%s)", off, size, write, ours, kernel, strings.TrimSpace(log))
 					}
 				}
