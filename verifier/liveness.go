@@ -120,72 +120,130 @@ func (v *verifier) newLiveness(g *graph) *liveness {
 }
 
 type funcLiveness struct {
-	v       *verifier
-	g       *graph
-	l       *liveness
-	fn      int
-	escaped bool          // an address of the stack was stored
-	before  map[int]addrs // by block
-}
-
-func (f *funcLiveness) blocks() (first, last int) {
-	first, last = f.g.entry[f.fn], len(f.g.blocks)
-	if f.fn+1 < len(f.g.entry) {
-		last = f.g.entry[f.fn+1]
-	}
-	return first, last
+	v           *verifier
+	g           *graph
+	l           *liveness
+	fn          int
+	first, last int     // its blocks
+	escaped     bool    // an address of the stack was stored
+	before      []addrs // by block, from first on
+	seen        []bool
+	current     int                 // the block that walk is in
+	base        []addr              // by PC from the function's entry: what a load or store goes through
+	args        map[prog.PC][5]addr // R1 to R5 at calls
 }
 
 func (f *funcLiveness) run() {
-	first, last := f.blocks()
-	f.before = map[int]addrs{first: entryAddrs()}
-	for changed := true; changed; {
-		changed = false
-		for b := first; b < last; b++ {
-			in, ok := f.before[b]
-			if !ok {
+	f.first, f.last = f.g.entry[f.fn], len(f.g.blocks)
+	if f.fn+1 < len(f.g.entry) {
+		f.last = f.g.entry[f.fn+1]
+	}
+	n := f.last - f.first
+	info := &f.v.p.Funcs[f.fn]
+	f.before, f.seen = make([]addrs, n), make([]bool, n)
+	f.base, f.args = make([]addr, info.End-info.Entry), map[prog.PC][5]addr{}
+	f.forward()
+	for b := f.first; b < f.last; b++ {
+		if f.seen[b-f.first] {
+			in := f.before[b-f.first]
+			f.walk(b, &in, f.record)
+		}
+	}
+	// Successors mostly follow: one pass backwards, and more only for loops.
+	dirty := make([]bool, n)
+	preds := make([][]int, n)
+	for b := f.first; b < f.last; b++ {
+		dirty[b-f.first] = f.seen[b-f.first]
+		for _, s := range f.g.blocks[b].succs {
+			preds[s-f.first] = append(preds[s-f.first], b-f.first)
+		}
+	}
+	for again := true; again; {
+		again = false
+		for b := n - 1; b >= 0; b-- {
+			if !dirty[b] {
 				continue
 			}
-			escaped := f.escaped
-			f.walk(b, &in, nil)
-			changed = changed || escaped != f.escaped
-			for _, s := range f.g.blocks[b].succs {
-				old, seen := f.before[s]
-				merged := old
+			dirty[b] = false
+			live, tested := f.backward(f.first + b)
+			if live == f.l.live[f.first+b] && tested == f.l.tested[f.first+b] {
+				continue
+			}
+			f.l.live[f.first+b], f.l.tested[f.first+b] = live, tested
+			for _, p := range preds[b] {
+				dirty[p] = true
+				again = again || p >= b
+			}
+		}
+	}
+}
+
+// forward finds what registers hold before each block.
+func (f *funcLiveness) forward() {
+	f.before[0], f.seen[0] = entryAddrs(), true
+	dirty := make([]bool, len(f.before))
+	dirty[0] = true
+	for again := true; again; {
+		again = false
+		for b := range f.before {
+			if !dirty[b] {
+				continue
+			}
+			dirty[b] = false
+			in, escaped := f.before[b], f.escaped
+			f.walk(f.first+b, &in, nil)
+			if f.escaped != escaped { // what loads give has changed everywhere
+				copy(dirty, f.seen)
+				again = true
+			}
+			for _, s := range f.g.blocks[f.first+b].succs {
+				s -= f.first
+				merged := f.before[s]
 				for r := range merged {
-					merged[r] = meetAddr(old[r], in[r])
+					merged[r] = meetAddr(merged[r], in[r])
 				}
-				if !seen || merged != old {
-					f.before[s] = merged
-					changed = true
+				if !f.seen[s] || merged != f.before[s] {
+					f.before[s], f.seen[s], dirty[s] = merged, true, true
+					again = again || s <= b
 				}
 			}
 		}
 	}
-	for b := first; b < last; b++ {
-		if in, ok := f.before[b]; ok {
-			f.walk(b, &in, func(pc prog.PC, a addrs) { f.written(pc, &a, &f.l.writes[b]) })
+}
+
+// record keeps what the backward pass needs of the instruction at pc, and notes
+// what its block writes.
+func (f *funcLiveness) record(pc prog.PC, a *addrs) {
+	in := f.v.p.Insns[pc]
+	w := &f.l.writes[f.current]
+	switch in.Op.Class() {
+	case isa.LDX:
+		f.base[pc-f.v.p.Funcs[f.fn].Entry] = a[in.Src]
+		w.Regs |= bit(in.Dst)
+	case isa.ST, isa.STX:
+		at := a[in.Dst]
+		f.base[pc-f.v.p.Funcs[f.fn].Entry] = at
+		if at.kind == stackAt {
+			setBytes(&w.Stack, int(at.n)+int(in.Off), in.Op.Size().Bytes(), true)
 		}
-	}
-	for changed := true; changed; {
-		changed = false
-		for b := last - 1; b >= first; b-- {
-			live, tested := f.backward(b)
-			if live != f.l.live[b] || tested != f.l.tested[b] {
-				f.l.live[b], f.l.tested[b] = live, tested
-				changed = true
-			}
+	case isa.JMP, isa.JMP32:
+		if in.Op.JmpOp() == isa.Call {
+			f.args[pc] = [5]addr(a[prog.R1:prog.R6])
+			w.Regs |= 1
 		}
+	default:
+		w.Regs |= bit(in.Dst)
 	}
 }
 
 // walk carries what is known of registers through block b and calls visit
 // before each instruction.
-func (f *funcLiveness) walk(b int, a *addrs, visit func(pc prog.PC, a addrs)) {
+func (f *funcLiveness) walk(b int, a *addrs, visit func(pc prog.PC, a *addrs)) {
 	p := f.v.p
+	f.current = b
 	for pc := f.g.blocks[b].start; pc < f.g.blocks[b].end; pc = next(p, pc) {
 		if visit != nil {
-			visit(pc, *a)
+			visit(pc, a)
 		}
 		f.step(pc, a)
 	}
@@ -229,7 +287,7 @@ func (f *funcLiveness) step(pc prog.PC, a *addrs) {
 		if in.Op.JmpOp() != isa.Call {
 			return
 		}
-		if f.passesStack(in, a) {
+		if args := [5]addr(a[prog.R1:prog.R6]); f.passesStack(in, &args) {
 			f.escaped = true // the callee may store the address
 		}
 		for r := prog.R0; r <= prog.R5; r++ {
@@ -268,41 +326,18 @@ func (f *funcLiveness) alu(in prog.Insn, a *addrs) addr {
 	return addr{kind: other}
 }
 
-// written adds what the instruction at pc writes to w.
-func (f *funcLiveness) written(pc prog.PC, a *addrs, w *state.Live) {
-	in := f.v.p.Insns[pc]
-	switch in.Op.Class() {
-	case isa.ST, isa.STX:
-		if at := a[in.Dst]; at.kind == stackAt {
-			setBytes(&w.Stack, int(at.n)+int(in.Off), in.Op.Size().Bytes(), true)
-		}
-	case isa.JMP, isa.JMP32:
-		if in.Op.JmpOp() == isa.Call {
-			w.Regs |= 1
-		}
-	default:
-		w.Regs |= bit(in.Dst)
-	}
-}
-
 // backward returns what is live before block b.
 func (f *funcLiveness) backward(b int) (live, tested state.Live) {
-	for _, s := range f.g.blocks[b].succs {
+	blk := &f.g.blocks[b]
+	for _, s := range blk.succs {
 		merge(&live, f.l.live[s])
 		merge(&tested, f.l.tested[s])
 	}
-	in, ok := f.before[b]
-	if !ok {
-		return state.Live{}, state.Live{}
-	}
-	type at struct {
-		pc prog.PC
-		a  addrs
-	}
-	var insns []at
-	f.walk(b, &in, func(pc prog.PC, a addrs) { insns = append(insns, at{pc, a}) })
-	for i := len(insns) - 1; i >= 0; i-- {
-		f.transfer(insns[i].pc, &insns[i].a, &live, &tested)
+	for pc := blk.end - 1; pc >= blk.start; pc-- {
+		if pc > blk.start && f.v.p.Insns[pc-1].IsWide() {
+			continue // a second slot
+		}
+		f.transfer(pc, &live, &tested)
 	}
 	for i := range tested.Stack {
 		tested.Stack[i] &= live.Stack[i]
@@ -331,7 +366,8 @@ func (f *funcLiveness) access(a addr, off, size int, live *state.Live) {
 	}
 }
 
-func (f *funcLiveness) transfer(pc prog.PC, a *addrs, live, tested *state.Live) {
+func (f *funcLiveness) transfer(pc prog.PC, live, tested *state.Live) {
+	base := f.base[pc-f.v.p.Funcs[f.fn].Entry]
 	in := f.v.p.Insns[pc]
 	dst, src := bit(in.Dst), bit(in.Src)
 	size := in.Op.Size().Bytes()
@@ -349,19 +385,18 @@ func (f *funcLiveness) transfer(pc prog.PC, a *addrs, live, tested *state.Live) 
 			live.Regs |= src
 		}
 	case isa.LDX:
-		at := a[in.Src]
-		if tested.Regs&dst != 0 && at.kind == stackAt {
-			setBytes(&tested.Stack, int(at.n)+int(in.Off), size, true)
+		if tested.Regs&dst != 0 && base.kind == stackAt {
+			setBytes(&tested.Stack, int(base.n)+int(in.Off), size, true)
 		}
 		live.Regs = live.Regs&^dst | src
 		tested.Regs &^= dst
-		f.access(at, int(in.Off), size, live)
+		f.access(base, int(in.Off), size, live)
 	case isa.ST, isa.STX:
-		f.store(in, a[in.Dst], size, live, tested)
+		f.store(in, base, size, live, tested)
 	case isa.ALU, isa.ALU64:
 		f.aluTransfer(in, live, tested)
 	case isa.JMP, isa.JMP32:
-		f.jump(pc, in, a, live, tested)
+		f.jump(pc, in, live, tested)
 	}
 }
 
@@ -408,12 +443,12 @@ func (f *funcLiveness) aluTransfer(in prog.Insn, live, tested *state.Live) {
 	}
 }
 
-func (f *funcLiveness) jump(pc prog.PC, in prog.Insn, a *addrs, live, tested *state.Live) {
+func (f *funcLiveness) jump(pc prog.PC, in prog.Insn, live, tested *state.Live) {
 	switch in.Op.JmpOp() {
 	case isa.Exit:
 		*live, *tested = state.Live{Regs: bit(prog.R0)}, state.Live{Regs: bit(prog.R0)}
 	case isa.Call:
-		f.call(pc, in, a, live, tested)
+		f.call(pc, in, live, tested)
 	case isa.JA, isa.MayGoto:
 	default:
 		live.Regs |= bit(in.Dst)
@@ -425,12 +460,13 @@ func (f *funcLiveness) jump(pc prog.PC, in prog.Insn, a *addrs, live, tested *st
 	}
 }
 
-func (f *funcLiveness) call(pc prog.PC, in prog.Insn, a *addrs, live, tested *state.Live) {
+func (f *funcLiveness) call(pc prog.PC, in prog.Insn, live, tested *state.Live) {
+	a := f.args[pc]
 	const args = uint16(0x3e) // R1 to R5
 	live.Regs &^= args | 1
 	tested.Regs &^= args | 1
 	if f.v.entersProgram(in) {
-		if f.escaped || f.passesStack(in, a) {
+		if f.escaped || f.passesStack(in, &a) {
 			live.Stack = allStack
 		}
 		f.l.after[pc] = *live
@@ -445,25 +481,25 @@ func (f *funcLiveness) call(pc prog.PC, in prog.Insn, a *addrs, live, tested *st
 		live.Regs |= entry
 		tested.Regs |= f.l.tested[f.g.entry[callee]].Regs & args
 	default:
-		f.helperArgs(in, a, live)
+		f.helperArgs(in, &a, live)
 	}
 }
 
 // passesStack reports whether the call hands code of the program an address of
 // this stack, of which it may use any byte.
-func (f *funcLiveness) passesStack(in prog.Insn, a *addrs) bool {
+func (f *funcLiveness) passesStack(in prog.Insn, args *[5]addr) bool {
 	if !f.v.entersProgram(in) {
 		return false
 	}
-	for r := prog.R1; r <= prog.R5; r++ {
-		if a[r].kind == stackAt || a[r].kind == anywhere {
+	for _, a := range args {
+		if a.kind == stackAt || a.kind == anywhere {
 			return true
 		}
 	}
 	return false
 }
 
-func (f *funcLiveness) helperArgs(in prog.Insn, a *addrs, live *state.Live) {
+func (f *funcLiveness) helperArgs(in prog.Insn, args *[5]addr, live *state.Live) {
 	fn := f.v.callee(in)
 	if fn == nil {
 		live.Regs |= 0x3e
@@ -481,7 +517,7 @@ func (f *funcLiveness) helperArgs(in prog.Insn, a *addrs, live *state.Live) {
 		size := state.StackSize
 		switch arg.Kind {
 		case helpers.ArgMapPtr:
-			m = a[r]
+			m = args[i]
 		case helpers.ArgMapKey:
 			if m.kind == mapAt {
 				size = int(f.v.p.Maps[m.n].KeySize)
@@ -493,12 +529,12 @@ func (f *funcLiveness) helperArgs(in prog.Insn, a *addrs, live *state.Live) {
 		case helpers.ArgMem:
 			if arg.Size != 0 {
 				size = int(arg.Size)
-			} else if i+1 < len(a) && a[r+1].kind == constant && uint64(a[r+1].n) <= state.StackSize {
-				size = int(a[r+1].n)
+			} else if i+1 < len(args) && args[i+1].kind == constant && uint64(args[i+1].n) <= state.StackSize {
+				size = int(args[i+1].n)
 			}
 		}
-		if k := a[r].kind; k == stackAt || k == anywhere {
-			f.access(a[r], 0, size, live)
+		if k := args[i].kind; k == stackAt || k == anywhere {
+			f.access(args[i], 0, size, live)
 		}
 	}
 }

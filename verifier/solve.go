@@ -89,6 +89,7 @@ type solver struct {
 	root     *chain
 	nodes    []*node            // by id
 	changes  map[int]state.Live // what loops write, by head
+	merges   state.Merge        // see widening
 	queue    nodeHeap
 	steps    []step // by id: what each explored state led to
 	stored   int
@@ -201,6 +202,16 @@ func (sv *solver) decided(n *node, s *state.State) uint64 {
 	return ways
 }
 
+// widening returns the widening of this program; only loops that are not
+// unrolled to their end need it.
+func (sv *solver) widening() state.Merge {
+	if sv.merges == nil {
+		t := sv.newThresholds()
+		sv.merges = state.Widening(&t)
+	}
+	return sv.merges
+}
+
 // coarsen drops the places with the most constants from what keeps classes of
 // n apart, while one has more than values and there are more than keys
 // classes, and sorts the states of n into the classes that remain.
@@ -277,7 +288,7 @@ func (sv *solver) merge(n *node, b *bucket, s *state.State, in edge) {
 	}
 	if n.widen && len(b.done) > 0 {
 		if last := b.done[len(b.done)-1].s; s.Same(last) {
-			wide := state.Join(last, s, state.Widening(&sv.thresholds), true)
+			wide := state.Join(last, s, sv.widening(), true)
 			wide.Canon()
 			s.Free()
 			s = wide

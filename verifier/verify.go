@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/skepvm/skep/prog"
-	"github.com/skepvm/skep/verifier/internal/scalar"
 	"github.com/skepvm/skep/verifier/internal/state"
 )
 
@@ -54,11 +53,10 @@ type verifier struct {
 	g *graph
 	l *liveness
 
-	thresholds scalar.Thresholds
-	reached    []bool    // by PC
-	outcome    []outcome // by PC of conditional jumps
-	peak       int
-	peakBytes  int64
+	reached   []bool    // by PC
+	outcome   []outcome // by PC of conditional jumps
+	peak      int
+	peakBytes int64
 }
 
 // An outcome says which ways of a conditional jump are possible.
@@ -91,7 +89,6 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 		return Stats{}, err
 	}
 	v.l = v.newLiveness(v.g)
-	v.thresholds = v.newThresholds()
 	sv := &solver{verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}}
 	sv.root = &chain{fn: 0, nodes: map[int]*node{}, kids: map[chainKey]*chain{}}
 	s := state.New(&state.Pool{}, 0, v.o.MaxPacket)

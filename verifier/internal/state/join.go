@@ -97,7 +97,7 @@ const maxFactor = 1 << 16
 // ratio holds of the values themselves, and reports whether it changed one.
 func (p *pairs) linear() (changed bool) {
 	n := len(p.list)
-	p.factor, p.moved = cleared(&p.factor, n), cleared(&p.moved, n)
+	p.moved = cleared(&p.moved, n)
 	operand := cleared(&p.s.pool.known, n)
 	for v := int(firstVal); v < n; v++ {
 		if operand[v] {
@@ -255,7 +255,8 @@ func Join(s, t *State, merge Merge, widening bool) *State {
 		g.Reg = p.reg(g.Reg, t.Ghosts[i].Reg)
 		u.Ghosts = append(u.Ghosts, g)
 	}
-	if p.linear() {
+	p.factor = cleared(&p.factor, len(p.list))
+	if (widening || len(s.Ghosts) > 0) && p.linear() { // ratios matter in loops alone
 		u.rebaseLocations(p)
 	}
 	u.Vals = append(u.Vals[:0], make([]Val, len(p.list))...)
@@ -301,7 +302,7 @@ func (p *pairs) reg(x, y Reg) Reg {
 }
 
 func (p *pairs) memory(a, b *Memory) Memory {
-	var m Memory
+	m := Memory{cells: p.s.pool.cellsFor(len(a.cells))}
 	for i := range m.init {
 		m.init[i] = a.init[i] & b.init[i]
 	}

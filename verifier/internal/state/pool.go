@@ -4,7 +4,8 @@ package state
 // and drop millions of states; nearly all of their memory comes back here. A
 // Pool belongs to one goroutine, and so do the states that come from it.
 type Pool struct {
-	free []*State
+	free  []*State
+	cells [][]Cell // of freed states, unshared
 
 	vals  []Val // swapped with those of a state that Canon renumbers
 	objs  []Obj
@@ -30,10 +31,23 @@ func (p *Pool) get() *State {
 // Free gives s back. Nothing may use it afterwards.
 func (s *State) Free() {
 	for i := range s.Frames {
-		s.Frames[i].Stack = Memory{} // its cells may belong to others
+		if m := &s.Frames[i].Stack; !m.shared && cap(m.cells) > 0 {
+			s.pool.cells = append(s.pool.cells, m.cells[:0])
+		}
+		s.Frames[i].Stack = Memory{} // shared cells belong to others
 	}
 	s.Trace = nil
 	s.pool.free = append(s.pool.free, s)
+}
+
+// cellsFor returns an empty slice with room for n cells, more or less.
+func (p *Pool) cellsFor(n int) []Cell {
+	if last := len(p.cells) - 1; last >= 0 {
+		c := p.cells[last]
+		p.cells = p.cells[:last]
+		return c
+	}
+	return make([]Cell, 0, n+4)
 }
 
 // cleared returns a slice of n zero elements, which replaces *buf.
