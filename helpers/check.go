@@ -51,6 +51,39 @@ func (p *Proto) Check() error {
 	if err := p.checkRet(allocs == 1); err != nil {
 		return fmt.Errorf("result: %w", err)
 	}
+	if err := p.checkBody(funcs > 0); err != nil {
+		return fmt.Errorf("callback: %w", err)
+	}
+	return nil
+}
+
+// checkBody checks what a callback gets.
+func (p *Proto) checkBody(called bool) error {
+	end := false
+	for i, a := range p.Body {
+		switch {
+		case a.Kind == ArgNone && a == Arg{}:
+			end = true
+			continue
+		case end || a.Kind == ArgNone:
+			return fmt.Errorf("argument %d follows the end of the list", i+1)
+		case !called:
+			return errors.New("it has arguments, yet the helper takes no function")
+		}
+		switch a.Kind {
+		case ArgAnything, ArgStack:
+		case ArgMapPtr, ArgMapKey, ArgMapValue:
+			if !p.hasMapBefore(len(p.Args)) {
+				return fmt.Errorf("argument %d: no argument of the helper is a map", i+1)
+			}
+		case ArgObject, ArgDynptr:
+			if a.Object == "" {
+				return fmt.Errorf("argument %d: an object of no type: give Object", i+1)
+			}
+		default:
+			return fmt.Errorf("argument %d: a callback cannot get a %v", i+1, a.Kind)
+		}
+	}
 	return nil
 }
 

@@ -97,6 +97,12 @@ func declare(name string, ret helpers.Ret, args []helpers.Arg, properties ...pro
 	return f
 }
 
+// calling returns f, whose callback gets body.
+func calling(f *helpers.Func, body ...helpers.Arg) *helpers.Func {
+	copy(f.Proto.Body[:], body)
+	return f
+}
+
 type args = []helpers.Arg
 
 // declared holds every helper of Linux 6.18 that neither helpers.Base nor a
@@ -234,7 +240,8 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	176: declare("get_branch_snapshot", integer, args{memOut, sizeZero}, gpl),
 	178: declare("skc_to_unix_sock", objectNull("unix_sock"), args{object("sock_common")}),
 	179: declare("kallsyms_lookup_name", integer, args{mem, sizeZero, anything, u64Out}),
-	180: declare("find_vma", integer, args{object("task_struct"), anything, function, stackNull, anything}, callsBack),
+	180: calling(declare("find_vma", integer, args{object("task_struct"), anything, function, stackNull, anything}, callsBack),
+		object("task_struct"), object("vm_area_struct"), helpers.Arg{Kind: helpers.ArgStack}),
 	183: declare("get_func_arg", integer, args{ctx, anything, u64Out}),
 	184: declare("get_func_ret", integer, args{ctx, u64Out}),
 	185: declare("get_func_arg_cnt", integer, args{ctx}),
@@ -257,28 +264,29 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	205: declare("tcp_raw_gen_syncookie_ipv6", integer, args{fixed(40), mem, sizeZero}, gpl, packets),
 	206: declare("tcp_raw_check_syncookie_ipv4", integer, args{fixed(20), fixed(20)}, gpl, packets),
 	207: declare("tcp_raw_check_syncookie_ipv6", integer, args{fixed(40), fixed(20)}, gpl, packets),
-	209: declare("user_ringbuf_drain", integer, args{mapPtr, function, stackNull, anything}, callsBack),
+	209: calling(declare("user_ringbuf_drain", integer, args{mapPtr, function, stackNull, anything}, callsBack),
+		dynptr("local"), helpers.Arg{Kind: helpers.ArgStack}),
 	210: declare("cgrp_storage_get", mapValueNull, args{mapPtr, nullable(object("cgroup")), valueNull, anything}),
 	211: declare("cgrp_storage_delete", integer, args{mapPtr, nullable(object("cgroup"))}),
 }, nil)
 
 // Forms of helpers that only some types have.
 var (
-	perfEventFuncs = map[helpers.ID]*helpers.Func{
+	perfEventFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 		27: declare("get_stackid", integer, args{ctx, mapPtr, anything}),
-	}
-	sockoptFuncs = map[helpers.ID]*helpers.Func{
+	}, nil)
+	sockoptFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 		49: declare("setsockopt", integer, args{object("sock_common"), anything, anything, mem, size}),
 		57: declare("getsockopt", integer, args{object("sock_common"), anything, anything, memOut, size}),
-	}
-	reuseportFuncs = map[helpers.ID]*helpers.Func{
+	}, nil)
+	reuseportFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 		26: skbLoadBytes,
 		46: declare("get_socket_cookie", integer, args{object("sock_common")}),
 		68: skbLoadBytesRelative,
-	}
-	tracingFuncs = map[helpers.ID]*helpers.Func{
+	}, nil)
+	tracingFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 		46: declare("get_socket_cookie", integer, args{nullable(object("sock_common"))}),
-		49: sockoptFuncs[49],
-		57: sockoptFuncs[57],
-	}
+		49: sockoptFuncs.Helper(49),
+		57: sockoptFuncs.Helper(57),
+	}, nil)
 )

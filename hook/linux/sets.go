@@ -2,8 +2,6 @@ package linux
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -69,24 +67,34 @@ var ofType = map[string]string{
 }
 
 // helperSet returns the helpers of the type called name: those in own, which
-// act on its context, those of every hook, and declarations of the rest.
-func helperSet(name string, own map[helpers.ID]*helpers.Func) *helpers.Set {
+// act on its context, those of every hook, and declarations of the rest. Types
+// whose sets are equal share one.
+func helperSet(name string, own *helpers.Set) *helpers.Set {
 	extra, ok := ofType[name]
 	if !ok {
 		panic("BUG: no helpers for program type " + name)
 	}
-	ids := slices.Concat(parseIDs(everyType), parseIDs(extra))
-	of := map[helpers.ID]*helpers.Func{}
-	for _, id := range ids {
-		if f := own[id]; f != nil {
-			of[id] = f
-		}
+	k := setKey{extra, own}
+	if sets[k] == nil {
+		sets[k] = helpers.Pick(append(common[:len(common):len(common)], parseIDs(extra)...), own, known)
 	}
-	return known.Only(ids...).With(of, nil)
+	return sets[k]
 }
 
-// known holds every helper, in the form that most types have.
-var known = declared.Merge(helpers.Base())
+// sets holds what helperSet has made while the package initialises.
+var sets = map[setKey]*helpers.Set{}
+
+type setKey struct {
+	extra string
+	own   *helpers.Set
+}
+
+// common holds the numbers in everyType, known every helper in the form that
+// most types have.
+var (
+	common = parseIDs(everyType)
+	known  = declared.Merge(helpers.Base())
+)
 
 // parseIDs reads numbers and ranges of them.
 func parseIDs(s string) []helpers.ID {
@@ -109,7 +117,7 @@ func parseIDs(s string) []helpers.ID {
 }
 
 // skbFuncs are the helpers on struct __sk_buff.
-var skbFuncs = map[helpers.ID]*helpers.Func{
+var skbFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	9:   skbStoreBytes,
 	10:  l3CsumReplace,
 	11:  l4CsumReplace,
@@ -128,18 +136,14 @@ var skbFuncs = map[helpers.ID]*helpers.Func{
 	68:  skbLoadBytesRelative,
 	152: skbRedirectNeigh,
 	155: skbRedirectPeer,
-}
+}, nil)
 
 // routeFuncs are those of traffic control and tunnels, where a packet has a
 // class.
-var routeFuncs = func() map[helpers.ID]*helpers.Func {
-	m := maps.Clone(skbFuncs)
-	m[17] = getCgroupClassid
-	return m
-}()
+var routeFuncs = skbFuncs.With(map[helpers.ID]*helpers.Func{17: getCgroupClassid}, nil)
 
 // xdpFuncs are the helpers on struct xdp_md.
-var xdpFuncs = map[helpers.ID]*helpers.Func{
+var xdpFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	23:  xdpRedirectTo,
 	44:  xdpAdjustHead,
 	51:  xdpRedirectMap,
@@ -148,4 +152,4 @@ var xdpFuncs = map[helpers.ID]*helpers.Func{
 	188: xdpGetBuffLen,
 	189: xdpLoadBytes,
 	190: xdpStoreBytes,
-}
+}, nil)
