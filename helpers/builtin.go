@@ -1,6 +1,10 @@
 package helpers
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/skepvm/skep/internal/mem"
+)
 
 // Builtin returns the C library function called name that clang may call for
 // a large copy or comparison though the source does not, or nil: memset,
@@ -29,9 +33,7 @@ var memset = &Func{
 		if b == nil {
 			return badMemory(env)
 		}
-		for i := range b {
-			b[i] = byte(c)
-		}
+		mem.Fill(b, byte(c))
 		return dst
 	},
 }
@@ -49,7 +51,7 @@ func memcopy(name string) *Func {
 			if to == nil || from == nil {
 				return badMemory(env)
 			}
-			copy(to, from)
+			mem.CopyShared(to, from)
 			return dst
 		},
 	}

@@ -1,6 +1,9 @@
 package helpers
 
-import "github.com/skepvm/skep/errno"
+import (
+	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/mem"
+)
 
 // Helpers that say on whose behalf and where the program runs, as far as the
 // host cares to tell, and one that says nothing at all.
@@ -60,8 +63,9 @@ var GetCurrentComm = &Func{
 			return errno.EFAULT.R0()
 		}
 		comm := env.Host().Comm()
-		n := copy(buf, comm[:min(len(comm), commLen-1, len(buf)-1)])
-		clear(buf[n:])
+		n := min(len(comm), commLen-1, len(buf)-1)
+		mem.CopyShared(buf[:n], []byte(comm[:n]))
+		mem.ClearShared(buf[n:])
 		return 0
 	},
 }

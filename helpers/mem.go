@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/mem"
 )
 
 // MaxMem bounds the size of a memory argument: sizes below it pass (kernel,
@@ -15,8 +16,8 @@ const MaxMem = 1 << 29
 const maxErrno = 4095
 
 // Mem returns the n bytes of program memory at addr, or nil if they are not
-// all memory of the run. It differs from env.Bytes in that n is a register, of
-// which a program can have put anything into.
+// all memory of the run. It differs from env.Bytes in that n is a register, into
+// which a program can have put anything.
 func Mem(env Env, addr, n uint64) []byte {
 	if n >= MaxMem {
 		return nil
@@ -45,3 +46,11 @@ func badMemory(env Env) uint64 {
 	env.Abort(fmt.Errorf("helper argument: memory outside the program's regions: %w", errno.EFAULT))
 	return 0
 }
+
+// CopyMem copies src to dst, which have the same length, either or both being
+// program memory. Other programs may use it at the same time, if it is a map's:
+// unlike copy this is then no data race of the host's for the race detector.
+func CopyMem(dst, src []byte) { mem.CopyShared(dst, src) }
+
+// ClearMem zeroes dst, which is program memory (see CopyMem).
+func ClearMem(dst []byte) { mem.ClearShared(dst) }

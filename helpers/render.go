@@ -3,6 +3,8 @@ package helpers
 import (
 	"bytes"
 	"encoding/binary"
+
+	"github.com/skepvm/skep/internal/mem"
 )
 
 // render writes format with the packed arguments to dst, with a NUL at the
@@ -161,14 +163,15 @@ func (w *writer) full() bool { return w.n >= int64(len(w.buf)) }
 
 func (w *writer) char(c byte) {
 	if !w.full() {
-		w.buf[w.n] = c
+		mem.Fill(w.buf[w.n:][:1], c)
 	}
 	w.n++
 }
 
 func (w *writer) text(s []byte) {
 	if !w.full() {
-		copy(w.buf[w.n:], s)
+		n := min(len(s), len(w.buf)-int(w.n))
+		mem.CopyShared(w.buf[w.n:][:n], s[:n])
 	}
 	w.n += int64(len(s))
 }
@@ -178,8 +181,8 @@ func (w *writer) pad(c byte, n int64) {
 	if n <= 0 {
 		return
 	}
-	for i := w.n; i < min(w.n+n, int64(len(w.buf))); i++ {
-		w.buf[i] = c
+	if !w.full() {
+		mem.Fill(w.buf[w.n:min(w.n+n, int64(len(w.buf)))], c)
 	}
 	w.n += n
 }
@@ -200,9 +203,9 @@ func (w *writer) padded(s []byte, sp spec) {
 func (w *writer) end() {
 	switch {
 	case !w.full():
-		w.buf[w.n] = 0
+		mem.Fill(w.buf[w.n:][:1], 0)
 	case len(w.buf) > 0:
-		w.buf[len(w.buf)-1] = 0
+		mem.Fill(w.buf[len(w.buf)-1:], 0)
 	}
 }
 

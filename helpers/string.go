@@ -2,9 +2,9 @@ package helpers
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/mem"
 )
 
 // Strtol is strtol(buf, size, flags, *res): parses a signed number after
@@ -26,7 +26,7 @@ var Strtol = &Func{
 		case neg:
 			v = -v
 		}
-		binary.NativeEndian.PutUint64(out, v)
+		mem.Store(out, v)
 		return uint64(n)
 	},
 }
@@ -48,7 +48,7 @@ var Strtoul = &Func{
 		case neg:
 			return errno.EINVAL.R0()
 		}
-		binary.NativeEndian.PutUint64(out, v)
+		mem.Store(out, v)
 		return uint64(n)
 	},
 }
@@ -70,7 +70,7 @@ func strtoxArgs(env Env, addr, size, res uint64) (buf, out []byte) {
 	if buf = Mem(env, addr, size); buf == nil {
 		return nil, nil
 	}
-	clear(out)
+	mem.ClearShared(out)
 	return buf, out
 }
 

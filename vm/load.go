@@ -191,7 +191,7 @@ func replaces(m maps.Map, spec *maps.Spec) error {
 // footprint returns how many bytes the entries of a map take when it is full.
 func footprint(s *maps.Spec) uint64 {
 	if s.Type == maps.RingBuf {
-		return uint64(s.MaxEntries)
+		return 2 * uint64(s.MaxEntries) // see maps: records lie in one piece
 	}
 	entry := (uint64(s.KeySize)+7)&^7 + (uint64(s.HostValueSize())+7)&^7
 	hi, n := bits.Mul64(uint64(s.MaxEntries), entry)

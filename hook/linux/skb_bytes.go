@@ -54,7 +54,7 @@ var skbLoadBytesRelative = &helpers.Func{
 			base = -1
 		}
 		if off > 0xffff || base < 0 {
-			clear(dst)
+			helpers.ClearMem(dst)
 			return errno.EFAULT.R0()
 		}
 		return loadBytes(dst, env.Packet().Data(), uint64(base)+off)
@@ -65,10 +65,10 @@ var skbLoadBytesRelative = &helpers.Func{
 // clears dst.
 func loadBytes(dst, packet []byte, off uint64) uint64 {
 	if off > maxInt || off+uint64(len(dst)) > uint64(len(packet)) {
-		clear(dst)
+		helpers.ClearMem(dst)
 		return errno.EFAULT.R0()
 	}
-	copy(dst, packet[off:])
+	helpers.CopyMem(dst, packet[off:off+uint64(len(dst))])
 	return 0
 }
 

@@ -106,7 +106,7 @@ var xdpLoadBytes = &helpers.Func{
 		if err != 0 {
 			return err.R0()
 		}
-		copy(helpers.Mem(env, to, size), b)
+		helpers.CopyMem(helpers.Mem(env, to, size), b)
 		return 0
 	},
 }

@@ -166,7 +166,7 @@ func (m *Machine) checkArg(c *call, k *argCheck) (ok bool) {
 			return m.breach("%#x is no string in a read-only map", v)
 		}
 	case helpers.ArgRingBufMem:
-		if r := m.Space.Region(v); r == nil || r.Kind != mem.Reference || r.Base() != v {
+		if !m.Space.IsReference(v) {
 			return m.breach("%#x is not the start of a reservation", v)
 		}
 	case helpers.ArgSpinLock, helpers.ArgTimer, helpers.ArgKptr, helpers.ArgDynptr, helpers.ArgIter, helpers.ArgObject:

@@ -35,9 +35,6 @@ func NewRegion(name string, s Slab) Region {
 	return Region{Name: name, Slab: s, base: Addr(s.Bytes)}
 }
 
-// Base returns the address of the region's first byte.
-func (r *Region) Base() uint64 { return r.base }
-
 // end returns the address after the region's last byte.
 func (r *Region) end() uint64 { return r.base + uint64(len(r.Bytes)) }
 
@@ -121,10 +118,10 @@ func (s *Space) Generation() uint64 { return s.gen }
 // live as part of one object stays as it is. Add keeps b alive until Remove or
 // Reset.
 func (s *Space) Add(name string, kind Kind, b []byte, readOnly bool) uint64 {
-	if len(b) == 0 {
+	addr := Addr(b)
+	if len(b) == 0 && (kind == Plain || addr == 0) {
 		return 0
 	}
-	addr := Addr(b)
 	if kind == Plain {
 		if w, ok := s.Find(addr); ok && w.Bytes(addr, len(b)) != nil {
 			return addr
@@ -156,6 +153,12 @@ func (s *Space) Restrict(addr uint64, readOnly, writeOnly bool) {
 		r.ReadOnly, r.WriteOnly = readOnly, writeOnly
 		s.gen++
 	}
+}
+
+// IsReference reports whether borrowed memory starts at addr.
+func (s *Space) IsReference(addr uint64) bool {
+	i := s.after(addr)
+	return i > 0 && s.live[i-1].base == addr && s.live[i-1].Kind == Reference
 }
 
 // Remove ends the life of the region that starts at addr.

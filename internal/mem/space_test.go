@@ -45,8 +45,8 @@ func TestSpace(t *testing.T) {
 		s.Reset(NewFixed(fixed))
 		rnd.Shuffle(len(live), func(i, j int) { live[i], live[j] = live[j], live[i] })
 		for _, r := range live {
-			if got := s.Add(r.Name, Plain, r.Bytes, r.ReadOnly); got != r.Base() {
-				t.Fatalf("Add gave %#x, not %#x", got, r.Base())
+			if got := s.Add(r.Name, Plain, r.Bytes, r.ReadOnly); got != r.base {
+				t.Fatalf("Add gave %#x, not %#x", got, r.base)
 			}
 			s.Add(r.Name, Plain, r.Bytes[:1], !r.ReadOnly) // live already
 		}
@@ -71,12 +71,12 @@ func TestSpace(t *testing.T) {
 		check()
 		for _, r := range live {
 			before := s.Generation()
-			s.Remove(r.Base())
+			s.Remove(r.base)
 			if s.Generation() == before {
 				t.Fatal("Remove left the generation")
 			}
 			for i := range r.Bytes {
-				owner[int(r.Base()-base)+i] = 0
+				owner[int(r.base-base)+i] = 0
 			}
 			check()
 		}

@@ -158,3 +158,12 @@ func Store(b []byte, v uint64) {
 		binary.LittleEndian.PutUint64(b, v)
 	}
 }
+
+// Fill sets every byte of b to c.
+//
+//go:norace
+func Fill(b []byte, c byte) {
+	for i := range b {
+		b[i] = c
+	}
+}
