@@ -30,6 +30,10 @@ type Type struct {
 	Ctx Ctx
 	// BTF is the context's C struct; nil if only Ctx describes it.
 	BTF *btf.Type
+	// Objects are the layouts of host objects that programs may read through
+	// pointers to them, by the name that Field.Object and helpers.Ret.Object
+	// give; an object that is not here can only be passed to helpers.
+	Objects map[string]*Ctx
 	// Input says what a run of such a program takes.
 	Input Input
 	// Return bounds the program's R0, as a signed 64-bit value. The verifier

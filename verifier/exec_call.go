@@ -148,7 +148,7 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 		}
 		c.size = uint32(r.C)
 	case helpers.ArgCtx:
-		if r.Kind != state.Ctx || r.V != state.Zero || r.C != 0 {
+		if !null && (r.Kind != state.Ctx || r.V != state.Zero || r.C != 0) {
 			return m.badArgument(i, "%s wants the context as the program got it", f.Name)
 		}
 	case helpers.ArgStack:

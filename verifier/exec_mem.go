@@ -94,6 +94,9 @@ func (m *machine) access(p state.Reg, off int64, size int, write bool) error {
 		if write && flags&maps.ReadOnlyProg != 0 || !write && flags&maps.WriteOnlyProg != 0 {
 			return m.fail(ReadOnly, "map %s does not allow programs this access", m.sv.p.Maps[obj.Index].Name)
 		}
+	case state.Object:
+		_, err := m.objectField(p, off, size, write)
+		return err
 	case state.PacketMeta, state.MapKey, state.Mem, state.RingBufMem:
 	default:
 		return m.fail(BadPointer, "access through a %v pointer", p.Kind)
@@ -189,26 +192,44 @@ func (m *machine) loadContext(off int64, size int, signed bool) (state.Reg, erro
 	return m.anything(size, signed), nil
 }
 
+// objectField returns the field of a host object that an access touches, which
+// must allow it.
+func (m *machine) objectField(p state.Reg, off int64, size int, write bool) (*hook.Field, error) {
+	name := m.s.Objs[p.Obj].Type
+	layout := m.sv.p.Type.Objects[name]
+	if layout == nil {
+		return nil, m.fail(BadPointer, "access through a pointer to a %s, of which no field can be read", name)
+	}
+	if p.V != state.Zero || p.C != 0 {
+		return nil, m.fail(BadPointer, "access through a %s pointer that was moved", name)
+	}
+	return m.layoutField(layout, off, size, write)
+}
+
 // field returns the context field that an access of size bytes at off touches,
 // which must allow it.
 func (m *machine) field(off int64, size int, write bool) (*hook.Field, error) {
-	t := m.sv.p.Type
-	if off < 0 || off+int64(size) > int64(t.Ctx.Size) {
-		return nil, m.fail(BadContext, "access at offset %d, size %d, of %s, which has %d bytes", off, size, t.Ctx.Name, t.Ctx.Size)
+	return m.layoutField(&m.sv.p.Type.Ctx, off, size, write)
+}
+
+// layoutField returns the field of c that an access touches, which must allow it.
+func (m *machine) layoutField(c *hook.Ctx, off int64, size int, write bool) (*hook.Field, error) {
+	if off < 0 || off+int64(size) > int64(c.Size) {
+		return nil, m.fail(BadContext, "access at offset %d, size %d, of %s, which has %d bytes", off, size, c.Name, c.Size)
 	}
-	f := t.Ctx.At(uint32(off))
+	f := c.At(uint32(off))
 	if f == nil || off+int64(size) > int64(f.Off)+int64(f.Size) {
-		return nil, m.fail(BadContext, "access at offset %d, size %d, of %s: no field allows it", off, size, t.Ctx.Name)
+		return nil, m.fail(BadContext, "access at offset %d, size %d, of %s: no field allows it", off, size, c.Name)
 	}
 	if off%int64(size) != 0 {
-		return nil, m.fail(BadContext, "access at offset %d of %s is not aligned to its size, %d", off, t.Ctx.Name, size)
+		return nil, m.fail(BadContext, "access at offset %d of %s is not aligned to its size, %d", off, c.Name, size)
 	}
 	allowed, verb := f.Read, "load"
 	if write {
 		allowed, verb = f.Write, "store"
 	}
 	if !allowed.Has(size) {
-		return nil, m.fail(BadContext, "%s of %d bytes at offset %d of %s: field %s does not allow it", verb, size, off, t.Ctx.Name, f.Name)
+		return nil, m.fail(BadContext, "%s of %d bytes at offset %d of %s: field %s does not allow it", verb, size, off, c.Name, f.Name)
 	}
 	return f, nil
 }
