@@ -8,36 +8,8 @@ import (
 	"github.com/skepvm/skep/verifier/internal/state"
 )
 
-// A Code names the rule that a program breaks. Codes are stable.
-type Code string
-
-const (
-	Unreadable    Code = "unreadable-register"  // read of a register that holds nothing
-	UninitStack   Code = "uninitialized-stack"  // read of stack bytes that were never written
-	OutOfBounds   Code = "out-of-bounds"        // access not proven inside its region
-	Misaligned    Code = "misaligned"           // access that must be aligned and is not
-	NullPointer   Code = "possibly-null"        // use of a pointer that may be null
-	NotPointer    Code = "not-a-pointer"        // access through a number
-	BadPointer    Code = "wrong-pointer"        // access that this kind of pointer does not allow
-	BadArithmetic Code = "pointer-arithmetic"   // arithmetic that this kind of pointer does not allow
-	ReadOnly      Code = "read-only"            // store to memory that may not be written
-	BadContext    Code = "context-access"       // access that the context does not allow
-	BadArgument   Code = "argument"             // argument that the callee does not accept
-	UnknownCallee Code = "unknown-function"     // call of a function that this program type may not call
-	Leak          Code = "pointer-leak"         // pointer stored where it can be read
-	Unreleased    Code = "unreleased-reference" // reference not released on some path
-	BadReturn     Code = "return-value"         // R0 outside the range of the hook
-	StackDepth    Code = "stack-depth"          // too many frames, or too much stack
-	Recursion     Code = "recursion"            // a function that calls itself
-	Unreachable   Code = "unreachable-code"     // instructions that no path reaches
-	Unbounded     Code = "unbounded-loop"       // loop without a proven bound
-	TooLong       Code = "worst-case"           // more instructions than Options.MaxWorstCase
-	Unsupported   Code = "unsupported"          // construct that cannot be verified yet
-	NoType        Code = "no-program-type"      // the program's type is not known
-	Limit         Code = "limit"                // the proof needs more than Options allow
-)
-
 // An Error is the reason why Verify does not accept a program, and where.
+// Explain prints all of it for people.
 type Error struct {
 	Code Code
 	Prog string
@@ -46,14 +18,32 @@ type Error struct {
 	Insn string    // text of the instruction
 	Line prog.Line // C source of PC; zero if the object has no line info
 	Msg  string    // the failed check, with the values that failed it
-	Path []Step    // the decisions that lead there, in order
+
+	Values []Value // what the operands of the instruction hold
+	Causes []Cause // the instructions that made the refused value, in order
+	Hint   string  // what would fix it; empty if nothing can be said
+	Path   []Step  // the decisions that lead there, in order
 }
 
-// A Step is one decision on the path to an error.
-type Step struct {
+// A Value says what one register holds.
+type Value struct{ Place, Text string }
+
+// A Cause is an instruction whose result a check refused, or that made an
+// operand of one.
+type Cause struct {
 	PC   prog.PC
+	Insn string
 	Line prog.Line
-	Note string // "taken", "not taken", "called", "returned"
+}
+
+// A Step is one decision on the path to an error. Steps that repeat are there
+// once, in order, with the same Times.
+type Step struct {
+	PC    prog.PC
+	Line  prog.Line
+	Insn  string
+	Note  string // "taken", "not taken", "called", "returned"
+	Times int
 }
 
 // Error returns, for example:
@@ -83,11 +73,7 @@ func (v *verifier) errorAt(code Code, pc prog.PC, trace *state.Trace, format str
 		}
 		e.Insn = prog.Format(v.p.Insns[pc], second)
 	}
-	for t := trace; t != nil; t = t.Prev {
-		e.Path = append(e.Path, Step{PC: prog.PC(t.PC), Line: v.p.LineAt(prog.PC(t.PC)), Note: t.Note.String()})
-	}
-	for i, j := 0, len(e.Path)-1; i < j; i, j = i+1, j-1 {
-		e.Path[i], e.Path[j] = e.Path[j], e.Path[i]
-	}
+	e.Path = v.steps(trace)
+	e.Hint = v.generalHint(e)
 	return e
 }

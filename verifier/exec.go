@@ -17,6 +17,7 @@ type machine struct {
 	id     int // of the explored state
 	pc     prog.PC
 	weight int64 // instructions since the explored state
+	arg    int   // the argument being checked, from 1; 0: none
 }
 
 // maxNames bounds the values and objects of a state between two instructions:
@@ -25,7 +26,9 @@ const maxNames = 1 << 15
 
 // fail returns the error that the instruction at pc breaks rule code.
 func (m *machine) fail(code Code, format string, args ...any) error {
-	return m.sv.errorAt(code, m.pc, m.s.Trace, format, args...)
+	e := m.sv.errorAt(code, m.pc, m.s.Trace, format, args...)
+	m.sv.explain(e, m.s, m.arg)
+	return e
 }
 
 // run executes blocks until the state has arrived at join points or ended.

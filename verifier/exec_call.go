@@ -86,6 +86,7 @@ type call struct {
 func (m *machine) arguments(f *helpers.Func) (call, error) {
 	c := call{m: -1, fn: -1}
 	for i := 0; i < f.Proto.NumArgs(); i++ {
+		m.arg = i + 1
 		r, err := m.read(prog.R1 + prog.Reg(i))
 		if err != nil {
 			return c, err
@@ -94,6 +95,7 @@ func (m *machine) arguments(f *helpers.Func) (call, error) {
 			return c, err
 		}
 	}
+	m.arg = 0
 	for i := 0; i < f.Proto.NumArgs(); i++ { // after all are checked
 		m.clobber(f, i, &c)
 	}
@@ -104,6 +106,7 @@ func (m *machine) arguments(f *helpers.Func) (call, error) {
 }
 
 func (m *machine) badArgument(i int, format string, args ...any) error {
+	m.arg = i + 1
 	return m.fail(BadArgument, "argument %d: "+format, append([]any{i + 1}, args...)...)
 }
 

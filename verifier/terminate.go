@@ -44,8 +44,7 @@ func (sv *solver) terminates() (int64, error) {
 	case at != nil && sv.o.AllowUnbounded:
 		return -1, nil
 	case at != nil:
-		return 0, sv.errorAt(Unbounded, sv.g.blocks[at.block].start, nil,
-			"no bound is proven for this loop: no register or stack slot that it changes always moves the same way between bounds")
+		return 0, sv.unbounded(at)
 	case worst > sv.o.MaxWorstCase:
 		return 0, sv.errorAt(TooLong, 0, nil, "a run may take %d instructions; the limit is %d", worst, sv.o.MaxWorstCase)
 	}

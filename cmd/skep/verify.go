@@ -233,7 +233,7 @@ func (o *outcome) print(w io.Writer) (err error) {
 	case broken:
 		_, err = fmt.Fprintf(w, "error   %s: %s\n", who, o.Message)
 	default:
-		_, err = fmt.Fprintf(w, "%-7s %s (%s): %v\n", o.Verdict, who, o.Type, o.err)
+		_, err = fmt.Fprintf(w, "%-7s %s: %s", o.Verdict, o.Object, o.err.Explain())
 	}
 	return err
 }
