@@ -219,3 +219,37 @@ func TestComm(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkCall measures helpers alone, without an engine.
+func BenchmarkCall(b *testing.B) {
+	m, err := maps.New(&maps.Spec{Type: maps.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 8})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	var env helpertest.Env
+	handle := env.AddMap(m)
+	k, v := env.Put(u32(1)), env.Put(make([]byte, 1500))
+	env.HostFuncs.Random = func() uint32 { return 4 }
+	typed := helpers.New2("typed", func(_ helpers.Env, b []byte, n uint32) int64 { return int64(len(b)) + int64(n) })
+	helpers.MapUpdateElem.Impl(&env, handle, k, v, 0, 0)
+	for _, bc := range []struct {
+		name string
+		fn   *helpers.Func
+		args [5]uint64
+	}{
+		{"map_lookup_elem", helpers.MapLookupElem, [5]uint64{handle, k}},
+		{"map_update_elem", helpers.MapUpdateElem, [5]uint64{handle, k, v}},
+		{"csum_diff/1500", helpers.CsumDiff, [5]uint64{0, 0, v, 1500, 0}},
+		{"get_prandom_u32", helpers.GetPrandomU32, [5]uint64{}},
+		{"typed", typed, [5]uint64{v, 64, 7}},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			b.ReportAllocs()
+			a := bc.args
+			for b.Loop() {
+				bc.fn.Impl(&env, a[0], a[1], a[2], a[3], a[4])
+			}
+		})
+	}
+}

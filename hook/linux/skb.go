@@ -93,7 +93,6 @@ var (
 // Values of pkt_type (include/uapi/linux/if_packet.h).
 const (
 	packetHost      = 0
-	packetBroadcast = 1
 	packetMulticast = 2
 	packetOtherHost = 3
 )
@@ -156,14 +155,13 @@ func ethProtocol(frame []byte) []byte {
 	}
 }
 
-// pktType says whom frame is for, seen from the loopback device.
+// pktType says whom frame is for, seen from the loopback device, which has no
+// broadcast address: ff:ff:ff:ff:ff:ff is a multicast address there.
 func pktType(frame []byte) uint32 {
-	switch dst := [6]byte(frame[:6]); {
-	case dst == [6]byte{}:
+	switch {
+	case [6]byte(frame[:6]) == [6]byte{}:
 		return packetHost
-	case dst == [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}:
-		return packetBroadcast
-	case dst[0]&1 != 0:
+	case frame[0]&1 != 0:
 		return packetMulticast
 	default:
 		return packetOtherHost
