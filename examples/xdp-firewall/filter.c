@@ -241,8 +241,10 @@ int firewall(struct xdp_md *ctx)
 	__u32 key = e.reason;
 	struct counter *c = bpf_map_lookup_elem(&counters, &key);
 	if (c) {
-		c->packets++;
-		c->bytes += end - data;
+		// Atomic: when more runs are under way than there are virtual CPUs,
+		// two of them can have one number.
+		__sync_fetch_and_add(&c->packets, 1);
+		__sync_fetch_and_add(&c->bytes, end - data);
 	}
 	if (e.reason == PASSED)
 		return XDP_PASS;
