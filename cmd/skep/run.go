@@ -62,6 +62,12 @@ With --json, one object per run, or per packet of a capture:
   insns, ns_per_run instructions of a run, and time; averages with --repeat
   error             why the run failed, or null
 
+Values in --set and in the files of --map are JSON: numbers (also "0x1f90"),
+names of enum constants, text for arrays of char, lists for arrays, objects for
+structs, or "hex:0a0b" for the bytes themselves. A file holds entries,
+[{"key": …, "value": …}, …], or what --dump-maps prints with --json,
+{"key in hexadecimal": "value in hexadecimal", …}.
+
 --write writes a pcap file of the packets that the program let pass, as it left
 them: what it did not drop (XDP_DROP, XDP_ABORTED, TC_ACT_SHOT, 0 of a socket
 filter).

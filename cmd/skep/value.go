@@ -14,7 +14,8 @@ import (
 // encodeValue stores the JSON value v in dst, which has the size of a map's
 // key or value or of a variable, or less than that for a part of one:
 //
-//	"0x…" or "hex:…"   the bytes themselves, all of them, as --dump-maps --json prints them
+//	"hex:…"            the bytes themselves, all of them, as --dump-maps --json prints them
+//	"0x…"              of an integer, its value; else the bytes themselves
 //	12, -1, true       an integer, little-endian; a string of digits if it does not fit a JSON number
 //	"NAME"             a constant of an enum, or the text of a char array
 //	[…]                the elements of an array; the rest is zero
@@ -22,7 +23,8 @@ import (
 //
 // Without a type (t is nil) only bytes and integers have a meaning.
 func encodeValue(dst []byte, t *btf.Type, v any) error {
-	if s, ok := v.(string); ok {
+	u := t.Underlying()
+	if s, ok := v.(string); ok && !(isInteger(u) && strings.HasPrefix(s, "0x")) {
 		if b, err := literalBytes(s); err != nil {
 			return err
 		} else if b != nil {
@@ -33,9 +35,8 @@ func encodeValue(dst []byte, t *btf.Type, v any) error {
 			return nil
 		}
 	}
-	u := t.Underlying()
 	switch {
-	case u == nil, u.Kind == btf.Int, u.Kind == btf.Enum, u.Kind == btf.Enum64, u.Kind == btf.Ptr:
+	case u == nil, isInteger(u):
 		return encodeInt(dst, u, v)
 	case u.Kind == btf.Array:
 		return encodeArray(dst, u, v)
@@ -43,6 +44,11 @@ func encodeValue(dst []byte, t *btf.Type, v any) error {
 		return encodeStruct(dst, u, v)
 	}
 	return fmt.Errorf("no value can be given for a %s; use bytes, \"0x…\"", typeName(t))
+}
+
+// isInteger reports whether values of type t, an underlying one, are numbers.
+func isInteger(t *btf.Type) bool {
+	return t != nil && (t.Kind == btf.Int || t.Kind == btf.Enum || t.Kind == btf.Enum64 || t.Kind == btf.Ptr)
 }
 
 // literalBytes returns the bytes of a string that spells bytes; nil if it
@@ -197,8 +203,13 @@ func encodeBits(dst []byte, m *btf.Member, off uint32, v any) error {
 	if err != nil {
 		return err
 	}
-	if m.Bits > 64 || !n.IsUint64() || n.BitLen() > int(m.Bits) {
+	full := new(big.Int).Lsh(big.NewInt(1), uint(m.Bits))
+	least := new(big.Int).Neg(new(big.Int).Rsh(full, 1))
+	if m.Bits > 64 || n.Cmp(full) >= 0 || n.Cmp(least) < 0 {
 		return fmt.Errorf("%v does not fit a bit-field of %d bits", n, m.Bits)
+	}
+	if n.Sign() < 0 {
+		n = full.Add(full, n)
 	}
 	for i := range m.Bits {
 		at := off + i

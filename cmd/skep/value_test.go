@@ -41,7 +41,12 @@ func TestEncodeValue(t *testing.T) {
 		{name: "negative", size: 4, typ: s32, json: `-2`, want: "feffffff"},
 		{name: "largest unsigned", size: 8, typ: u64, json: `18446744073709551615`, want: "ffffffffffffffff"},
 		{name: "smallest signed", size: 1, typ: u8, json: `-128`, want: "80"},
-		{name: "hex string is bytes", size: 4, typ: s32, json: `"0x01020304"`, want: "01020304"},
+		{name: "hex number", size: 4, typ: s32, json: `"0x01020304"`, want: "04030201"},
+		{name: "short hex number", size: 4, typ: s32, json: `"0x10"`, want: "10000000"},
+		{name: "hex string is bytes", size: 6, typ: rule.Members[2].Type, json: `"0x010203040506"`, want: "010203040506"},
+		{name: "hex: is bytes of a number, too", size: 4, typ: s32, json: `"hex:01020304"`, want: "01020304"},
+		{name: "negative bit-field", size: 32, typ: rule, json: `{"a":-1,"b":-16}`, want: strings.Repeat("00", 24) + "8700000000000000"},
+		{name: "bit-field too negative", size: 32, typ: rule, json: `{"a":-5}`, err: "-5 does not fit a bit-field of 3 bits"},
 		{name: "hex: is bytes", size: 3, typ: nil, json: `"hex:0a 0b:0c"`, want: "0a0b0c"},
 		{name: "decimal string", size: 8, typ: u64, json: `"258"`, want: "0201000000000000"},
 		{name: "bool", size: 1, typ: u8, json: `true`, want: "01"},
@@ -56,8 +61,8 @@ func TestEncodeValue(t *testing.T) {
 		{name: "does not fit", size: 1, typ: u8, json: `256`, err: "256 does not fit 1 bytes"},
 		{name: "too negative", size: 1, typ: u8, json: `-129`, err: "-129 does not fit 1 bytes"},
 		{name: "fraction", size: 4, typ: s32, json: `1.5`, err: `"1.5" is no integer`},
-		{name: "wrong length", size: 4, typ: s32, json: `"0x01"`, err: "has 1 bytes; 4 are needed"},
-		{name: "odd digits", size: 4, typ: s32, json: `"0x123"`, err: "no sequence of hexadecimal bytes"},
+		{name: "wrong length", size: 4, typ: s32, json: `"hex:01"`, err: "has 1 bytes; 4 are needed"},
+		{name: "odd digits", size: 4, typ: s32, json: `"hex:123"`, err: "no sequence of hexadecimal bytes"},
 		{name: "unknown field", size: 32, typ: rule, json: `{"prot":1}`, err: `struct rule has no field "prot"`},
 		{name: "place of the fault", size: 32, typ: rule, json: `{"name":[1,999]}`, err: ".name: [1]: 999 does not fit 1 bytes"},
 		{name: "bit-field overflow", size: 32, typ: rule, json: `{"a":8}`, err: "8 does not fit a bit-field of 3 bits"},
@@ -87,5 +92,16 @@ func TestEncodeValue(t *testing.T) {
 				t.Errorf("got %x, want %s", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestDecodeJSONOneValue(t *testing.T) {
+	for _, text := range []string{`1 2`, `[1]]`, `{}}`, `5}`, `"a" x`} {
+		if v, err := decodeJSON([]byte(text)); err == nil {
+			t.Errorf("%s: read as %v", text, v)
+		}
+	}
+	if _, err := decodeJSON([]byte(" [1] \n")); err != nil {
+		t.Error(err)
 	}
 }
