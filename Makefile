@@ -3,7 +3,7 @@
 # Both modules of the workspace.
 MODULES = ./... ./cmd/skep/...
 
-.PHONY: check test short race fuzz diff objects objects-check generate-check \
+.PHONY: check test short race fuzz fuzz-verifier diff objects objects-check generate-check \
 	tidy-check staticcheck bench cross arm64 clean
 
 check: # all that CI runs, with the tools it installs
@@ -27,6 +27,11 @@ fuzz:
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
+
+# The verifier's word held against runs, for SKEP_FUZZ_STEPS instructions from
+# the program that SKEP_FUZZ_SEED stands for.
+fuzz-verifier:
+	SKEP_FUZZ_STEPS=$${SKEP_FUZZ_STEPS:-10000000} go test -count=1 -timeout 12h -run 'TestSound$$' -v ./vm
 
 # Campaigns against the kernel of this machine; need root.
 diff:

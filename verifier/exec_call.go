@@ -580,7 +580,7 @@ func (m *machine) exit() (goOn bool, err error) {
 // mayReturn says that the instruction may end the function, which then returns
 // what r0 makes of the state. It does nothing in the outermost function.
 func (m *machine) mayReturn(r0 func(*state.State) state.Reg) error {
-	if len(m.s.Frames) == 1 {
+	if len(m.s.Frames) == 1 || m.sv.done {
 		return nil
 	}
 	other := *m

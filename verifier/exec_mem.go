@@ -281,6 +281,9 @@ func (m *machine) frozen(p state.Reg, off int64, size int) (uint64, bool) {
 
 // store executes ST, STX and the atomic instructions.
 func (m *machine) store(in prog.Insn) error {
+	if in.Op.Mode() == isa.ATOMIC && in.Imm == isa.LoadAcquire {
+		return m.loadAcquire(in)
+	}
 	p, err := m.read(in.Dst)
 	if err != nil {
 		return err
@@ -343,24 +346,9 @@ func (m *machine) storeStack(p state.Reg, off int64, size int, v state.Reg) erro
 	return nil
 }
 
-// atomic executes the read-modify-write instructions, load-acquire and
-// store-release (RFC 9669, section 5.3).
+// atomic executes the read-modify-write instructions and store-release (RFC 9669, section 5.3).
 func (m *machine) atomic(in prog.Insn, p state.Reg) error {
 	size := in.Op.Size().Bytes()
-	if in.Imm == isa.LoadAcquire {
-		q, err := m.read(in.Src)
-		if err != nil {
-			return err
-		}
-		if err := m.atomicTarget(q, int64(in.Off), size); err != nil {
-			return err
-		}
-		v, err := m.loadFrom(q, int64(in.Off), size, false)
-		if err == nil {
-			m.write(in.Dst, v)
-		}
-		return err
-	}
 	v, err := m.read(in.Src)
 	if err != nil {
 		return err
@@ -400,6 +388,22 @@ func (m *machine) atomic(in prog.Insn, p state.Reg) error {
 		m.write(in.Src, m.anything(size, false))
 	}
 	return nil
+}
+
+func (m *machine) loadAcquire(in prog.Insn) error {
+	p, err := m.read(in.Src)
+	if err != nil {
+		return err
+	}
+	size := in.Op.Size().Bytes()
+	if err := m.atomicTarget(p, int64(in.Off), size); err != nil {
+		return err
+	}
+	v, err := m.loadFrom(p, int64(in.Off), size, false)
+	if err == nil {
+		m.write(in.Dst, v)
+	}
+	return err
 }
 
 // atomicTarget checks what atomics ask beyond a plain access: ordinary memory,

@@ -221,6 +221,16 @@ func (f *funcLiveness) record(pc prog.PC, a *addrs) {
 		f.base[pc-f.v.p.Funcs[f.fn].Entry] = a[in.Src]
 		w.Regs |= bit(in.Dst)
 	case isa.ST, isa.STX:
+		if isLoadAcquire(in) {
+			f.base[pc-f.v.p.Funcs[f.fn].Entry] = a[in.Src]
+			w.Regs |= bit(in.Dst)
+			return
+		}
+		if in.Op.Mode() == isa.ATOMIC && in.Imm == isa.AtomicCmpXchg {
+			w.Regs |= bit(prog.R0)
+		} else if in.Op.Mode() == isa.ATOMIC && in.Imm&isa.AtomicFetch != 0 {
+			w.Regs |= bit(in.Src)
+		}
 		at := a[in.Dst]
 		f.base[pc-f.v.p.Funcs[f.fn].Entry] = at
 		if at.kind == stackAt {
@@ -275,6 +285,10 @@ func (f *funcLiveness) step(pc prog.PC, a *addrs) {
 	case isa.LDX:
 		a[in.Dst] = loaded
 	case isa.STX:
+		if isLoadAcquire(in) {
+			a[in.Dst] = loaded
+			return
+		}
 		if in.Op.Mode() == isa.ATOMIC {
 			a[in.Src], a[prog.R0] = meetAddr(a[in.Src], loaded), meetAddr(a[prog.R0], loaded)
 		}
@@ -346,6 +360,10 @@ func (f *funcLiveness) backward(b int) (live, tested state.Live) {
 	return live, tested
 }
 
+func isLoadAcquire(in prog.Insn) bool {
+	return in.Op.Class() == isa.STX && in.Op.Mode() == isa.ATOMIC && in.Imm == isa.LoadAcquire
+}
+
 func merge(a *state.Live, b state.Live) {
 	a.Regs |= b.Regs
 	for i := range a.Stack {
@@ -392,6 +410,12 @@ func (f *funcLiveness) transfer(pc prog.PC, live, tested *state.Live) {
 		tested.Regs &^= dst
 		f.access(base, int(in.Off), size, live)
 	case isa.ST, isa.STX:
+		if isLoadAcquire(in) {
+			live.Regs = live.Regs&^dst | src
+			tested.Regs &^= dst
+			f.access(base, int(in.Off), size, live)
+			return
+		}
 		f.store(in, base, size, live, tested)
 	case isa.ALU, isa.ALU64:
 		f.aluTransfer(in, live, tested)

@@ -17,6 +17,10 @@ type Options struct {
 	// where it can be read, no uninitialised stack byte may be read.
 	Strict bool
 
+	// Invariants keeps every state of the exploration, so that Verified.Watch
+	// can compare runs with them. It takes memory.
+	Invariants bool
+
 	// MaxPacket is the longest packet, in bytes, that the host will run the
 	// program on. Zero means DefaultMaxPacket.
 	MaxPacket uint64

@@ -53,6 +53,7 @@ type node struct {
 	ends   int               // heads: how often an iteration came back
 	queued bool
 	todo   []*pending
+	kept   []*state.State // with Options.Invariants: every state that was explored
 }
 
 // A bucket is one class of states at a node.
@@ -96,6 +97,7 @@ type solver struct {
 	bytes    int64 // of the stored states
 	visits   int64
 	deadline time.Time
+	done     bool // explored: nothing arrives any more
 }
 
 // A step is one explored state.
@@ -326,6 +328,9 @@ func (sv *solver) run() error {
 		}
 		n.visits++
 		s := p.s
+		if sv.o.Invariants {
+			n.kept = append(n.kept, s.Clone())
+		}
 		if p.b != nil {
 			p.b.wait = nil
 			if len(p.b.done) == maxDone {

@@ -28,6 +28,8 @@ import (
 type Verified struct {
 	prog  *prog.Program
 	stats Stats
+
+	solver *solver // with Options.Invariants: what was explored
 }
 
 // Program returns the program.
@@ -57,6 +59,7 @@ type verifier struct {
 	outcome   []outcome // by PC of conditional jumps
 	peak      int
 	peakBytes int64
+	watched   *solver // with Options.Invariants
 }
 
 // An outcome says which ways of a conditional jump are possible.
@@ -77,7 +80,7 @@ func Verify(ctx context.Context, p *prog.Program, o Options) (*Verified, Stats, 
 	if err != nil {
 		return nil, stats, err
 	}
-	return &Verified{prog: p, stats: stats}, stats, nil
+	return &Verified{prog: p, stats: stats, solver: v.watched}, stats, nil
 }
 
 func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
@@ -101,6 +104,10 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 	stats := Stats{Visits: sv.visits, States: v.peak, Bytes: v.peakBytes}
 	if err != nil {
 		return stats, err
+	}
+	if v.o.Invariants {
+		sv.done = true
+		v.watched = sv
 	}
 	stats.WorstCase, err = sv.terminates()
 	return stats, err

@@ -53,6 +53,9 @@ func slotOf(c *vcpu.CPU) *slot {
 	return s
 }
 
+// noPacket is where a packet without memory is. None of it can be reached.
+var noPacket = make([]byte, 8)
+
 // tail returns the code in place index of the prog array m.
 func (s *slot) tail(m maps.Map, index uint32) *checked.Code {
 	array, ok := m.(maps.ProgramArray)
@@ -111,6 +114,9 @@ func (s *slot) SetPacket() {
 	p := &s.pkt
 	s.machine.Space.SetPacket(p.Buf[p.Meta:p.Tail:p.Tail], !s.prog.typ.PacketWrite)
 	base := mem.Addr(p.Buf)
+	if base == 0 {
+		base = mem.Addr(noPacket) // pointers to the packet are never null
+	}
 	for _, f := range s.prog.packetFields {
 		at := base
 		switch f.kind {

@@ -361,3 +361,16 @@ func (s *State) Sheds(then, now Reg) bool {
 	}
 	return false
 }
+
+// compute is eval for operands of which the values are known, by the machine's
+// own arithmetic.
+func (d *Def) compute(a, b uint64) uint64 {
+	a, b = a+uint64(d.AC), b+uint64(d.BC)
+	switch d.Op {
+	case OpALU64:
+		return isa.Compute64(d.ALU, d.Off, a, b)
+	case OpALU32:
+		return isa.Compute32(d.ALU, d.Off, uint32(a), uint32(b))
+	}
+	return uint64(uint32(a))
+}

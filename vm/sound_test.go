@@ -1,0 +1,201 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook/linux"
+	"github.com/skepvm/skep/internal/bpftest"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier"
+)
+
+// A campaign counts what a fuzz run did.
+type campaign struct {
+	programs, mutants       int
+	accepted, mutantsPassed int
+	limits, unlinkable      int
+	runs                    int
+	steps                   uint64
+	violations              int
+	refused                 map[verifier.Code]int // of unchanged programs
+}
+
+func (c *campaign) String() string {
+	return fmt.Sprintf("%d programs, %d accepted; %d mutants, %d accepted, %d did not link; %d limits; %d runs, %d steps, %d violations; refused %v",
+		c.programs, c.accepted, c.mutants, c.mutantsPassed, c.unlinkable, c.limits, c.runs, c.steps, c.violations, c.refused)
+}
+
+// TestSound holds the verifier to its word: generated programs and mutants of
+// them that it accepts run in the checked interpreter, on hostile packets and
+// maps that change under their hands. They must not fault, must not take longer
+// than was proven, and each register and stack cell must hold what was proven
+// of it, before every instruction. SKEP_FUZZ_STEPS says how many instructions
+// to watch, SKEP_FUZZ_SEED where to begin.
+func TestSound(t *testing.T) {
+	steps, first := uint64(300_000), uint64(1)
+	if testing.Short() {
+		steps = 60_000
+	}
+	if n, err := strconv.ParseUint(os.Getenv("SKEP_FUZZ_STEPS"), 10, 64); err == nil {
+		steps = n
+	}
+	if n, err := strconv.ParseUint(os.Getenv("SKEP_FUZZ_SEED"), 10, 64); err == nil {
+		first = n
+	}
+	c := campaign{refused: map[verifier.Code]int{}}
+	start := time.Now()
+	for seed := first; c.steps < steps; seed++ {
+		if err := c.program(seed); err != nil {
+			c.violations++
+			t.Errorf("seed %d: %v", seed, err)
+			if c.violations >= 5 {
+				break
+			}
+		}
+	}
+	t.Logf("%v in %v", &c, time.Since(start).Round(time.Millisecond))
+}
+
+func soundOptions(r *rand.Rand, kind string) bpftest.Options {
+	o := bpftest.Everything(kind)
+	o.Statements = 4 + r.IntN(40)
+	for _, b := range []*bool{&o.Loops, &o.MayGoto, &o.Subprograms, &o.Callbacks, &o.Maps, &o.Packet, &o.LegacyLoads, &o.Atomics} {
+		*b = *b && r.IntN(4) > 0
+	}
+	return o
+}
+
+// program tries one generated program and some mutants of it.
+func (c *campaign) program(seed uint64) error {
+	r := rand.New(rand.NewPCG(seed, 0x50d))
+	kind := []string{"xdp", "sched_cls"}[r.IntN(2)]
+	g := bpftest.Generate(kind, seed, soundOptions(r, kind))
+	c.programs++
+	ok, err := c.try(g, g.Insns, r, true)
+	if ok {
+		c.accepted++
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, insnText(g.Insns))
+	}
+	for range 12 {
+		insns := bpftest.Mutate(g.Insns, r)
+		for range 8 { // rather one that links
+			if _, err := prog.FromInsns("mutant", linux.Platform.Type(kind), insns, g.Maps); err == nil {
+				break
+			}
+			insns = bpftest.Mutate(g.Insns, r)
+		}
+		c.mutants++
+		ok, err := c.try(g, insns, r, false)
+		if ok {
+			c.mutantsPassed++
+		}
+		if err != nil {
+			return fmt.Errorf("mutant: %w\n%s", err, insnText(insns))
+		}
+	}
+	return nil
+}
+
+// try verifies insns and, if they are accepted, runs them.
+func (c *campaign) try(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand, whole bool) (accepted bool, err error) {
+	p, err := prog.FromInsns("generated", linux.Platform.Type(g.Type), insns, g.Maps)
+	if err != nil {
+		c.unlinkable++
+		return false, nil
+	}
+	v, _, err := verifier.Verify(context.Background(), p, verifier.Options{
+		Invariants: true, MaxVisits: 60_000, MaxTime: 5 * time.Second, Strict: r.IntN(4) == 0,
+	})
+	if err != nil {
+		var e *verifier.Error
+		if errors.As(err, &e) && e.Code == verifier.Limit {
+			c.limits++
+		}
+		if whole && e != nil {
+			c.refused[e.Code]++
+		}
+		return false, nil
+	}
+	host := helpers.Host{
+		Random: r.Uint32,
+		Now:    func(helpers.Clock) uint64 { return r.Uint64() >> r.IntN(64) },
+	}
+	coll, err := LoadProgram(p, Options{Host: host, AllowUninitStack: true})
+	if err != nil {
+		c.unlinkable++
+		return false, nil
+	}
+	defer coll.Close()
+	for range 3 {
+		c.runs++
+		n, err := watchRun(coll.programs[p.Name], v, hostilePackets(r, g.Packet), r)
+		c.steps += n
+		if err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+func insnText(insns []prog.Insn) string {
+	var b strings.Builder
+	for pc := 0; pc < len(insns); pc++ {
+		var second prog.Insn
+		if insns[pc].IsWide() && pc+1 < len(insns) {
+			second = insns[pc+1]
+		}
+		fmt.Fprintf(&b, "%4d: %s\n", pc, prog.Format(insns[pc], second))
+		if insns[pc].IsWide() {
+			pc++
+		}
+	}
+	return b.String()
+}
+
+// TestEmptyPacket checks that the packet's address is not null, also of a
+// packet without memory: the verifier takes the other branch for impossible.
+func TestEmptyPacket(t *testing.T) {
+	insns, err := prog.Assemble(`
+		r2 = *(u32 *)(r1 +0)
+		r0 = 1
+		if r2 == 0 goto null
+		r3 = *(u32 *)(r1 +4)
+		r4 = r2
+		r4 += -8
+		if r4 >= r3 goto null
+		exit
+		null: r0 = 0
+		r0 = *(u64 *)(r0 +0)
+		exit`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := prog.FromInsns("empty", linux.Platform.Type("xdp"), insns, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := verifier.Verify(context.Background(), p, verifier.Options{}); err != nil {
+		t.Fatalf("not accepted, so this tests nothing: %v", err)
+	}
+	coll, err := LoadProgram(p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer coll.Close()
+	for _, in := range []any{nil, []byte{}, []byte{1}, &Packet{}} {
+		if r0, err := coll.Program("empty").Run(in); err != nil || r0 != 1 {
+			t.Errorf("%v: got %d, %v", in, r0, err)
+		}
+	}
+}
