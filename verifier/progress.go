@@ -23,6 +23,16 @@ const maxGhosts = 6
 // there.
 type measure struct{ a, b state.Place }
 
+// less orders measures, so that of equal ones always the same is used.
+func (k measure) less(o measure) bool {
+	for _, d := range [4]int{k.a.Frame - o.a.Frame, int(k.a.Off) - int(o.a.Off), k.b.Frame - o.b.Frame, int(k.b.Off) - int(o.b.Off)} {
+		if d != 0 {
+			return d < 0
+		}
+	}
+	return false
+}
+
 // A rank is what is known of a measure over all iterations so far.
 type rank struct {
 	step  int64 // least decrease; ≤ 0: it does not always decrease
@@ -76,8 +86,9 @@ func (sv *solver) endIteration(n *node, s *state.State) {
 		}
 	}
 	if len(moves) > 0 {
-		n.ends++
-		n.compare(s, moves)
+		l := n.latch(s)
+		l.ends++
+		l.compare(s, moves)
 	}
 	s.Ghosts = slices.DeleteFunc(s.Ghosts, func(g state.Ghost) bool {
 		return g.Loop == n.id || !sv.inside(n, sv.nodes[g.Loop])
@@ -126,12 +137,33 @@ func newMove(s *state.State, g state.Ghost) move {
 	return m
 }
 
+// A latch is one way back to the head of a loop, and what is known of the
+// iterations that ended there.
+type latch struct {
+	pc   int32 // the last decision before the head
+	ends int
+	rank map[measure]*rank
+}
+
+// latch returns the latch of n through which s comes.
+func (n *node) latch(s *state.State) *latch {
+	pc := int32(-1)
+	if s.Trace != nil {
+		pc = s.Trace.PC
+	}
+	for _, l := range n.latches {
+		if l.pc == pc {
+			return l
+		}
+	}
+	l := &latch{pc: pc, rank: map[measure]*rank{}}
+	n.latches = append(n.latches, l)
+	return l
+}
+
 // compare updates the ranks of n with one iteration: of each place alone, and
 // of each distance between two.
-func (n *node) compare(s *state.State, moves []move) {
-	if n.rank == nil {
-		n.rank = map[measure]*rank{}
-	}
+func (n *latch) compare(s *state.State, moves []move) {
 	for i := range moves {
 		m := &moves[i]
 		if !m.known {
@@ -180,7 +212,7 @@ func negated(x int64) int64 {
 	return -x
 }
 
-func (n *node) update(k measure, step, least, most int64) {
+func (n *latch) update(k measure, step, least, most int64) {
 	r := n.rank[k]
 	if r == nil {
 		r = &rank{step: math.MaxInt64, least: math.MaxInt64, most: math.MinInt64}
@@ -192,17 +224,53 @@ func (n *node) update(k measure, step, least, most int64) {
 }
 
 // iterations returns how often the loop headed by n can begin again.
+//
+// Measures are lexicographic (Bradley, Manna and Sipma 2005): the first does
+// not grow on any way back and shrinks on some; what is left after taking
+// those away is bounded, between two of them, by the next. So loops that share
+// a head, as nested loops do when nothing stands between them, are bounded too.
 func (n *node) iterations() (bound int64, ok bool) {
-	bound = math.MaxInt64
-	for _, r := range n.rank {
-		if r.seen != n.ends || r.step <= 0 || r.least == math.MinInt64 || r.most == math.MaxInt64 {
-			continue
+	left := slices.Clone(n.latches)
+	for len(left) > 0 {
+		best, most := int64(0), 0
+		var strict measure
+		for k := range left[0].rank {
+			ok, steps, shrinks := span(left, k)
+			if ok && (shrinks > most || shrinks == most && (steps < best || steps == best && k.less(strict))) {
+				best, most, strict = steps, shrinks, k
+			}
 		}
-		if span := uint64(r.most) - uint64(r.least); span < math.MaxInt64 {
-			bound, ok = min(bound, int64(span)/r.step), true
+		if most == 0 {
+			return 0, false
+		}
+		// best more iterations of the strict latches before each of those
+		// counted so far, and after the last.
+		bound = addSat(bound, mulSat(addSat(bound, 1), best))
+		left = slices.DeleteFunc(left, func(l *latch) bool { return l.rank[strict].step > 0 })
+	}
+	return bound, true
+}
+
+// span returns by how many steps measure k can shrink on latches, and on how
+// many of them it does; ok is false, and that number 0, unless it never grows.
+func span(latches []*latch, k measure) (ok bool, steps int64, shrinks int) {
+	least, most, step := int64(math.MaxInt64), int64(math.MinInt64), int64(math.MaxInt64)
+	for _, l := range latches {
+		r := l.rank[k]
+		if r == nil || r.seen != l.ends || r.step < 0 || r.least == math.MinInt64 || r.most == math.MaxInt64 {
+			return false, 0, 0
+		}
+		least, most = min(least, r.least), max(most, r.most)
+		if r.step > 0 {
+			step = min(step, r.step)
+			shrinks++
 		}
 	}
-	return bound, ok
+	width := uint64(most) - uint64(least)
+	if shrinks == 0 || width >= math.MaxInt64 {
+		return false, 0, 0
+	}
+	return true, int64(width)/step + 1, shrinks
 }
 
 // loopChanges returns the registers and stack bytes that the loop headed by

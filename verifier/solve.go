@@ -37,23 +37,22 @@ type chain struct {
 
 // A node is a block in the context of one chain of calls.
 type node struct {
-	chain  *chain
-	block  int
-	place  []int32 // order in the exploration: positions along the chain
-	head   bool
-	live   []state.Live // what can be read from here on, by frame
-	mask   state.Mask   // what keeps classes apart
-	bucket map[uint64]*bucket
-	order  []*bucket // in order of appearance
-	limit  int       // classes beyond which mask is coarsened
-	visits int
-	widen  bool // a loop head that widens
-	id     int32
-	rank   map[measure]*rank // heads: what shrinks from one iteration to the next
-	ends   int               // heads: how often an iteration came back
-	queued bool
-	todo   []*pending
-	kept   []*state.State // with Options.Invariants: every state that was explored
+	chain   *chain
+	block   int
+	place   []int32 // order in the exploration: positions along the chain
+	head    bool
+	live    []state.Live // what can be read from here on, by frame
+	mask    state.Mask   // what keeps classes apart
+	bucket  map[uint64]*bucket
+	order   []*bucket // in order of appearance
+	limit   int       // classes beyond which mask is coarsened
+	visits  int
+	widen   bool // a loop head that widens
+	id      int32
+	latches []*latch // heads: what shrinks from one iteration to the next
+	queued  bool
+	todo    []*pending
+	kept    []*state.State // with Options.Invariants: every state that was explored
 }
 
 // A bucket is one class of states at a node.
