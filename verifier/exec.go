@@ -41,7 +41,7 @@ func (m *machine) run() error {
 			if len(m.s.Vals) > maxNames || len(m.s.Objs) > maxNames {
 				m.s.Canon()
 			}
-			m.sv.reached[m.pc] = true
+			m.sv.facts.reached[m.pc] = true
 			in := m.sv.p.Insns[m.pc]
 			if isJump(in) && in.Op.JmpOp() != isa.Call || m.sv.entersProgram(in) {
 				goOn, err := m.leave(b, in)
@@ -152,6 +152,9 @@ func (m *machine) alu(in prog.Insn) error {
 	}
 	if a.Kind.IsPointer() || b.Kind.IsPointer() {
 		return m.pointerALU(in, is64, op, a, b)
+	}
+	if op == isa.Div || op == isa.Mod {
+		m.noteDivision(is64, m.s.Num(b))
 	}
 	var r state.Reg
 	switch {

@@ -57,7 +57,7 @@ func (m *machine) branch(b *block, in prog.Insn) (goOn bool, err error) {
 	canTake := m.assume(taken, in, is32, true, a, c)
 	canFall := m.assume(m.s, in, is32, false, a, c)
 	if canTake {
-		m.sv.outcome[m.pc] |= wasTaken
+		m.sv.facts.outcome[m.pc] |= wasTaken
 		m.note(taken, state.Taken)
 		if !canFall {
 			m.s.Free()
@@ -75,7 +75,7 @@ func (m *machine) branch(b *block, in prog.Insn) (goOn bool, err error) {
 		m.s.Free()
 		return false, nil // the state described no run at all
 	}
-	m.sv.outcome[m.pc] |= wasNotTaken
+	m.sv.facts.outcome[m.pc] |= wasNotTaken
 	m.note(m.s, state.NotTaken)
 	return m.follow(m.n.chain, b.succs[0], m.s)
 }

@@ -96,6 +96,7 @@ func (m *machine) arguments(f *helpers.Func) (call, error) {
 		}
 	}
 	m.arg = 0
+	m.noteCall(f, &c)
 	for i := 0; i < f.Proto.NumArgs(); i++ { // after all are checked
 		m.clobber(f, i, &c)
 	}

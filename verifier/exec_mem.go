@@ -30,6 +30,9 @@ func (m *machine) loadFrom(p state.Reg, off int64, size int, signed bool) (state
 	if err := m.access(p, off, size, false); err != nil {
 		return p, err
 	}
+	if err := m.noteAccess(p, off); err != nil {
+		return p, err
+	}
 	switch p.Kind {
 	case state.Ctx:
 		return m.loadContext(off, size, signed)
@@ -302,6 +305,9 @@ func (m *machine) store(in prog.Insn) error {
 
 func (m *machine) storeTo(p state.Reg, off int64, size int, v state.Reg) error {
 	if err := m.access(p, off, size, true); err != nil {
+		return err
+	}
+	if err := m.noteAccess(p, off); err != nil {
 		return err
 	}
 	if v.Kind.IsPointer() && m.sv.o.Strict && p.Kind != state.Stack {

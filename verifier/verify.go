@@ -27,6 +27,7 @@ import (
 // Verify makes one, so a function that takes a *Verified need not check again.
 type Verified struct {
 	prog  *prog.Program
+	facts facts
 	stats Stats
 
 	solver *solver // with Options.Invariants: what was explored
@@ -55,8 +56,7 @@ type verifier struct {
 	g *graph
 	l *liveness
 
-	reached   []bool    // by PC
-	outcome   []outcome // by PC of conditional jumps
+	facts     facts
 	peak      int
 	peakBytes int64
 	watched   *solver // with Options.Invariants
@@ -74,13 +74,13 @@ const (
 // valid even if Verify fails.
 func Verify(ctx context.Context, p *prog.Program, o Options) (*Verified, Stats, error) {
 	start := time.Now()
-	v := &verifier{p: p, o: o.filled(), reached: make([]bool, len(p.Insns)), outcome: make([]outcome, len(p.Insns))}
+	v := &verifier{p: p, o: o.filled(), facts: newFacts(len(p.Insns))}
 	stats, err := v.verify(ctx, start)
 	stats.Time = time.Since(start)
 	if err != nil {
 		return nil, stats, err
 	}
-	return &Verified{prog: p, stats: stats, solver: v.watched}, stats, nil
+	return &Verified{prog: p, facts: v.facts, stats: stats, solver: v.watched}, stats, nil
 }
 
 func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {

@@ -1,0 +1,124 @@
+package verifier
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/skepvm/skep/prog"
+)
+
+func verified(t *testing.T, typ, text string) *Verified {
+	t.Helper()
+	v, _, err := Verify(context.Background(), assemble(t, typ, text), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// TestFacts compares what engines are told with what the text of each program
+// says.
+func TestFacts(t *testing.T) {
+	v := verified(t, "xdp", `
+		r6 = *(u32 *)(r1 +12)
+		*(u32 *)(r10 -4) = 3
+		r2 = r10
+		r2 += -4
+		r1 = map[0]
+		call 1
+		r6 &= 7
+		r7 = r6
+		r7 <<= 3
+		r0 += r7
+		r1 = *(u16 *)(r0 +2)
+		r6 += 1
+		r1 /= r6
+		r1 /= r7
+		w1 %= w6
+		if r6 == 0 goto +2
+		r0 = 2
+		exit
+		r0 = 1
+		exit`)
+	f := func(pc prog.PC) Fact { return v.Fact(pc) }
+	if got := f(0); got.Region != RegionCtx || got.Field == nil || got.Field.Name != "ingress_ifindex" || got.Min != 12 || got.Max != 12 || got.Map != -1 {
+		t.Errorf("context: %+v", got)
+	}
+	if got := f(1); got.Region != RegionStack || got.Min != -4 || got.Max != -4 || got.Field != nil {
+		t.Errorf("stack: %+v", got)
+	}
+	if got := f(6); got.Map != 0 || !bytes.Equal(got.Key, []byte{3, 0, 0, 0}) {
+		t.Errorf("lookup: %+v", got)
+	}
+	// Offsets 2, 10, … 58.
+	if got := f(11); got.Region != RegionMapValue || got.Map != 0 || got.Min != 2 || got.Max != 58 {
+		t.Errorf("map value: %+v", got)
+	}
+	for pc, nonZero := range map[prog.PC]bool{13: true, 14: false, 15: true} {
+		if got := f(pc); got.NonZero != nonZero {
+			t.Errorf("division at %d: %+v", pc, got)
+		}
+	}
+	if got := f(16); got.Branch != BranchFall {
+		t.Errorf("branch: %+v", got)
+	}
+	if !f(17).Reached || f(17).Map != -1 || f(19).Reached || f(20).Reached {
+		t.Errorf("reached: %+v, %+v", f(17), f(19))
+	}
+	if got := f(-1); got.Reached || f(1000).Reached {
+		t.Errorf("no instruction: %+v", got)
+	}
+}
+
+// TestFactsJoin looks at an instruction that several paths reach with
+// different pointers and keys.
+func TestFactsJoin(t *testing.T) {
+	v := verified(t, "xdp", `
+		r6 = *(u32 *)(r1 +12)
+		*(u32 *)(r10 -4) = 3
+		*(u32 *)(r10 -16) = 5
+		if r6 == 0 goto +1
+		*(u32 *)(r10 -4) = 4
+		r2 = r10
+		r2 += -4
+		r1 = map[0]
+		call 1
+		if r6 == 0 goto +2
+		r0 = r10
+		r0 += -16
+		r0 = *(u32 *)(r0 +0)
+		r0 = 2
+		exit`)
+	if got := v.Fact(3); got.Branch != BranchEither {
+		t.Errorf("branch: %+v", got)
+	}
+	if got := v.Fact(9); got.Map != 0 || got.Key != nil {
+		t.Errorf("lookup: %+v", got)
+	}
+	if got := v.Fact(13); got.Region != RegionMapValue|RegionStack || got.Map != -1 || got.Min != -16 || got.Max != 0 {
+		t.Errorf("access: %+v", got)
+	}
+}
+
+// TestMixedAccess refuses an instruction that accesses the context or memory,
+// depending on the path: the kernel says "same insn cannot be used with
+// different pointers" (tools/testing/selftests/bpf/progs/verifier_unpriv.c).
+func TestMixedAccess(t *testing.T) {
+	_, _, err := Verify(context.Background(), assemble(t, "xdp", `
+		*(u64 *)(r10 -16) = 0
+		r2 = r10
+		r2 += -16
+		r3 = *(u32 *)(r1 +12)
+		if r3 == 0 goto +1
+		r1 = r2
+		r0 = *(u32 *)(r1 +0)
+		r0 = 2
+		exit`), Options{})
+	var e *Error
+	if !errors.As(err, &e) || e.Code != BadPointer || e.PC != 6 {
+		t.Fatalf("got %v, want a %s at 6", err, BadPointer)
+	}
+	t.Log(e)
+}
