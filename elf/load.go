@@ -17,6 +17,7 @@ package elf
 
 import (
 	debugelf "debug/elf"
+	"errors"
 	"io"
 	"os"
 
@@ -73,6 +74,9 @@ func Load(r io.ReaderAt, name string, opts Options) (*prog.Object, error) {
 			return e
 		}
 		return &Error{File: name, PC: -1, Err: err}
+	}
+	if r == nil {
+		return nil, fail(errors.New("nothing to read"))
 	}
 	data, err := readAll(r)
 	if err != nil {

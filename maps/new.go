@@ -33,6 +33,9 @@ var constructors = map[Type]struct {
 // Parameters are checked as bpf(2) BPF_MAP_CREATE does, with the same errno. A
 // map whose entries cannot fit in memory is ENOMEM.
 func New(spec *Spec) (Map, error) {
+	if spec == nil {
+		return nil, fmt.Errorf("no map specification: %w", errno.EINVAL)
+	}
 	c, ok := constructors[spec.Type]
 	if !ok {
 		return nil, fmt.Errorf("map %q: type %v is not supported: %w", spec.Name, spec.Type, errno.EINVAL)

@@ -85,13 +85,19 @@ func (h *Hook) check(p *Program) error {
 	if err := p.Err(); err != nil {
 		return fmt.Errorf("attach: %w", err)
 	}
-	if p.typ != h.typ {
+	if p.coll.closed.Load() {
+		return fmt.Errorf("attach: program %s: %w", p.name, ErrClosed)
+	}
+	if h.typ == nil || p.typ != h.typ {
 		return fmt.Errorf("attach: program %s is of type %s, the hook runs %s", p.name, typeName(p.typ), typeName(h.typ))
 	}
 	return nil
 }
 
 func typeName(t *hook.Type) string {
+	if t == nil {
+		return "no type"
+	}
 	if t.Attach != "" {
 		return t.Name + "/" + t.Attach
 	}

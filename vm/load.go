@@ -38,6 +38,9 @@ func Load(obj *prog.Object, opts Options) (*Collection, error) {
 	if _, err := ParseEngine(string(opts.Engine)); err != nil {
 		return nil, err
 	}
+	if obj == nil {
+		return nil, errors.New("no object")
+	}
 	c := newCollection(opts)
 	if err := c.load(obj); err != nil {
 		c.Close()
@@ -55,8 +58,13 @@ func LoadProgram(p *prog.Program, opts Options) (*Collection, error) {
 	if _, err := ParseEngine(string(opts.Engine)); err != nil {
 		return nil, err
 	}
-	if p.Type == nil {
-		return nil, fmt.Errorf("program %s has no type: choose a program type", p.Name)
+	switch {
+	case p == nil:
+		return nil, ErrNoProgram
+	case p.Type == nil:
+		return nil, fmt.Errorf("program %q has no type: choose a program type", p.Name)
+	case len(p.Insns) == 0 || len(p.Funcs) == 0:
+		return nil, fmt.Errorf("program %q was not linked", p.Name)
 	}
 	c := newCollection(opts)
 	err := c.checkFuncs()
@@ -171,11 +179,13 @@ func replaces(m maps.Map, spec *maps.Spec) error {
 		return fmt.Errorf("map %q: the replacement is nil", spec.Name)
 	}
 	s := m.Spec()
+	if s.Type != spec.Type {
+		return fmt.Errorf("map %q: the replacement is of type %v, the object asks for %v", spec.Name, s.Type, spec.Type)
+	}
 	for _, f := range []struct {
 		name      string
 		got, want uint64
 	}{
-		{"type", uint64(s.Type), uint64(spec.Type)},
 		{"key size", uint64(s.KeySize), uint64(spec.KeySize)},
 		{"value size", uint64(s.ValueSize), uint64(spec.ValueSize)},
 		{"number of entries", uint64(s.MaxEntries), uint64(spec.MaxEntries)},

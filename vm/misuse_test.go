@@ -1,0 +1,55 @@
+package vm_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/skepvm/skep/elf"
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/vm"
+)
+
+// TestMisuse passes what callers have by mistake: each is an error, not a
+// panic.
+func TestMisuse(t *testing.T) {
+	closed := load(t, packetType, "r0 = 0\nexit", vm.Options{})
+	open := load(t, packetType, "r0 = 0\nexit", vm.Options{})
+	point := vm.NewHook(packetType, vm.HookOptions{})
+	link, err := point.Attach(closed.Program("p"), vm.AttachOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	for name, f := range map[string]func() error{
+		"no object":           func() error { _, err := vm.Load(nil, vm.Options{}); return err },
+		"no program":          func() error { _, err := vm.LoadProgram(nil, vm.Options{}); return err },
+		"no type":             func() error { _, err := vm.LoadProgram(&prog.Program{}, vm.Options{}); return err },
+		"not linked":          func() error { _, err := vm.LoadProgram(&prog.Program{Type: packetType}, vm.Options{}); return err },
+		"no reader":           func() error { _, err := elf.Load(nil, "x.o", elf.Options{}); return err },
+		"no map spec":         func() error { _, err := maps.New(nil); return err },
+		"a hook without type": func() error { return attach(vm.NewHook(nil, vm.HookOptions{}), open.Program("p")) },
+		"closed: attach":      func() error { return attach(point, closed.Program("p")) },
+		"closed: update":      func() error { return link.Update(closed.Program("p")) },
+		"closed: run":         func() error { _, err := point.Run(nil); return err },
+		"wrong input":         func() error { _, err := open.Program("p").Run("text"); return err },
+		"packet out of order": func() error { _, err := open.Program("p").Run(&vm.Packet{Head: 1}); return err },
+		"no hook struct":      func() error { _, err := hook.Define[*int]("x"); return err },
+	} {
+		if err := f(); err == nil {
+			t.Errorf("%s: no error", name)
+		} else if strings.HasPrefix(name, "closed") && !errors.Is(err, vm.ErrClosed) {
+			t.Errorf("%s: %v, want ErrClosed", name, err)
+		}
+	}
+	if err := link.Update(open.Program("p")); err != nil {
+		t.Errorf("a closed program replaced: %v", err)
+	}
+}
+
+func attach(h *vm.Hook, p *vm.Program) error {
+	_, err := h.Attach(p, vm.AttachOptions{})
+	return err
+}
