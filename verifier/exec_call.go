@@ -139,7 +139,7 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 		if arg.Size != 0 {
 			return m.memory(f, i, r, state.Const(uint64(arg.Size)), null)
 		}
-		size, err := m.read(prog.R1 + prog.Reg(i+1))
+		size, err := m.read(prog.R1 + prog.Reg(f.Proto.SizeArg(i)))
 		if err != nil {
 			return err
 		}
@@ -240,16 +240,16 @@ func (m *machine) mapMatches(f *helpers.Func, i int, index int32) error {
 // sized checks a memory argument whose size is the argument after it.
 func (m *machine) sized(f *helpers.Func, i int, r, size state.Reg, null bool) error {
 	if size.Kind != state.Scalar {
-		return m.badArgument(i+1, "%s wants a size", f.Name)
+		return m.badArgument(f.Proto.SizeArg(i), "%s wants a size", f.Name)
 	}
 	n := m.s.Num(size)
 	switch {
 	case n.SMin() < 0:
-		return m.badArgument(i+1, "the size, %v, may be negative", n)
+		return m.badArgument(f.Proto.SizeArg(i), "the size, %v, may be negative", n)
 	case n.UMax() >= helpers.MaxMem:
-		return m.badArgument(i+1, "the size, %v, has no bound below %d", n, helpers.MaxMem)
-	case n.UMin() == 0 && f.Proto.Args[i+1].Kind == helpers.ArgSize:
-		return m.badArgument(i+1, "the size, %v, may be 0", n)
+		return m.badArgument(f.Proto.SizeArg(i), "the size, %v, has no bound below %d", n, helpers.MaxMem)
+	case n.UMin() == 0 && f.Proto.Args[f.Proto.SizeArg(i)].Kind == helpers.ArgSize:
+		return m.badArgument(f.Proto.SizeArg(i), "the size, %v, may be 0", n)
 	case r.Kind.IsPointer() && m.s.Objs[r.Obj].Nullable && n.UMax() != 0:
 		return m.fail(NullPointer, "argument %d of %s is a %v pointer that may be null, with a size, %v, that may not be 0", i+1, f.Name, r.Kind, n)
 	case null && n.UMax() != 0:
@@ -335,7 +335,7 @@ func (m *machine) clobber(f *helpers.Func, i int, c *call) {
 	case arg.Size != 0:
 		size = state.Const(uint64(arg.Size))
 	default:
-		size = m.s.Reg(uint8(2 + i))
+		size = m.s.Reg(uint8(1 + f.Proto.SizeArg(i)))
 	}
 	frame, lo, hi := m.extent(r, size)
 	if r.V == state.Zero && size.IsConst() {

@@ -553,8 +553,8 @@ func (f *funcLiveness) helperArgs(in prog.Insn, args *[5]addr, live *state.Live)
 		case helpers.ArgMem:
 			if arg.Size != 0 {
 				size = int(arg.Size)
-			} else if i+1 < len(args) && args[i+1].kind == constant && uint64(args[i+1].n) <= state.StackSize {
-				size = int(args[i+1].n)
+			} else if n := args[fn.Proto.SizeArg(i)]; n.kind == constant && uint64(n.n) <= state.StackSize {
+				size = int(n.n)
 			}
 		}
 		if k := args[i].kind; k == stackAt || k == anywhere {
