@@ -42,6 +42,9 @@ func (m *machine) run() error {
 				m.s.Canon()
 			}
 			m.sv.facts.reached[m.pc] = true
+			if m.sv.o.Observe != nil {
+				m.sv.o.Observe(m.pc, m.s.Describe(m.sv.mapName))
+			}
 			in := m.sv.p.Insns[m.pc]
 			if isJump(in) && in.Op.JmpOp() != isa.Call || m.sv.entersProgram(in) {
 				goOn, err := m.leave(b, in)

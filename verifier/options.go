@@ -1,6 +1,11 @@
 package verifier
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"github.com/skepvm/skep/prog"
+)
 
 // Options says which rules hold and how much work a proof may take. The zero
 // value has the kernel's rules for a privileged loader (CAP_BPF and
@@ -20,6 +25,12 @@ type Options struct {
 	// Invariants keeps every state of the exploration, so that Verified.Watch
 	// can compare runs with them. It takes memory.
 	Invariants bool
+
+	// Observe, if it is not nil, is told what is known before each instruction
+	// that is visited, as often as it is: the registers and the stack, in the
+	// notation of the kernel's verifier log. invariant is valid during the call
+	// only.
+	Observe func(pc prog.PC, invariant fmt.Stringer)
 
 	// MaxPacket is the longest packet, in bytes, that the host will run the
 	// program on. Zero means DefaultMaxPacket.

@@ -52,15 +52,23 @@ func (e *Error) Explain() string {
 			fmt.Fprintf(&b, "        %4d: %s\n", c.PC, c.Insn)
 		}
 	}
-	e.WritePath(&b, maxShown)
+	e.writePath(&b, maxShown)
 	if r := e.Code.Rule(); r != nil {
 		fmt.Fprintf(&b, "  rule: %s\n", r.Text)
 	}
 	return b.String()
 }
 
-// WritePath writes the last n decisions of the path, below their source lines.
-func (e *Error) WritePath(b *strings.Builder, n int) {
+// ExplainPath returns the whole path in lines for people; empty if no decision
+// leads to the error. Explain has its end.
+func (e *Error) ExplainPath() string {
+	var b strings.Builder
+	e.writePath(&b, len(e.Path))
+	return b.String()
+}
+
+// writePath writes the last n decisions of the path, below their source lines.
+func (e *Error) writePath(b *strings.Builder, n int) {
 	if len(e.Path) == 0 {
 		return
 	}

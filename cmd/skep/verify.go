@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +19,7 @@ type verifyFlags struct {
 	strict         bool
 	allowUnbounded bool
 	json           bool
+	dump           []string
 }
 
 func newVerify(s streams) *cobra.Command {
@@ -55,11 +58,27 @@ With --json, one object per program:
 
 An object that cannot be read has one line with verdict error and no program.
 
+--dump prints more, for people:
+
+  invariants  before each instruction, what is known of registers and stack on
+              the paths that lead there, in the notation of the kernel's log
+  cfg         the control flow, block by block
+  dot         the same as a graph for Graphviz; verdicts then go to standard
+              error
+  path        every decision on the path to the rejection, not only the last
+
 Exit codes: 0 all programs were accepted, 1 one was rejected or not decided, 2
 bad usage or input.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage{errors.New("at least one object file is needed"), cmd.CommandPath()}
+			}
+			err := checkDumps(f.dump)
+			if err == nil && f.json && len(f.dump) > 0 {
+				err = errors.New("--json and --dump exclude each other")
+			}
+			if err != nil {
+				return usage{err, cmd.CommandPath()}
 			}
 			return nil
 		},
@@ -77,6 +96,7 @@ bad usage or input.`,
 	g := cmd.Flags()
 	g.BoolVar(&f.strict, "strict", false, "rules for programs of strangers: no address escapes, nothing uninitialised is read")
 	g.BoolVar(&f.allowUnbounded, "allow-unbounded", false, "accept loops whose end is not proven")
+	g.StringSliceVar(&f.dump, "dump", nil, "print `WHAT`: invariants, cfg, path, dot (several with commas)")
 	g.BoolVar(&f.json, "json", false, "one JSON object per program")
 	return cmd
 }
@@ -151,6 +171,8 @@ type outcome struct {
 
 	stats verifier.Stats
 	err   *verifier.Error
+	prog  *prog.Program // nil if it was not verified
+	known *invariants   // with --dump=invariants
 }
 
 // program verifies one program.
@@ -174,7 +196,13 @@ func (v *verification) program(ctx context.Context, name string, obj *prog.Objec
 		o.Message = fmt.Sprintf("section %q means no program type; give one with --type", spec.Section)
 		return o
 	}
-	_, o.stats, err = verifier.Verify(ctx, p, verifier.Options{Strict: v.flags.strict, AllowUnbounded: v.flags.allowUnbounded})
+	o.prog = p
+	opts := verifier.Options{Strict: v.flags.strict, AllowUnbounded: v.flags.allowUnbounded}
+	if v.dumps("invariants") {
+		o.known = newInvariants(p)
+		opts.Observe = o.known.observe
+	}
+	_, o.stats, err = verifier.Verify(ctx, p, opts)
 	o.Insns, o.States, o.PeakBytes, o.TimeNs = o.stats.Visits, o.stats.States, o.stats.Bytes, o.stats.Time.Nanoseconds()
 	switch {
 	case err == nil:
@@ -212,8 +240,30 @@ func (v *verification) report(o *outcome) error {
 	if v.flags.json {
 		return writeJSON(v.s.out, o)
 	}
-	return o.print(v.s.out)
+	w := v.s.out
+	if v.dumps("dot") {
+		w = v.s.err
+		if o.prog != nil {
+			printDOT(v.s.out, o.prog)
+		}
+	}
+	if err := o.print(w); err != nil || o.prog == nil {
+		return err
+	}
+	if v.dumps("path") && o.err != nil {
+		fmt.Fprint(w, "  whole"+strings.TrimPrefix(o.err.ExplainPath(), " "))
+	}
+	if v.dumps("cfg") {
+		printGraph(w, o.prog)
+	}
+	if o.known != nil {
+		o.known.print(w, o.prog)
+	}
+	return nil
 }
+
+// dumps reports whether --dump asks for what.
+func (v *verification) dumps(what string) bool { return slices.Contains(v.flags.dump, what) }
 
 // print writes the outcome for people.
 func (o *outcome) print(w io.Writer) (err error) {

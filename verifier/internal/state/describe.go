@@ -119,6 +119,9 @@ func (d *Describer) Reg(r Reg) string {
 		if int(o.Index) != len(d.s.Frames)-1 {
 			kind += fmt.Sprintf("[%d]", o.Index)
 		}
+		if r.V == Zero && r.C == 0 {
+			return kind + "0"
+		}
 		if r.V == Zero {
 			return fmt.Sprintf("%s%+d", kind, r.C)
 		}
