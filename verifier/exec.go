@@ -1,6 +1,8 @@
 package verifier
 
 import (
+	"math"
+
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier/internal/scalar"
@@ -207,7 +209,10 @@ func (m *machine) mov(is64 bool, off int16, b state.Reg) state.Reg {
 func (m *machine) pointerALU(in prog.Insn, is64 bool, op isa.ALUOp, a, b state.Reg) error {
 	if !is64 {
 		switch op {
-		case isa.Sub, isa.Neg, isa.End:
+		case isa.End: // of 16, 32 or 64 bits in this class too
+			m.write(in.Dst, m.s.Fresh(scalar.Unsigned(0, math.MaxUint64>>(64-uint(in.Imm)))))
+			return nil
+		case isa.Sub, isa.Neg:
 			m.write(in.Dst, m.s.Fresh(scalar.Unsigned(0, 1<<32-1)))
 			return nil
 		}

@@ -127,6 +127,13 @@ func TestRefused(t *testing.T) {
 			call 28
 			r0 = 0
 			exit`, NullPointer},
+		{"byte-swapped pointer", "xdp", lookup + `
+			r1 = r0
+			r1 = be64 r1
+			r1 >>= 32
+			r0 += r1
+			r0 = *(u8 *)(r0 +0)
+			exit`, OutOfBounds},
 		{"callback context above the stack", "xdp", `
 			r1 = 3
 			r2 = subprog[+7]
