@@ -304,6 +304,10 @@ func TestStructOps(t *testing.T) {
 	if d := cmp.Diff(want, open(t, "structops.o").StructOps); d != "" {
 		t.Error(d)
 	}
+	alone := []*prog.StructOps{{Name: "minimal", TypeName: "ops", Programs: map[string]string{}}}
+	if d := cmp.Diff(alone, open(t, "scheduler.o").StructOps); d != "" {
+		t.Error(d)
+	}
 }
 
 // TestCORE compares with the layout of core_target.o that bpftool and the C

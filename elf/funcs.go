@@ -305,8 +305,8 @@ func (l *loader) listPrograms() error {
 			}
 		}
 	}
-	if len(l.order) == 0 && len(l.obj.Maps) == 0 {
-		return errors.New("holds neither programs nor maps")
+	if len(l.order) == 0 && len(l.obj.Maps) == 0 && len(l.obj.StructOps) == 0 {
+		return errors.New("holds neither programs nor maps, nor tables of struct_ops")
 	}
 	return nil
 }

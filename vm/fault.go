@@ -59,7 +59,7 @@ func newFault(c *checked.Fault) *Fault {
 func bindError(p *prog.Program, e *checked.BindError) error {
 	pe := &prog.Error{File: p.File, Program: p.Name, PC: e.PC, Insn: p.Insns[e.PC], HasInsn: true, Line: p.LineAt(e.PC), Msg: e.Msg}
 	if i := p.FuncAt(e.PC); i >= 0 {
-		pe.Func = p.Funcs[i].Name
+		pe.Func, pe.PC = p.Funcs[i].Name, e.PC-p.Funcs[i].Entry
 	}
 	return pe
 }

@@ -53,3 +53,17 @@ func attach(h *vm.Hook, p *vm.Program) error {
 	_, err := h.Attach(p, vm.AttachOptions{})
 	return err
 }
+
+// TestUnknownHelperInSubprogram checks the place that the error names: slots
+// count from the start of the function.
+func TestUnknownHelperInSubprogram(t *testing.T) {
+	p, err := prog.FromInsns("p", packetType, assemble(t, "r0 = 0\ncall f\nexit\nf: r0 = 1\ncall 9999\nexit"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = vm.LoadProgram(p, vm.Options{})
+	var e *prog.Error
+	if !errors.As(err, &e) || e.Func != p.Funcs[1].Name || e.PC != 1 || e.Insn.Imm != 9999 {
+		t.Errorf("%v; want slot 1 of %s", err, p.Funcs[1].Name)
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -24,9 +25,9 @@ func newConformance(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "conformance [MEMORY-HEX]",
 		Short: "Run raw instructions, as a plugin of bpf_conformance",
-		Long: `Runs the instructions whose bytes stand in hexadecimal on standard input, or after --program, and prints R0 in hexadecimal: the protocol
-of bpf_conformance's plugins, whose runner calls this through a script of one
-line:
+		Long: `Runs the instructions whose bytes stand in hexadecimal on standard input, or
+after --program, and prints R0 in hexadecimal: the protocol of bpf_conformance's
+plugins, whose runner calls this through a script of one line:
 
   exec skep conformance "$@" --engine checked
 
@@ -70,7 +71,7 @@ skep asm prints what this reads.`,
 			}
 			r0, err := runConformance(obj, e, memory)
 			if err != nil {
-				return refused{err}
+				return refused{inUsersTerms(err, obj.Programs[0], len(memory) > 0)}
 			}
 			fmt.Fprintf(s.out, "%x\n", r0)
 			return nil
@@ -148,6 +149,27 @@ func conformanceObject(code, memory []byte, isELF bool) (*prog.Object, error) {
 	spec.Type = memoryCtx
 	prepend(spec.Func, prologue(len(memory) > 0))
 	return obj, nil
+}
+
+// inUsersTerms takes the prologue out of the place that err names.
+func inUsersTerms(err error, p *prog.Spec, memory bool) error {
+	if p.Type != memoryCtx {
+		return err
+	}
+	n := prog.PC(len(prologue(memory)))
+	var fault *vm.Fault
+	var link *prog.Error
+	switch {
+	case errors.As(err, &fault):
+		at := *fault
+		at.PC -= n
+		return &at
+	case errors.As(err, &link) && link.HasInsn && link.Func == p.Func.Name:
+		at := *link
+		at.PC -= n
+		return &at
+	}
+	return err
 }
 
 // prologue returns the instructions that load R1 and R2.
