@@ -305,15 +305,12 @@ func (m *machine) extent(r, size state.Reg) (frame, lo, hi int) {
 }
 
 func (m *machine) stackArgument(f *helpers.Func, i int, r, size state.Reg) error {
-	if !m.sv.o.Strict {
-		return nil
-	}
 	frame, lo, hi := m.extent(r, size)
 	st := &m.s.Frames[frame].Stack
-	if !f.Proto.Args[i].Uninit && !st.Init(lo, hi-lo) {
+	if !f.Proto.Args[i].Uninit && !m.initialised(frame, lo, hi-lo) {
 		return m.fail(UninitStack, "argument %d: %s reads stack bytes %d to %d, not all of which were written", i+1, f.Name, lo, hi)
 	}
-	if !f.Proto.Args[i].Uninit && st.HasPointer(lo, hi-lo) {
+	if m.sv.o.Strict && !f.Proto.Args[i].Uninit && st.HasPointer(lo, hi-lo) {
 		return m.fail(Leak, "argument %d: %s would read a pointer on the stack", i+1, f.Name)
 	}
 	return nil

@@ -242,13 +242,13 @@ func (m *machine) loadStack(p state.Reg, off int64, size int, signed bool) (stat
 	f := int(m.s.Objs[p.Obj].Index)
 	if p.V != state.Zero {
 		lo, hi := m.span(p, off, size)
-		if m.sv.o.Strict && !m.s.Frames[f].Stack.Init(lo, hi-lo) {
+		if !m.initialised(f, lo, hi-lo) {
 			return p, m.fail(UninitStack, "read of stack bytes %d to %d, not all of which were written", lo, hi)
 		}
 		return m.anything(size, signed), nil
 	}
 	at := int(p.C + off)
-	if m.sv.o.Strict && !m.s.Frames[f].Stack.Init(at, size) {
+	if !m.initialised(f, at, size) {
 		return p, m.fail(UninitStack, "read of %d bytes at fp%d, not all of which were written", size, at)
 	}
 	v := m.s.Load(f, at, size)
@@ -256,6 +256,16 @@ func (m *machine) loadStack(p state.Reg, off int64, size int, signed bool) (stat
 		return m.anything(size, signed), nil
 	}
 	return m.extend(v, size, signed), nil
+}
+
+// initialised reports whether the n stack bytes at lo of frame f may be read: by
+// the strict rules only if they were written.
+func (m *machine) initialised(f, lo, n int) bool {
+	if m.s.Frames[f].Stack.Init(lo, n) {
+		return true
+	}
+	m.sv.facts.uninitStack = true
+	return !m.sv.o.Strict
 }
 
 // span returns the bytes that an access at a variable offset may touch.

@@ -96,12 +96,19 @@ func (v *Verified) Fact(pc prog.PC) Fact {
 	return f
 }
 
+// ReadsUninitStack reports whether the program may read bytes of its stack that
+// it has not written, itself or through a helper. An engine that keeps a stack
+// from run to run must not show what others left there.
+func (v *Verified) ReadsUninitStack() bool { return v.facts.uninitStack }
+
 // facts is what the exploration has seen, by PC. Each entry holds for every
 // explored state at its instruction, and explored states cover every run.
 type facts struct {
 	reached []bool
 	outcome []outcome
 	at      []*known
+
+	uninitStack bool // bytes may be read that were not written
 }
 
 // known is what is known of one access, call or division.

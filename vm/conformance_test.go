@@ -2,16 +2,25 @@ package vm_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/bpftest"
+	"github.com/skepvm/skep/verifier"
 	"github.com/skepvm/skep/vm"
 )
 
 // engines are those that every vector and every generated program runs under.
-var engines = []vm.Engine{vm.Checked}
+var engines = []vm.Engine{vm.Checked, vm.JIT}
+
+// unverified are the vectors that the verifier does not accept, so that there
+// is no machine code of them, with its reason.
+var unverified = map[string]verifier.Code{
+	"call/callx-helper":     verifier.Unsupported,
+	"call/callx-subprogram": verifier.Unsupported,
+}
 
 func TestConformance(t *testing.T) {
 	cases, err := bpftest.Load("../testdata/conformance")
@@ -19,6 +28,9 @@ func TestConformance(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range engines {
+		if e == vm.JIT {
+			needCompiler(t)
+		}
 		for i := range cases {
 			c := &cases[i]
 			if c.Error != "" { // refused before there is anything to run
@@ -30,6 +42,13 @@ func TestConformance(t *testing.T) {
 					t.Fatal(err)
 				}
 				coll, err := vm.LoadProgram(p, vm.Options{Engine: e})
+				if code, ok := unverified[c.Name]; ok && e == vm.JIT {
+					var bad *verifier.Error
+					if !errors.As(err, &bad) || bad.Code != code {
+						t.Errorf("%v, want %s", err, code)
+					}
+					return
+				}
 				if err != nil {
 					t.Fatalf("%s:%d: %v", c.File, c.Line, err)
 				}

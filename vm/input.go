@@ -41,6 +41,9 @@ func (s *slot) giveBytes(b []byte) error {
 	}
 	if b != nil {
 		s.machine.LimitCtx(uint32(len(b)))
+		if len(b) < int(t.Ctx.Size) {
+			s.compiled = false // code trusts the whole context to be there
+		}
 		s.copyFields(b, true)
 	}
 	return nil
@@ -97,9 +100,11 @@ func (s *slot) apply(o *RunOptions) error {
 		}
 	}
 	if o.MaxInsns != 0 {
-		s.machine.Limit(uint64(max(o.MaxInsns, 0)))
+		s.run.MaxInsns = uint64(max(o.MaxInsns, 0))
+		s.machine.Limit(s.run.MaxInsns)
 	}
 	if o.Observe != nil {
+		s.compiled = false
 		s.machine.Observe = func(c *checked.Code, pc int, regs *[16]uint64) { o.Observe(c.Owner().(*Program), pc, regs) }
 	}
 	return nil
@@ -107,7 +112,7 @@ func (s *slot) apply(o *RunOptions) error {
 
 // report fills in what a run has to say besides R0.
 func (s *slot) report(o *RunOptions, res *Result, err error) {
-	res.Insns = s.machine.Insns()
+	res.Insns = s.insns()
 	t := s.prog.typ
 	if s.prog.hasPacket {
 		res.Packet = s.pkt.Data()

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/checked"
+	"github.com/skepvm/skep/internal/execmem"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 )
@@ -26,6 +28,10 @@ type Collection struct {
 	names    []string
 	sets     map[*hook.Type]*helpers.Set
 	closed   atomic.Bool
+
+	batch   execmem.Batch  // machine code, until it is sealed
+	block   *execmem.Block // after that; nil: there is none
+	cleanup runtime.Cleanup
 }
 
 // Load makes the maps of obj, links its programs and makes them ready to run.
@@ -76,6 +82,9 @@ func LoadProgram(p *prog.Program, opts Options) (*Collection, error) {
 		loaded, err = c.bind(p)
 		c.programs[p.Name], c.names = loaded, []string{p.Name}
 	}
+	if err == nil {
+		err = c.seal()
+	}
 	if err != nil {
 		c.Close()
 		return nil, fmt.Errorf("program %s: %w", p.Name, err)
@@ -119,6 +128,9 @@ func (c *Collection) load(obj *prog.Object) error {
 	}
 	if len(failed) > 0 && (c.opts.RequireAll || len(failed) == len(obj.Programs)) {
 		return errors.Join(failed...)
+	}
+	if err := c.seal(); err != nil {
+		return err
 	}
 	return c.wire(obj)
 }
@@ -236,7 +248,10 @@ func (c *Collection) bind(lp *prog.Program) (*Program, error) {
 	if errors.As(err, &bad) {
 		err = bindError(lp, bad)
 	}
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	return p, c.compile(p, ms)
 }
 
 // set returns the functions that programs of type t may call.
@@ -315,6 +330,7 @@ func (c *Collection) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
+	c.release()
 	var errs []error
 	for _, m := range c.own {
 		errs = append(errs, m.Close())

@@ -21,6 +21,9 @@ type Program struct {
 	prog *prog.Program
 	code *checked.Code
 
+	native *native // nil: checked
+	reason string  // why there is no machine code
+
 	maxInsns     uint64
 	ctxRoom      int
 	packetFields []packetField

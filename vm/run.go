@@ -107,10 +107,12 @@ func (p *Program) open(ctx context.Context) (*slot, error) {
 		return nil, ErrNoProgram
 	case p.err != nil:
 		return nil, p.err
-	case p.coll.closed.Load():
-		return nil, fmt.Errorf("program %s: %w", p.name, ErrClosed)
 	}
 	cpu := vcpu.Lease()
+	if p.coll.closed.Load() { // asked after the lease, which keeps the code
+		cpu.Release()
+		return nil, fmt.Errorf("program %s: %w", p.name, ErrClosed)
+	}
 	s := slotOf(cpu)
 	s.lease = cpu
 	s.run.Context = ctx
@@ -120,6 +122,11 @@ func (p *Program) open(ctx context.Context) (*slot, error) {
 
 // exec runs the program.
 func (s *slot) exec() (r0 uint64, err error) {
+	if s.compiled {
+		r0, err = s.execNative()
+		s.ok = err == nil
+		return r0, err
+	}
 	r0, err = s.machine.Exec()
 	if err != nil {
 		if f, ok := err.(*checked.Fault); ok {
@@ -131,13 +138,21 @@ func (s *slot) exec() (r0 uint64, err error) {
 	return r0, nil
 }
 
+// insns returns how many instructions the run has executed.
+func (s *slot) insns() uint64 {
+	if s.compiled {
+		return s.nativeInsns()
+	}
+	return s.machine.Insns()
+}
+
 // close counts the run and ends the lease. What the run has borrowed goes back,
 // however the run ended.
 func (s *slot) close() {
 	p, cpu := s.prog, s.lease
 	c := &p.counters[cpu.ID()]
 	c.runs.Add(1)
-	c.insns.Add(s.machine.Insns())
+	c.insns.Add(s.insns())
 	if !s.ok {
 		c.errors.Add(1)
 	}

@@ -11,18 +11,22 @@ import (
 	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/internal/vcpu"
 	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
 )
 
 // A slot is the memory of a virtual CPU in which runs take place, one at a
 // time: machine, context, packet, and what the run has borrowed. It is what
 // helpers get as helpers.Env.
 type slot struct {
-	machine *checked.Machine
+	machine *checked.Machine // runs programs, and is the memory of compiled ones
+	native  machine
 	lease   *vcpu.CPU
 	cpu     int // as programs see it
 	run     checked.Run
 	started time.Time // with Options.Timing
 	ok      bool      // the run ended without an error
+
+	compiled bool // machine code runs
 
 	prog  *Program
 	ctx   []byte // the host's bytes of the context, and room for the program's layout
@@ -58,26 +62,48 @@ var noPacket = make([]byte, 8)
 
 // tail returns the code in place index of the prog array m.
 func (s *slot) tail(m maps.Map, index uint32) *checked.Code {
+	if p := s.target(m, index); p != nil {
+		return p.code
+	}
+	return nil
+}
+
+// target returns the program in place index of the prog array m, if the run
+// may continue with it, else nil.
+//
+// Sound: the code of a program whose collection is not closed stays while the
+// slot is leased, for the lease began before the collection is closed.
+func (s *slot) target(m maps.Map, index uint32) *Program {
 	array, ok := m.(maps.ProgramArray)
 	if !ok {
 		return nil
 	}
 	p, ok := array.Load(index).(*Program)
-	if !ok || p.code == nil || p.typ != s.prog.typ {
+	if !ok || p.code == nil || p.typ != s.prog.typ || p.coll.closed.Load() {
 		return nil
 	}
-	return p.code
+	return p
 }
 
 func (s *slot) CPU() int { return s.cpu }
 
-func (s *slot) Bytes(addr uint64, n int) []byte { return s.machine.Bytes(addr, n) }
+func (s *slot) Bytes(addr uint64, n int) []byte {
+	if s.compiled && n > 0 {
+		if b, ok := s.native.bytes(addr, n); ok {
+			return b
+		}
+	}
+	return s.machine.Bytes(addr, n)
+}
 
 func (s *slot) Share(b []byte) uint64 { return s.machine.Share(b) }
 
 func (s *slot) Map(handle uint64) maps.Map { return s.machine.Map(handle) }
 
 func (s *slot) Call(fn uint64, a1, a2, a3, a4, a5 uint64) (uint64, error) {
+	if s.compiled {
+		return s.callNative(fn, a1, a2, a3, a4, a5)
+	}
 	return s.machine.Call(fn, a1, a2, a3, a4, a5)
 }
 
@@ -140,12 +166,19 @@ func (s *slot) State() any {
 
 func (s *slot) Host() *helpers.Host { return s.prog.coll.host }
 
-func (s *slot) Abort(err error) { s.machine.Abort(err) }
+func (s *slot) Abort(err error) {
+	if s.compiled {
+		s.stop(prog.PC(s.native.rt.Context.Save[0]), err)
+		return
+	}
+	s.machine.Abort(err)
+}
 
 // begin makes the slot ready for a run of p.
 func (s *slot) begin(p *Program) {
 	s.prog = p
 	s.ok = false
+	s.compiled = p.native != nil
 	if p.coll.opts.Timing {
 		s.started = time.Now()
 	}
@@ -182,6 +215,9 @@ func (s *slot) end() {
 		h.owner.Discard(h.bytes)
 	}
 	s.machine.End()
+	if s.compiled {
+		s.endNative()
+	}
 	if s.state != nil {
 		s.prog.states.put(s.lease.ID(), s.state)
 	}

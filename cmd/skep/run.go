@@ -87,7 +87,7 @@ refused, 2 for bad usage or input.`,
 	}
 	f.register(cmd)
 	g := cmd.Flags()
-	g.StringVar(&f.engine, "engine", "auto", "`ENGINE` that runs the program: auto or checked")
+	g.StringVar(&f.engine, "engine", "auto", "`ENGINE` that runs the program: auto, jit or checked")
 	g.StringVar(&f.packet, "packet", "", "the packet: `HEX` or @FILE")
 	g.StringVar(&f.pcap, "pcap", "", "run on each packet of `FILE`, a pcap or pcapng capture")
 	g.StringVar(&f.write, "write", "", "with --pcap: write the packets that pass to `FILE`")
@@ -188,6 +188,16 @@ func (r *session) load(obj *prog.Object, name string) error {
 	return nil
 }
 
+// engine returns the engine that the program runs in. A trace needs the one
+// that goes instruction by instruction.
+func (r *session) engine() vm.Engine {
+	if r.tracer != nil {
+		return vm.Checked
+	}
+	e, _ := r.prog.Engine()
+	return e
+}
+
 // A report is what --json prints of a run.
 type report struct {
 	Program  string                       `json:"program"`
@@ -204,7 +214,7 @@ type report struct {
 // report describes a run that took d and left packet.
 func (r *session) report(res *vm.Result, d time.Duration, packet []byte, err error) *report {
 	rep := &report{
-		Program: r.prog.Name(), Engine: vm.Checked, Packet: hex.EncodeToString(packet),
+		Program: r.prog.Name(), Engine: r.engine(), Packet: hex.EncodeToString(packet),
 		Insns: res.Insns, NsPerRun: float64(d.Nanoseconds()),
 	}
 	if err != nil {
@@ -381,7 +391,7 @@ func (r *session) runOnce(ctx context.Context) error {
 func (r *session) print(res *vm.Result, perRun time.Duration, before, after []byte) {
 	w := r.s.out
 	fmt.Fprintf(w, "%s: %s\n", r.prog.Name(), r.verdict(res.R0))
-	fmt.Fprintf(w, "  %s in %v, %s engine\n", plural(int(res.Insns), "instruction", "instructions"), perRun, vm.Checked)
+	fmt.Fprintf(w, "  %s in %v, %s engine\n", plural(int(res.Insns), "instruction", "instructions"), perRun, r.engine())
 	if t := r.target(res); t != nil {
 		fmt.Fprintf(w, "  redirected to %v\n", t)
 	}

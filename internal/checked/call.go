@@ -312,32 +312,48 @@ func (m *Machine) tailCall() (jumped bool) {
 		return false
 	}
 	m.tails++
-	m.code = c
-	m.Space.SetFixed(&c.fixed.Load().Fixed)
-	m.Forget()
+	m.Switch(c)
 	m.clearFrame()
 	m.loops = maxLoops
 	m.live = ^c.tracked | bit(1) | frameReg
 	return true
 }
 
-// packetLoad executes a legacy packet load (kernel,
-// Documentation/bpf/standardization/instruction-set.rst, "Legacy BPF Packet
-// access instructions"): big-endian bytes of the packet into R0. ok is false
-// if the packet has none there, which ends the program with R0 = 0.
+// Switch makes c the code whose maps and functions handles mean. An engine that
+// uses the machine for its memory calls it when another program goes on.
+func (m *Machine) Switch(c *Code) {
+	m.code = c
+	m.Space.SetFixed(&c.fixed.Load().Fixed)
+	m.Forget()
+}
+
+// packetLoad executes a legacy packet load into R0. ok is false if the packet
+// has none there, which ends the function with R0 = 0.
 func (m *Machine) packetLoad(o *op) (ok bool) {
 	off := int32(uint32(o.imm))
 	if o.off != 0 {
 		off += int32(uint32(m.reg[o.src&15]))
 	}
-	pkt := m.Env.Packet()
-	if pkt == nil {
-		return false
+	v, ok := PacketLoad(m.Env, off, int(o.sub))
+	if ok {
+		m.reg[0] = v
 	}
-	n, at := int(o.sub), int64(off)
+	return ok
+}
+
+// PacketLoad returns what a legacy packet load gives (kernel,
+// Documentation/bpf/standardization/instruction-set.rst, "Legacy BPF Packet
+// access instructions"): the n big-endian bytes of env's packet at off. ok is
+// false if the packet has none there.
+func PacketLoad(env helpers.Env, off int32, n int) (v uint64, ok bool) {
+	pkt := env.Packet()
+	if pkt == nil {
+		return 0, false
+	}
+	at := int64(off)
 	switch { // kernel, linux/filter.h: SKF_NET_OFF, SKF_LL_OFF
 	case at < skfLLOff:
-		return false
+		return 0, false
 	case at < skfNetOff:
 		at -= skfLLOff
 	case at < 0:
@@ -345,14 +361,12 @@ func (m *Machine) packetLoad(o *op) (ok bool) {
 	}
 	data := pkt.Data()
 	if at < 0 || at+int64(n) > int64(len(data)) {
-		return false
+		return 0, false
 	}
-	var v uint64
 	for _, b := range data[at : at+int64(n)] {
 		v = v<<8 | uint64(b)
 	}
-	m.reg[0] = v
-	return true
+	return v, true
 }
 
 const (

@@ -155,6 +155,9 @@ func (m *Machine) Share(b []byte) uint64 {
 	return m.Space.Add("shared memory", mem.Plain, b, false)
 }
 
+// CtxAddr returns what R1 holds at the start of the run.
+func (m *Machine) CtxAddr() uint64 { return m.ctxBase }
+
 // Insns returns how many instructions the run has executed.
 func (m *Machine) Insns() uint64 { return m.n }
 

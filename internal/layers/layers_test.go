@@ -37,7 +37,7 @@ var allowed = map[string]struct {
 	"internal/bpftest":   {imports: "errno btf maps helpers hook hook/linux prog internal/isa"},
 	"internal/kcall":     {imports: "helpers helpers/helpertest maps prog internal/isa internal/oracle"},
 	"internal/oracle":    {imports: "errno maps prog internal/isa", external: true},
-	"vm":                 {imports: "errno btf maps helpers hook hook/linux prog verifier internal/isa internal/mem internal/vcpu internal/checked"},
+	"vm":                 {imports: "errno btf maps helpers hook hook/linux prog verifier internal/isa internal/mem internal/vcpu internal/checked internal/execmem internal/rt jit"},
 
 	"verifier/internal/tnum":   {},
 	"verifier/internal/scalar": {imports: "verifier/internal/tnum internal/isa"},
@@ -47,8 +47,11 @@ var allowed = map[string]struct {
 	"verifier":                 {imports: "errno btf maps helpers hook prog internal/isa verifier/internal/tnum verifier/internal/scalar verifier/internal/zone verifier/internal/wto verifier/internal/state"},
 	"jit/internal/emit":        {},
 	"jit/internal/asmtest":     {},
-	"jit/internal/amd64":       {imports: "jit/internal/emit"},
-	"jit/internal/arm64":       {imports: "jit/internal/emit"},
+	"jit/internal/amd64":       {imports: "prog internal/isa internal/opt internal/rt jit/internal/emit jit/internal/layout"},
+	"jit/internal/arm64":       {imports: "prog internal/isa internal/opt internal/rt jit/internal/emit jit/internal/layout"},
+	"jit/internal/layout":      {imports: "internal/opt jit/internal/emit"},
+	"jit":                      {imports: "prog verifier internal/opt internal/rt jit/internal/emit jit/internal/layout jit/internal/amd64 jit/internal/arm64"},
+	"internal/opt":             {imports: "helpers hook prog verifier internal/isa"},
 	"internal/execmem":         {external: true},
 	"internal/rt":              {imports: "helpers"},
 }

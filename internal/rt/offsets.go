@@ -4,6 +4,7 @@ import "unsafe"
 
 // Offsets in a Context, in bytes, for machine code.
 const (
+	OffR0    = int32(unsafe.Offsetof(Context{}.R0))
 	OffArg   = int32(unsafe.Offsetof(Context{}.Arg))
 	OffMeter = int32(unsafe.Offsetof(Context{}.Meter))
 	OffFrame = int32(unsafe.Offsetof(Context{}.Frame))

@@ -1,0 +1,141 @@
+package opt
+
+import (
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier"
+)
+
+// control finds what calls call, where jumps lead, and what loops cost.
+//
+// The meter is charged at the head of each loop, for its longest way round,
+// and on entry to a function, for all of it. Sound as an upper bound: let the
+// credit of a run be what was charged less what was executed. A function
+// begins with a credit of its instructions; going forward spends at most one
+// for each instruction that it leaves behind, so at PC x the credit is at
+// least the number of instructions from x to the function's end; going back
+// from y to x adds the instructions from x to y, which restores that.
+func (p *Program) control(*verifier.Verified) error {
+	n := make([]int32, len(p.Insns)+1) // instructions before a PC
+	var count int32
+	for pc := range p.Insns {
+		n[pc] = count
+		if pc == 0 || !p.Insns[pc-1].IsWide() {
+			count++
+		}
+	}
+	n[len(p.Insns)] = count
+	for f := range p.Funcs {
+		fn := &p.Program.Funcs[f]
+		p.Funcs[f].Weight = n[fn.End] - n[fn.Entry]
+		p.Info[fn.Entry].Target = true
+	}
+	calls := map[Call]int32{}
+	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
+		in, i := p.Insns[pc], &p.Info[pc]
+		if i.Dead {
+			continue
+		}
+		if t, ok := in.Target(pc); ok {
+			to := &p.Info[t]
+			to.Target = true
+			if t <= pc {
+				to.Charge = max(to.Charge, n[pc]+1-n[t])
+			}
+		}
+		switch {
+		case in.IsWide() && in.Src == isa.PseudoFunc:
+			p.Funcs[p.FuncAt(prog.PC(in.Imm))].Callback = true
+		case in.Op == isa.Op(isa.JMP)|isa.Op(isa.MayGoto):
+			p.Funcs[p.FuncAt(pc)].MayGoto = true
+		case in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X):
+			return p.unsupported(pc, "a call through a register")
+		case in.Op.Class() == isa.ALU64 && in.Op.ALUOp() == isa.Mov && in.Op.Source() == isa.X && in.Off == 1:
+			return p.unsupported(pc, "an address-space cast")
+		}
+		c, ok := p.callee(in)
+		if !ok {
+			continue
+		}
+		if c.Func == nil && c.Kind != CallPacket {
+			return p.unsupported(pc, "the function is not known")
+		}
+		index, seen := calls[c]
+		if !seen {
+			index = int32(len(p.Calls))
+			calls[c] = index
+			p.Calls = append(p.Calls, c)
+		}
+		i.Call = index
+	}
+	return nil
+}
+
+// callee returns what of the host in calls; ok is false if nothing.
+func (p *Program) callee(in prog.Insn) (c Call, ok bool) {
+	switch {
+	case in.IsCall(isa.CallHelper):
+		c.Func = p.Type.Helpers.Helper(helpers.ID(in.Imm))
+	case in.IsCall(isa.CallKfunc):
+		name := p.Externs[in.Imm].Name
+		if c.Func = p.Type.Helpers.Kfunc(name); c.Func == nil {
+			c.Func = helpers.Builtin(name)
+		}
+	case in.Op.Class() == isa.LD && !in.IsWide():
+		return Call{Kind: CallPacket}, true
+	default:
+		return c, false
+	}
+	if c.Func != nil {
+		switch c.Func.Proto.Control {
+		case helpers.TailCall:
+			c.Kind = CallTail
+		case helpers.Callback:
+			c.Kind = CallCallback
+		case helpers.Throw:
+			c.Func = nil
+		}
+	}
+	return c, true
+}
+
+// depth finds how many frames each function needs for direct calls. Callbacks
+// are entered by the host, which looks for room itself.
+func (p *Program) depth(*verifier.Verified) error {
+	const busy = -1
+	var visit func(f int) error
+	visit = func(f int) error {
+		fn := &p.Program.Funcs[f]
+		p.Funcs[f].Depth = busy
+		most := 0
+		for pc := fn.Entry; pc < fn.End; pc = p.Next(pc) {
+			in := p.Insns[pc]
+			if !in.IsCall(isa.CallSub) || p.Info[pc].Dead {
+				continue
+			}
+			g := p.FuncAt(pc + 1 + prog.PC(in.Imm))
+			switch p.Funcs[g].Depth {
+			case busy:
+				return p.unsupported(pc, "recursion")
+			case 0:
+				if err := visit(g); err != nil {
+					return err
+				}
+			}
+			if most = max(most, p.Funcs[g].Depth); most >= MaxFrames {
+				return p.unsupported(pc, "more than %d frames", MaxFrames)
+			}
+		}
+		p.Funcs[f].Depth = most + 1
+		return nil
+	}
+	for f := range p.Funcs {
+		if p.Funcs[f].Depth == 0 {
+			if err := visit(f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package opt
+
+import (
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier"
+)
+
+const (
+	argRegs   Regs = 1<<prog.R1 | 1<<prog.R2 | 1<<prog.R3 | 1<<prog.R4 | 1<<prog.R5
+	callRegs       = argRegs | 1<<prog.R0 // what a call leaves undefined
+	savedRegs Regs = 1<<prog.R6 | 1<<prog.R7 | 1<<prog.R8 | 1<<prog.R9
+	allRegs        = callRegs | savedRegs
+)
+
+// liveness fills Info.Live: the least solution of the usual equations, function
+// by function. A callee keeps nothing in registers for its caller, so at an
+// exit only R0 is live. Requires Info.Call.
+func (p *Program) liveness(*verifier.Verified) error {
+	in := make([]Regs, len(p.Insns)+1) // live before
+	for f := range p.Funcs {
+		fn := &p.Program.Funcs[f]
+		var pcs []prog.PC
+		for pc := fn.Entry; pc < fn.End; pc = p.Next(pc) {
+			pcs = append(pcs, pc)
+		}
+		for changed := true; changed; {
+			changed = false
+			for k := len(pcs) - 1; k >= 0; k-- {
+				pc := pcs[k]
+				insn := p.Insns[pc]
+				var out Regs
+				t, jumps := insn.Target(pc)
+				if jumps {
+					out |= in[t]
+				}
+				if !endsFlow(insn) {
+					out |= in[p.Next(pc)]
+				}
+				p.Info[pc].Live = out
+				reads, writes := p.effect(pc)
+				if now := out&^writes | reads; now != in[pc] {
+					in[pc] = now
+					changed = true
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func endsFlow(in prog.Insn) bool {
+	switch in.Op {
+	case isa.Op(isa.JMP) | isa.Op(isa.Exit), isa.Op(isa.JMP) | isa.Op(isa.JA), isa.Op(isa.JMP32) | isa.Op(isa.JA):
+		return true
+	}
+	return false
+}
+
+// effect returns the registers that the instruction at pc reads and writes.
+func (p *Program) effect(pc prog.PC) (reads, writes Regs) {
+	in := p.Insns[pc]
+	dst, src := bit(in.Dst)&allRegs, bit(in.Src)&allRegs
+	switch in.Op.Class() {
+	case isa.ALU, isa.ALU64:
+		reads, writes = dst, dst
+		if in.Op.ALUOp() == isa.Mov {
+			reads = 0
+		}
+		if in.Op.Source() == isa.X && in.Op.ALUOp() != isa.End {
+			reads |= src
+		}
+	case isa.LDX:
+		reads, writes = src, dst
+	case isa.ST:
+		reads = dst
+	case isa.STX:
+		switch {
+		case in.Op.Mode() != isa.ATOMIC:
+			reads = dst | src
+		case in.Imm == isa.LoadAcquire:
+			reads, writes = src, dst
+		case in.Imm == isa.AtomicCmpXchg:
+			reads, writes = dst|src|bit(prog.R0), bit(prog.R0)
+		case in.Imm != isa.StoreRelease && in.Imm&isa.AtomicFetch != 0:
+			reads, writes = dst|src, src
+		default:
+			reads = dst | src
+		}
+	case isa.LD:
+		switch {
+		case in.IsWide():
+			writes = dst
+		case in.Op.Mode() == isa.IND:
+			reads, writes = src|bit(prog.R6), callRegs
+		default:
+			reads, writes = bit(prog.R6), callRegs
+		}
+	default: // jumps
+		switch in.Op.JmpOp() {
+		case isa.JA, isa.MayGoto:
+		case isa.Exit:
+			reads = bit(prog.R0)
+		case isa.Call:
+			reads, writes = argRegs, callRegs
+			if c := p.Info[pc].Call; c >= 0 && p.Calls[c].Func != nil {
+				reads = 1<<(p.Calls[c].Func.Proto.NumArgs()+1) - 2
+			}
+		default:
+			reads = dst
+			if in.Op.Source() == isa.X {
+				reads |= src
+			}
+		}
+	}
+	return reads, writes
+}

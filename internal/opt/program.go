@@ -1,0 +1,132 @@
+// Package opt prepares a verified program for the engines that trust the proof:
+// the JIT of every architecture, and the fast interpreter.
+//
+// Prepare gives the linked program together with all that lowering asks about
+// an instruction: whether a path leads to it, which field of the context it
+// touches, what it calls, which registers live on after it, where the meter is
+// charged and where code jumps to. Passes that rewrite the program belong
+// between the proof and these facts, which hold for what the passes leave.
+//
+// A Program never changes after Prepare and knows nothing of any host.
+package opt
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier"
+)
+
+// ErrUnsupported means that a program is safe and yet cannot be compiled.
+var ErrUnsupported = errors.New("not supported by the compiler")
+
+// MaxFrames is how many frames one chain of calls may have.
+const MaxFrames = 8
+
+// A Program is what back ends lower.
+type Program struct {
+	*prog.Program
+	Info  []Info // by PC; that of a second slot means nothing
+	Funcs []Func // as Program.Funcs
+	Calls []Call // of the host's functions, without duplicates
+
+	// ZeroStack: the program may read stack bytes that it has not written.
+	ZeroStack bool
+}
+
+// Info is what is known of one instruction.
+type Info struct {
+	Dead   bool        // no path leads here
+	Target bool        // a jump or call of the program leads here
+	Field  *hook.Field // the context field that the access touches; nil: other memory
+	Call   int32       // a call of the host: index into Calls
+	Live   Regs        // R0 to R9 that are read after the instruction before they are written
+	Charge int32       // at a loop's head: what each iteration costs; else 0
+}
+
+// Func is what is known of one function.
+type Func struct {
+	Weight   int32 // instructions
+	Depth    int   // frames that its chain of direct calls may need, its own included
+	Callback bool  // its address is taken
+	MayGoto  bool
+}
+
+// A Call is a function of the host that the program calls.
+type Call struct {
+	Kind CallKind
+	Func *helpers.Func // nil: an operation of the engine
+}
+
+// A CallKind says what a call of the host does to the run.
+type CallKind uint8
+
+const (
+	CallPlain    CallKind = iota // returns
+	CallCallback                 // enters the program again before it returns
+	CallTail                     // tail_call
+	CallPacket                   // a legacy packet load
+)
+
+// Regs is a set of registers, R0 in bit 0.
+type Regs uint16
+
+// Has reports whether r is in the set.
+func (s Regs) Has(r prog.Reg) bool { return s>>r&1 != 0 }
+
+func bit(r prog.Reg) Regs { return 1 << r }
+
+// Prepare returns v's program for lowering. The error wraps ErrUnsupported.
+func Prepare(v *verifier.Verified) (*Program, error) {
+	p := &Program{Program: v.Program()}
+	p.Info = make([]Info, len(p.Insns))
+	p.Funcs = make([]Func, len(p.Program.Funcs))
+	for _, pass := range []func(*Program, *verifier.Verified) error{
+		(*Program).accesses, (*Program).control, (*Program).depth, (*Program).liveness,
+	} {
+		if err := pass(p, v); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// unsupported returns the error of the instruction at pc.
+func (p *Program) unsupported(pc prog.PC, format string, args ...any) error {
+	return fmt.Errorf("%s+%d: %s: %s: %w", p.Name, pc, p.Text(pc), fmt.Sprintf(format, args...), ErrUnsupported)
+}
+
+// Next returns the PC of the instruction after the one at pc.
+func (p *Program) Next(pc prog.PC) prog.PC {
+	if p.Insns[pc].IsWide() {
+		return pc + 2
+	}
+	return pc + 1
+}
+
+// accesses finds which loads and stores touch the context. Requires nothing.
+func (p *Program) accesses(v *verifier.Verified) error {
+	p.ZeroStack = v.ReadsUninitStack()
+	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
+		in, i := p.Insns[pc], &p.Info[pc]
+		f := v.Fact(pc)
+		i.Call, i.Dead = -1, !f.Reached
+		switch {
+		case f.Region&verifier.RegionCtx == 0:
+			continue
+		case f.Region != verifier.RegionCtx:
+			return p.unsupported(pc, "the address is the context's on one path and another on another")
+		case in.Op.Class() == isa.STX && in.Op.Mode() == isa.ATOMIC:
+			return p.unsupported(pc, "an atomic operation on the context")
+		case in.Off < 0 || f.Field == nil || f.Min != int64(in.Off) || f.Max != f.Min ||
+			uint32(in.Off)+uint32(in.Op.Size().Bytes()) > f.Field.Off+f.Field.Size:
+			return p.unsupported(pc, "no field of the context is there")
+		}
+		i.Field = f.Field
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package jit
+
+import (
+	"bytes"
+
+	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/jit/internal/emit"
+	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/prog"
+)
+
+// What runs of compiled programs need of a rt.Context's frames, in bytes.
+const (
+	// Frames is how many there must be.
+	Frames = layout.All
+	// FrameSize is how far the frames of a function and its callee are apart.
+	FrameSize = layout.Size
+	// StackSize is how many bytes of a frame, from its start, are the
+	// program's. Context.Frame is the address after them.
+	StackSize = layout.Stack
+)
+
+// Kinds of calls that a program makes of its host, by which the host chooses
+// what stands for them in rt.Run.Helpers. The comments say what is passed to
+// those that are no helpers' own.
+const (
+	CallPlain    = opt.CallPlain
+	CallCallback = opt.CallCallback
+	// CallTail gets R1 to R3 and 0 in the main program, else another number.
+	// In the main program it returns where to go on, the target's Main, or 0
+	// to go on here. Elsewhere it runs the target itself, at Context.Frame,
+	// with the result in Context.R0, and returns 1; or 0 to go on here.
+	CallTail = opt.CallTail
+	// CallPacket gets the offset, in 32 bits, and the size of a legacy packet
+	// load. It returns the value, or a negative number to end the function.
+	CallPacket = opt.CallPacket
+)
+
+// A Call is a function of the host that a program calls.
+type Call = opt.Call
+
+// A Code is a compiled program that is bound to nothing. It never changes and
+// may be used by any number of goroutines.
+type Code struct {
+	program *prog.Program
+	result  *layout.Result
+	backend *backend
+	calls   []Call
+	funcs   []opt.Func
+}
+
+func newCode(p *opt.Program, r *layout.Result, b *backend) *Code {
+	return &Code{program: p.Program, result: r, backend: b, calls: p.Calls, funcs: p.Funcs}
+}
+
+// Size returns how many bytes of code there are.
+func (c *Code) Size() int { return len(c.result.Code) }
+
+// Calls returns what the code leaves for, by the number that it leaves with.
+func (c *Code) Calls() []Call { return c.calls }
+
+// Weight returns how many instructions the main program has: what a run
+// executes beyond what its meter counts.
+func (c *Code) Weight() int { return int(c.funcs[0].Weight) }
+
+// Link returns a copy of the code in which the addresses of map values are
+// value(map): the address of the map's first value.
+func (c *Code) Link(value func(m int) uint64) []byte {
+	code := bytes.Clone(c.result.Code)
+	for _, r := range c.result.Relocs {
+		c.backend.relocate(code, int(r.Off), value(int(r.Map))+uint64(r.Add))
+	}
+	return code
+}
+
+// Main returns where the main program is entered, from the start of the code,
+// and how many frames it may need. Context.Arg[0] is its context.
+func (c *Code) Main() (off, frames int) { return int(c.result.Main), c.funcs[0].Depth }
+
+// Function returns where the function is entered that handle, from a register
+// of the program, means, and how many frames it may need; ok is false if it
+// means none. Context.Arg is R1 to R5.
+func (c *Code) Function(handle uint64) (off, frames int, ok bool) {
+	pc := handle ^ layout.FuncHandle
+	if pc >= uint64(len(c.program.Insns)) {
+		return 0, 0, false
+	}
+	f := c.program.FuncAt(prog.PC(pc))
+	if f < 0 || c.program.Funcs[f].Entry != prog.PC(pc) {
+		return 0, 0, false
+	}
+	at, ok := c.result.Bodies[f]
+	return int(at), c.funcs[f].Depth, ok
+}
+
+// PC returns the instruction that the code at off was made from; ok is false
+// where there is none.
+func (c *Code) PC(off int) (pc prog.PC, ok bool) {
+	p, ok := c.result.PCs.PC(emit.Off(off))
+	return prog.PC(p), ok
+}

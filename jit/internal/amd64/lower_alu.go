@@ -1,0 +1,221 @@
+package amd64
+
+import (
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/prog"
+)
+
+// Arithmetic (RFC 9669, sections 4.1 and 4.2). At W32 the host clears the upper
+// half of the destination, as ALU requires (SDM vol. 1, section 3.4.1.1).
+
+func (l *lowerer) alu(in prog.Insn) {
+	w, dst := operandWidth(in), host[in.Dst]
+	switch op := in.Op.ALUOp(); op {
+	case isa.Add:
+		l.binary(in, (*Asm).AddRR, (*Asm).AddRI)
+	case isa.Sub:
+		l.binary(in, (*Asm).SubRR, (*Asm).SubRI)
+	case isa.Or:
+		l.binary(in, (*Asm).OrRR, (*Asm).OrRI)
+	case isa.And:
+		l.binary(in, (*Asm).AndRR, (*Asm).AndRI)
+	case isa.Xor:
+		l.binary(in, (*Asm).XorRR, (*Asm).XorRI)
+	case isa.Mul:
+		if in.Op.Source() == isa.K {
+			l.ImulRRI(w, dst, dst, in.Imm)
+		} else {
+			l.ImulRR(w, dst, host[in.Src])
+		}
+	case isa.Div, isa.Mod:
+		l.divide(in)
+	case isa.Lsh:
+		l.shift(in, (*Asm).ShlRI, (*Asm).ShlRCL, (*Asm).ShlxRRR)
+	case isa.Rsh:
+		l.shift(in, (*Asm).ShrRI, (*Asm).ShrRCL, (*Asm).ShrxRRR)
+	case isa.Arsh:
+		l.shift(in, (*Asm).SarRI, (*Asm).SarRCL, (*Asm).SarxRRR)
+	case isa.Neg:
+		l.NegR(w, dst)
+	case isa.Mov:
+		l.mov(in)
+	case isa.End:
+		l.swap(in)
+	}
+}
+
+// binary lowers an operation whose operands can be anything.
+func (l *lowerer) binary(in prog.Insn, rr func(*Asm, Width, Reg, Reg), ri func(*Asm, Width, Reg, int32)) {
+	if in.Op.Source() == isa.K {
+		ri(l.Asm, operandWidth(in), host[in.Dst], in.Imm)
+	} else {
+		rr(l.Asm, operandWidth(in), host[in.Dst], host[in.Src])
+	}
+}
+
+func (l *lowerer) mov(in prog.Insn) {
+	w, dst, src := operandWidth(in), host[in.Dst], host[in.Src]
+	switch {
+	case in.Op.Source() == isa.K && w == W64:
+		l.MovRI(dst, uint64(int64(in.Imm)))
+	case in.Op.Source() == isa.K:
+		l.MovRI(dst, uint64(uint32(in.Imm)))
+	case in.Off == 8:
+		l.MovsxRR(w, W8, dst, src)
+	case in.Off == 16:
+		l.MovsxRR(w, W16, dst, src)
+	case in.Off == 32:
+		l.MovsxRR(w, W32, dst, src)
+	default:
+		l.MovRR(w, dst, src)
+	}
+}
+
+// swap lowers the byte swaps; programs are little-endian, as the host is.
+func (l *lowerer) swap(in prog.Insn) {
+	dst := host[in.Dst]
+	reverse := in.Op.Class() == isa.ALU64 || in.Op.Source() == isa.X
+	switch {
+	case in.Imm == 16:
+		if reverse {
+			l.RolRI(W16, dst, 8)
+		}
+		l.MovzxRR(W16, dst, dst)
+	case in.Imm == 32 && reverse:
+		l.BswapR(W32, dst)
+	case in.Imm == 32:
+		l.MovRR(W32, dst, dst)
+	case reverse:
+		l.BswapR(W64, dst)
+	}
+}
+
+// shift lowers a shift. The host masks counts as the program's semantics do.
+func (l *lowerer) shift(in prog.Insn, ri func(*Asm, Width, Reg, uint8), cl func(*Asm, Width, Reg), bmi2 func(*Asm, Width, Reg, Reg, Reg)) {
+	w, dst, src := operandWidth(in), host[in.Dst], host[in.Src]
+	switch {
+	case in.Op.Source() == isa.K:
+		count := uint8(in.Imm) & uint8(w.Bits()-1)
+		if count == 0 {
+			if w == W32 {
+				l.MovRR(W32, dst, dst)
+			}
+			return
+		}
+		ri(l.Asm, w, dst, count)
+	case l.features.BMI2:
+		bmi2(l.Asm, w, dst, dst, src)
+	case src == RCX:
+		if dst == RCX { // the count is the value
+			l.MovRR(W64, scratch, RCX)
+			cl(l.Asm, w, scratch)
+			l.MovRR(w, RCX, scratch)
+			return
+		}
+		cl(l.Asm, w, dst)
+	case dst == RCX:
+		l.MovRR(W64, scratch, RCX)
+		l.MovRR(W32, RCX, src)
+		cl(l.Asm, w, scratch)
+		l.MovRR(w, RCX, scratch)
+	default:
+		l.MovRR(W64, scratch, RCX)
+		l.MovRR(W32, RCX, src)
+		cl(l.Asm, w, dst)
+		l.MovRR(W64, RCX, scratch)
+	}
+}
+
+// divide lowers division and modulo. By zero they give 0 and dst; the least
+// number by −1, which the host traps, itself and 0.
+func (l *lowerer) divide(in prog.Insn) {
+	w, dst := operandWidth(in), host[in.Dst]
+	signed, mod := in.Off == 1, in.Op.ALUOp() == isa.Mod
+	if in.Op.Source() == isa.K {
+		switch {
+		case in.Imm == 0:
+			l.byZero(w, dst, mod)
+			return
+		case in.Imm == -1 && signed:
+			l.byMinusOne(w, dst, mod)
+			return
+		case w == W32:
+			l.MovRI(scratch, uint64(uint32(in.Imm)))
+		default:
+			l.MovRI(scratch, uint64(int64(in.Imm)))
+		}
+		l.quotient(w, dst, signed, mod)
+		return
+	}
+	end, zero, minusOne := l.NewLabel(), l.NewLabel(), l.NewLabel()
+	l.MovRR(w, scratch, host[in.Src])
+	l.TestRR(w, scratch, scratch)
+	l.JccL(E, zero)
+	if signed {
+		l.CmpRI(w, scratch, -1)
+		l.JccL(E, minusOne)
+	}
+	l.quotient(w, dst, signed, mod)
+	l.JmpL(end)
+	l.Bind(zero)
+	l.byZero(w, dst, mod)
+	if signed {
+		l.JmpL(end)
+		l.Bind(minusOne)
+		l.byMinusOne(w, dst, mod)
+	}
+	l.Bind(end)
+}
+
+func (l *lowerer) byZero(w Width, dst Reg, mod bool) {
+	switch {
+	case !mod:
+		l.ZeroR(dst)
+	case w == W32:
+		l.MovRR(W32, dst, dst)
+	}
+}
+
+func (l *lowerer) byMinusOne(w Width, dst Reg, mod bool) {
+	if mod {
+		l.ZeroR(dst)
+	} else {
+		l.NegR(w, dst)
+	}
+}
+
+// quotient divides dst by scratch, which is a divisor that does not trap.
+func (l *lowerer) quotient(w Width, dst Reg, signed, mod bool) {
+	const saveRAX, saveRDX = layout.Scratch, layout.Scratch + 8
+	if dst != RAX {
+		l.MovMR(W64, inFrame(saveRAX), RAX)
+		l.MovRR(W64, RAX, dst)
+	}
+	if dst != RDX {
+		l.MovMR(W64, inFrame(saveRDX), RDX)
+	}
+	switch {
+	case !signed:
+		l.ZeroR(RDX)
+		l.DivR(w, scratch)
+	case w == W64:
+		l.Cqo()
+		l.IdivR(w, scratch)
+	default:
+		l.Cdq()
+		l.IdivR(w, scratch)
+	}
+	if mod {
+		l.MovRR(w, scratch, RDX)
+	} else {
+		l.MovRR(w, scratch, RAX)
+	}
+	if dst != RAX {
+		l.MovRM(W64, RAX, inFrame(saveRAX))
+	}
+	if dst != RDX {
+		l.MovRM(W64, RDX, inFrame(saveRDX))
+	}
+	l.MovRR(W64, dst, scratch)
+}

@@ -1,0 +1,59 @@
+package amd64
+
+import (
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/prog"
+)
+
+// Jumps (RFC 9669, section 4.3).
+
+var conds = map[isa.JmpOp]Cond{
+	isa.JEq: E, isa.JNe: NE, isa.JSet: NE,
+	isa.JGt: A, isa.JGe: AE, isa.JLt: B, isa.JLe: BE,
+	isa.JSGt: G, isa.JSGe: GE, isa.JSLt: L, isa.JSLe: LE,
+}
+
+func (l *lowerer) jump(pc prog.PC, in prog.Insn) error {
+	target, _ := in.Target(pc)
+	switch op := in.Op.JmpOp(); op {
+	case isa.Call:
+		return l.call(pc, in)
+	case isa.Exit:
+		l.exit()
+	case isa.JA:
+		l.JmpL(l.label(target))
+	case isa.MayGoto:
+		l.mayGoto(target)
+	default:
+		l.compare(in, op == isa.JSet)
+		l.JccL(conds[op], l.label(target))
+	}
+	return nil
+}
+
+// compare sets the flags for in: of the difference, or of the common bits.
+func (l *lowerer) compare(in prog.Insn, bits bool) {
+	w, dst, src := operandWidth(in), host[in.Dst], host[in.Src]
+	k := in.Op.Source() == isa.K
+	switch {
+	case bits && k:
+		l.TestRI(w, dst, in.Imm)
+	case bits:
+		l.TestRR(w, dst, src)
+	case k && in.Imm == 0:
+		l.TestRR(w, dst, dst)
+	case k:
+		l.CmpRI(w, dst, in.Imm)
+	default:
+		l.CmpRR(w, dst, src)
+	}
+}
+
+// mayGoto jumps if the budget of the activation is used up, and otherwise
+// takes one from it.
+func (l *lowerer) mayGoto(target prog.PC) {
+	l.CmpMI(W64, inFrame(layout.Loops), 0)
+	l.JccL(E, l.label(target))
+	l.DecM(W64, inFrame(layout.Loops))
+}

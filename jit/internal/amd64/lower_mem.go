@@ -1,0 +1,91 @@
+package amd64
+
+import (
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/prog"
+)
+
+// Loads and stores (RFC 9669, section 5).
+
+// operand returns the memory that a load or store with the given base register
+// touches, and its width. In the context that is where the host has the field:
+// a pointer whole, other fields the bytes that are asked for.
+func (l *lowerer) operand(pc prog.PC, in prog.Insn, base prog.Reg) (Mem, Width) {
+	f := l.p.Info[pc].Field
+	switch {
+	case f == nil:
+		return At(host[base], int32(in.Off)), accessWidth(in)
+	case f.IsPointer():
+		return At(host[base], int32(f.HostOff)), W64
+	default:
+		return At(host[base], int32(f.HostOff)+int32(in.Off)-int32(f.Off)), accessWidth(in)
+	}
+}
+
+func (l *lowerer) load(pc prog.PC, in prog.Insn) {
+	m, w := l.operand(pc, in, in.Src)
+	if in.Op.Mode() == isa.MEMSX {
+		l.MovsxRM(W64, w, host[in.Dst], m)
+		return
+	}
+	l.loadZero(w, host[in.Dst], m)
+}
+
+// loadZero loads m, zero-extended.
+func (l *lowerer) loadZero(w Width, dst Reg, m Mem) {
+	if w < W32 {
+		l.MovzxRM(w, dst, m)
+	} else {
+		l.MovRM(w, dst, m)
+	}
+}
+
+func (l *lowerer) store(pc prog.PC, in prog.Insn) {
+	m, w := l.operand(pc, in, in.Dst)
+	l.MovMR(w, m, host[in.Src])
+}
+
+func (l *lowerer) storeImm(pc prog.PC, in prog.Insn) {
+	m, w := l.operand(pc, in, in.Dst)
+	imm := in.Imm
+	switch w {
+	case W8:
+		imm = int32(int8(imm))
+	case W16:
+		imm = int32(int16(imm))
+	}
+	l.MovMI(w, m, imm)
+}
+
+// wide lowers the load of a 64-bit constant, a map or an address.
+func (l *lowerer) wide(pc prog.PC, in prog.Insn) error {
+	dst, next := host[in.Dst], l.p.Insns[pc+1]
+	switch in.Src {
+	case 0:
+		l.MovRI(dst, uint64(uint32(in.Imm))|uint64(uint32(next.Imm))<<32)
+	case isa.PseudoMapFD:
+		l.MovRI(dst, layout.MapHandle|uint64(uint32(in.Imm)))
+	case isa.PseudoFunc:
+		l.MovRI(dst, layout.FuncHandle|uint64(uint32(in.Imm)))
+	case isa.PseudoMapValue:
+		at := l.NewLabel()
+		l.Bind(at)
+		l.MovRI(dst, placeholder)
+		l.relocs = append(l.relocs, reloc{at, layout.Reloc{Map: in.Imm, Add: uint32(next.Imm)}})
+	default:
+		return l.unsupported(pc, "a wide instruction of this kind")
+	}
+	return nil
+}
+
+// placeholder is a constant that takes the longest form of a move: two bytes
+// of prefix and opcode, then the constant.
+const placeholder = 0x7fff_ffff_ffff_ffff
+
+// Relocate makes the instructions at off load v.
+func Relocate(code []byte, off int, v uint64) {
+	for i := range 8 {
+		code[off+2+i] = byte(v >> (8 * i))
+	}
+}

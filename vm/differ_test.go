@@ -1,0 +1,139 @@
+package vm_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"github.com/skepvm/skep/hook/linux"
+	"github.com/skepvm/skep/internal/bpftest"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier"
+	"github.com/skepvm/skep/vm"
+)
+
+// needCompiler skips a test where programs cannot be compiled, and says why.
+func needCompiler(t testing.TB) {
+	t.Helper()
+	insns := assemble(t, "r0 = 0\nexit")
+	p, err := prog.FromInsns("p", packetType, insns, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := vm.LoadProgram(p, vm.Options{Engine: vm.JIT})
+	if err != nil {
+		t.Skipf("no machine code here: %v", err)
+	}
+	j.Close()
+}
+
+// TestEngines runs generated programs as machine code and in the checked
+// interpreter, several times each on maps of their own, and compares verdict,
+// packet and maps. SKEP_DIFF_PROGS says how many programs of each type,
+// SKEP_DIFF_SEED where to begin.
+func TestEngines(t *testing.T) {
+	needCompiler(t)
+	n := envInt(t, "SKEP_DIFF_PROGS", 500)
+	if testing.Short() && os.Getenv("SKEP_DIFF_PROGS") == "" {
+		n = 100
+	}
+	first := envInt(t, "SKEP_DIFF_SEED", 1)
+	for _, kind := range []string{"xdp", "sched_cls"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			refused := map[verifier.Code]int{}
+			compiled, runs := 0, 0
+			for i := range n {
+				seed := uint64(first + i)
+				g := generateFor(kind, seed)
+				k, err := engineRuns(g)
+				var bad *verifier.Error
+				switch {
+				case errors.As(err, &bad):
+					refused[bad.Code]++
+					continue
+				case err != nil:
+					t.Errorf("seed %d: %v\n%s", seed, err, text(g))
+					if i > 20 {
+						t.FailNow()
+					}
+				}
+				compiled++
+				runs += k
+			}
+			t.Logf("%d programs, %d compiled, %d runs; refused: %v", n, compiled, runs, refused)
+			if compiled < n/2 {
+				t.Errorf("the verifier refused %d of %d programs", n-compiled, n)
+			}
+		})
+	}
+}
+
+// generateFor returns the program that seed stands for: some have every
+// feature, some a few, and their lengths differ.
+func generateFor(kind string, seed uint64) *bpftest.Generated {
+	o := bpftest.Everything(kind)
+	r := rand.New(rand.NewPCG(seed, 7))
+	if seed%3 == 0 {
+		for _, b := range []*bool{&o.V4, &o.Atomics, &o.AcquireLoad, &o.Loops, &o.MayGoto, &o.Subprograms, &o.Callbacks, &o.Maps, &o.Packet, &o.LegacyLoads} {
+			*b = *b && r.IntN(2) == 0
+		}
+	}
+	o.Statements = 5 + r.IntN(60)
+	return bpftest.Generate(kind, seed, o)
+}
+
+// engineRuns compares the engines on g. An error of the verifier means that it
+// cannot be compiled.
+func engineRuns(g *bpftest.Generated) (runs int, err error) {
+	p, err := g.Program(linux.Platform)
+	if err != nil {
+		return 0, err
+	}
+	j, err := vm.LoadProgram(p, vm.Options{Engine: vm.JIT, Deterministic: true})
+	if err != nil {
+		return 0, err
+	}
+	defer j.Close()
+	c, err := vm.LoadProgram(p, vm.Options{Engine: vm.Checked, Deterministic: true, AllowUninitStack: true})
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	r := rand.New(rand.NewPCG(g.Seed, 99))
+	for range 3 {
+		pkt := make([]byte, 14+r.IntN(120))
+		for i := range pkt {
+			pkt[i] = byte(r.Uint32())
+		}
+		got, gotErr := j.Program(p.Name).Do(context.Background(), vm.NewPacket(pkt, 256, 256), vm.RunOptions{})
+		want, wantErr := c.Program(p.Name).Do(context.Background(), vm.NewPacket(pkt, 256, 256), vm.RunOptions{})
+		runs++
+		switch {
+		case gotErr != nil || wantErr != nil:
+			return runs, fmt.Errorf("packet %x: machine code: %v; checked: %v", pkt, gotErr, wantErr)
+		case got.R0 != want.R0:
+			return runs, fmt.Errorf("packet %x: R0 %#x, checked %#x", pkt, got.R0, want.R0)
+		case !bytes.Equal(got.Packet, want.Packet):
+			return runs, fmt.Errorf("packet %x: becomes\n%x, checked\n%x", pkt, got.Packet, want.Packet)
+		case got.Insns < want.Insns:
+			return runs, fmt.Errorf("packet %x: %d instructions, of which the meter saw %d", pkt, want.Insns, got.Insns)
+		}
+	}
+	for _, s := range g.Maps {
+		for key := range uint32(bpftest.GenKeys) {
+			kb := binary.NativeEndian.AppendUint32(nil, key)
+			got, want := make([]byte, s.ValueSize), make([]byte, s.ValueSize)
+			gotErr, wantErr := j.Map(s.Name).Lookup(kb, got), c.Map(s.Name).Lookup(kb, want)
+			if (gotErr == nil) != (wantErr == nil) || !bytes.Equal(got, want) {
+				return runs, fmt.Errorf("map %s, key %d: %x, %v; checked %x, %v", s.Name, key, got, gotErr, want, wantErr)
+			}
+		}
+	}
+	return runs, nil
+}
