@@ -243,6 +243,9 @@ func (c *Collection) bind(lp *prog.Program) (*Program, error) {
 			return nil, fmt.Errorf("map %q is not part of the object", s.Name)
 		}
 	}
+	if err := c.verify(lp); err != nil {
+		return nil, err
+	}
 	p, err := newProgram(c, lp, c.set(lp.Type), ms)
 	var bad *checked.BindError
 	if errors.As(err, &bad) {

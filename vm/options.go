@@ -6,6 +6,7 @@ import (
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/verifier"
 )
 
 // An Engine is a way to run programs.
@@ -38,6 +39,20 @@ func ParseEngine(name string) (Engine, error) {
 	return Auto, fmt.Errorf("unknown engine %q: there are auto, jit and checked", name)
 }
 
+// A Verify says what Load asks of programs before it makes them ready to run.
+type Verify uint8
+
+const (
+	// VerifyNone runs whatever can be linked. It is the default because every
+	// engine checks each access as it happens, so that a program needs no
+	// proof: one that does something wrong ends with a *Fault.
+	VerifyNone Verify = iota
+	// VerifyRequire loads only programs that the verifier accepts: they never
+	// end with a *Fault for what they do to memory, and their loops end. Of
+	// another, Collection.Err wraps the *verifier.Error.
+	VerifyRequire
+)
+
 // Limits that Options may change, and one that they may not.
 const (
 	// DefaultMaxInsns bounds a run when Options.MaxInsns is 0: about a second
@@ -56,6 +71,13 @@ const (
 type Options struct {
 	// Engine runs the programs.
 	Engine Engine
+
+	// Verify says whether programs must be proven safe, and Rules by which
+	// rules. Rules.MaxPacket is MaxPacket at most. Unless Rules.Strict is set,
+	// programs may read bytes of their stack that they have not written, as
+	// with AllowUninitStack.
+	Verify Verify
+	Rules  verifier.Options
 
 	// Maps replaces maps of the object, by name: the collection uses the map
 	// given here, which must have the same type and sizes, and does not close

@@ -15,6 +15,7 @@ import (
 	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier"
 	"github.com/skepvm/skep/vm"
 )
 
@@ -30,6 +31,7 @@ type runFlags struct {
 	repeat   int
 	dumpMaps bool
 	trace    bool
+	verify   bool
 	json     bool
 }
 
@@ -97,6 +99,7 @@ refused, 2 for bad usage or input.`,
 	g.IntVar(&f.repeat, "repeat", 1, "run `N` times on the same packet")
 	g.BoolVar(&f.dumpMaps, "dump-maps", false, "print the contents of maps at the end")
 	g.BoolVar(&f.trace, "trace", false, "print each instruction that runs")
+	g.BoolVar(&f.verify, "verify", false, "run only what the verifier accepts (see skep verify)")
 	g.BoolVar(&f.json, "json", false, "one JSON object per run")
 	return cmd
 }
@@ -152,6 +155,9 @@ func runObject(ctx context.Context, s streams, f *runFlags, name string) error {
 		}
 	}
 	if err := r.load(obj, spec.Name); err != nil {
+		if e := (*verifier.Error)(nil); errors.As(err, &e) {
+			err = fmt.Errorf("%s: %s", name, strings.TrimSuffix(e.Explain(), "\n"))
+		}
 		return refused{err}
 	}
 	defer r.coll.Close()
@@ -173,8 +179,13 @@ func (r *session) load(obj *prog.Object, name string) error {
 	if err != nil {
 		return err
 	}
+	verify := vm.VerifyNone
+	if r.flags.verify {
+		verify = vm.VerifyRequire
+	}
 	r.coll, err = vm.Load(obj, vm.Options{
 		Engine: engine,
+		Verify: verify,
 		Host:   helpers.Host{Trace: func(line string) { fmt.Fprintln(r.s.err, line) }},
 	})
 	if err != nil {
