@@ -10,6 +10,7 @@ import (
 
 	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/checked"
+	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
@@ -30,7 +31,10 @@ type watcher struct {
 	top   uint64 // R10 of the outermost frame
 	last  prog.PC
 	steps uint64
-	err   error
+
+	jumped bool // the instruction at jump was a conditional jump
+	jump   prog.PC
+	err    error
 }
 
 // errTooLong is the violation of running longer than was proven.
@@ -108,10 +112,86 @@ func (w *watcher) observe(c *checked.Code, pc int, regs *[16]uint64) {
 	w.packet()
 	if err := w.watch.Step(prog.PC(pc), w.calls, &w.c); err != nil {
 		w.err = err
+	} else if err := w.facts(prog.PC(pc), regs); err != nil {
+		w.err = fmt.Errorf("fact of instruction %d: %w", pc, err)
 	}
 	if w.r.IntN(8) == 0 {
 		w.disturb()
 	}
+}
+
+// facts checks what engines are told of the instruction at pc, and of the jump
+// before it.
+func (w *watcher) facts(pc prog.PC, regs *[16]uint64) error {
+	if w.jumped {
+		way := verifier.BranchTaken
+		if pc == w.jump+1 {
+			way = verifier.BranchFall
+		}
+		if b := w.v.Fact(w.jump).Branch; b&way == 0 {
+			return fmt.Errorf("the jump at %d goes to %d; possible is %d", w.jump, pc, b)
+		}
+	}
+	in, f := w.v.Program().Insns[pc], w.v.Fact(pc)
+	w.jumped, w.jump = false, pc
+	if !f.Reached {
+		return errors.New("proven unreachable")
+	}
+	switch c := in.Op.Class(); c {
+	case isa.JMP, isa.JMP32:
+		switch in.Op.JmpOp() {
+		case isa.JA, isa.Call, isa.Exit, isa.MayGoto:
+		default:
+			w.jumped = in.Off != 0
+		}
+	case isa.ALU, isa.ALU64:
+		d := regs[in.Src]
+		if c == isa.ALU {
+			d = uint64(uint32(d))
+		}
+		if f.NonZero && in.Op.Source() == isa.X && d == 0 {
+			return errors.New("the divisor is 0")
+		}
+	case isa.LDX, isa.ST, isa.STX:
+		base := regs[in.Src]
+		if c != isa.LDX && in.Imm != isa.LoadAcquire || c == isa.STX && in.Op.Mode() != isa.ATOMIC || c == isa.ST {
+			base = regs[in.Dst]
+		}
+		return w.access(f, base+uint64(int64(in.Off)), regs[10])
+	}
+	return nil
+}
+
+// access checks where an access begins.
+func (w *watcher) access(f verifier.Fact, addr, fp uint64) error {
+	const frame = 512
+	region, off := verifier.Region(0), int64(0)
+	switch {
+	case addr-(fp-frame) < frame:
+		region, off = verifier.RegionStack, int64(addr-fp)
+	case addr-(w.top-frame) < fp-w.top:
+		region, off = verifier.RegionCallerStack, int64((addr-w.top)%frame)-frame
+		if off == -frame {
+			return nil
+		}
+	case addr-w.c.Packet < w.c.PacketLen:
+		region, off = verifier.RegionPacket, int64(addr-w.c.Packet)
+	case addr-w.c.Ctx < uint64(w.v.Program().Type.Ctx.Size):
+		region, off = verifier.RegionCtx, int64(addr-w.c.Ctx)
+	default:
+		start, _, ok := w.object(addr)
+		if !ok {
+			return nil // a fault, which the run reports
+		}
+		region, off = verifier.RegionMapValue|verifier.RegionMem|verifier.RegionMapKey, int64(addr-start)
+		if f.Region&verifier.RegionMapValue == 0 {
+			off = max(f.Min, min(off, f.Max)) // keys may lie inside of something
+		}
+	}
+	if f.Region&region == 0 || off < f.Min || off > f.Max {
+		return fmt.Errorf("access to %b at %d; proven are %b from %d to %d", region, off, f.Region, f.Min, f.Max)
+	}
+	return nil
 }
 
 // packet takes the packet's place from the context.
