@@ -37,7 +37,7 @@ const (
 type Rule struct {
 	Code    Code
 	Text    string  // what a program must keep to
-	Kernel  string  // what the kernel's log says in such a case; empty if it has no such rule
+	Kernel  string  // what the log of Linux 6.18 says of the example; empty if it has no such rule
 	Example Example // a program that is refused with Code
 }
 
@@ -85,7 +85,7 @@ var rules = []Rule{
 	{
 		Code:    Misaligned,
 		Text:    "Accesses to the stack, and atomic operations anywhere, are aligned to their size.",
-		Kernel:  "misaligned stack access off 0+-12+0 size 8",
+		Kernel:  "misaligned stack access off 0+0+-12 size 8",
 		Example: Example{Type: "xdp", Asm: "*(u64 *)(r10 -12) = 0\nr0 = 0\nexit"},
 	},
 	{
@@ -110,7 +110,7 @@ var rules = []Rule{
 	{
 		Code:    BadPointer,
 		Text:    "Each kind of pointer allows some kinds of access: maps and functions none, the context and packets no atomic operation. One instruction accesses the context, or memory, not now one and now the other.",
-		Kernel:  "BPF_ATOMIC stores into R1 ctx is not allowed; same insn cannot be used with different pointers",
+		Kernel:  "BPF_ATOMIC stores into R1 ctx is not allowed",
 		Example: Example{Type: "xdp", Asm: "r2 = 1\nlock *(u32 *)(r1 +16) += r2\nr0 = 0\nexit"},
 	},
 	{
@@ -181,19 +181,19 @@ var rules = []Rule{
 	{
 		Code:    BadReturn,
 		Text:    "r0 is in the range of the hook when the program ends, and 0 or 1 when a callback does.",
-		Kernel:  "At program exit the register R0 has value 7 should have been in [0, 3]",
+		Kernel:  "At program exit the register R0 has smin=7 smax=7 should have been in [0, 1]",
 		Example: Example{Type: "cgroup_skb", Asm: "r0 = 7\nexit"},
 	},
 	{
 		Code:    StackDepth,
 		Text:    "Chains of calls have at most 8 functions, and 512 bytes of stack together.",
-		Kernel:  "the call stack of 9 frames is too deep !",
+		Kernel:  "the call stack of 9 frames is too deep",
 		Example: Example{Type: "xdp", Asm: strings.Repeat("call pc+1\nexit\n", 8) + "r0 = 0\nexit"},
 	},
 	{
 		Code:    Recursion,
 		Text:    "No function calls itself, directly or through others.",
-		Kernel:  "recursive call from insn 2 to 2",
+		Kernel:  "the call stack of 9 frames is too deep",
 		Example: Example{Type: "xdp", Asm: "call pc+1\nexit\ncall pc-1\nexit"},
 	},
 	{

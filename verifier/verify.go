@@ -9,6 +9,12 @@
 // Loops are unrolled while that is cheap, then widened. terminate.go proves,
 // on the graph of what was explored, that every path ends.
 //
+// A rejection is an *Error: the rule (Code), the place in C, the failed check
+// with its values, the instructions that made the refused value, the path, and
+// what would fix it. An accepted program is a *Verified, whose facts by PC
+// engines rely on (Fact), and whose Stats have the worst case of a run.
+// Options.Observe shows what is known at each instruction.
+//
 // A program that Verify accepts touches only its own memory, whatever its
 // input, the contents of its maps and what runs beside it. Verify also rejects
 // some safe programs: the domain is finite. It never runs code, and any number
