@@ -41,10 +41,9 @@ var allowed = map[string]struct {
 
 	"verifier/internal/tnum":   {},
 	"verifier/internal/scalar": {imports: "verifier/internal/tnum internal/isa"},
-	"verifier/internal/zone":   {},
 	"verifier/internal/wto":    {},
-	"verifier/internal/state":  {imports: "errno btf maps helpers hook prog internal/isa verifier/internal/tnum verifier/internal/scalar verifier/internal/zone"},
-	"verifier":                 {imports: "errno btf maps helpers hook prog internal/isa verifier/internal/tnum verifier/internal/scalar verifier/internal/zone verifier/internal/wto verifier/internal/state"},
+	"verifier/internal/state":  {imports: "errno btf maps helpers hook prog internal/isa verifier/internal/tnum verifier/internal/scalar"},
+	"verifier":                 {imports: "errno btf maps helpers hook prog internal/isa verifier/internal/tnum verifier/internal/scalar verifier/internal/wto verifier/internal/state"},
 	"jit/internal/emit":        {},
 	"jit/internal/asmtest":     {},
 	"jit/internal/amd64":       {imports: "prog internal/isa internal/opt internal/rt jit/internal/emit jit/internal/layout"},

@@ -88,24 +88,3 @@ func alu32(op isa.ALUOp, signed bool, dst, src Scalar) Scalar {
 	}
 	return Low(ALU(op, W64, signed, dst, src))
 }
-
-// ALUSame is ALU for an instruction whose dst and src are one register: both
-// operands are the same number.
-func ALUSame(op isa.ALUOp, w Width, signed bool, dst Scalar) Scalar {
-	switch op {
-	case isa.Sub, isa.Xor, isa.Mod: // 0 mod 0 is the dividend, 0
-		return Const(0)
-	case isa.And, isa.Or:
-		return ALU(isa.Mov, w, false, dst, dst)
-	case isa.Add:
-		return ALU(isa.Lsh, w, false, dst, Const(1))
-	case isa.Div: // 1, but 0/0 is 0
-		quotient := Unsigned(0, 1)
-		if ends := ALU(isa.Mov, w, false, dst, dst); ends.IsConst() || ends.full.umin > 0 {
-			quotient = Const(min(ends.full.umin, 1))
-		}
-		return quotient
-	default:
-		return ALU(op, w, signed, dst, dst)
-	}
-}

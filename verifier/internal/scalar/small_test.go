@@ -330,38 +330,6 @@ func TestALUEach(t *testing.T) {
 	}
 }
 
-// TestALUSame runs every operation on one register twice.
-func TestALUSame(t *testing.T) {
-	r := source{rand.New(rand.NewSource(4))}
-	c := make([]tally, len(aluOps))
-	for range count(2000, 20000) {
-		a := r.scalar()
-		x := members(a).list()
-		for i, op := range aluOps {
-			for _, w := range []Width{W64, W32} {
-				var want values
-				for _, p := range x {
-					want.add(machine(op.op, bitsOf(w), op.signed, p, p))
-				}
-				if want.empty() {
-					continue
-				}
-				got := ALUSame(op.op, w, op.signed, a)
-				if !want.within(members(got)) {
-					t.Fatalf("%s %s of %v and itself: got %v, which lacks some of %v", w, op.name, a, got, want.list())
-				}
-				c[i].all++
-				if got != best(want) {
-					c[i].wide++
-				}
-			}
-		}
-	}
-	for i, op := range aluOps {
-		c[i].log(t, op.name)
-	}
-}
-
 // TestExtend truncates and extends to every width, and goes back.
 func TestExtend(t *testing.T) {
 	r := source{rand.New(rand.NewSource(5))}

@@ -94,10 +94,3 @@ func atMost[T uint64 | int64](list []T, x, end T) T {
 	}
 	return end
 }
-
-// Narrow returns what is left of prev, the result of widening, once next is
-// known to hold every value that arrives; ok is false if nothing arrives.
-//
-// A chain of narrowings may be long; the caller ends it after a fixed number,
-// which is sound at any point.
-func Narrow(prev, next Scalar) (s Scalar, ok bool) { return prev.Meet(next) }
