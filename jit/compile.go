@@ -20,6 +20,7 @@ import (
 	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit/internal/amd64"
+	"github.com/skepvm/skep/jit/internal/arm64"
 	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/verifier"
 )
@@ -51,14 +52,24 @@ type backend struct {
 
 var backends = map[string]*backend{
 	"amd64": {lowerAMD64, amd64.Relocate},
+	"arm64": {lowerARM64, arm64.Relocate},
 }
 
-var amd64Asms = sync.Pool{New: func() any { return amd64.NewAsm() }}
+var (
+	amd64Asms = sync.Pool{New: func() any { return amd64.NewAsm() }}
+	arm64Asms = sync.Pool{New: func() any { return arm64.NewAsm() }}
+)
 
 func lowerAMD64(p *opt.Program, f rt.Features) (*layout.Result, error) {
 	a := amd64Asms.Get().(*amd64.Asm)
 	defer amd64Asms.Put(a)
 	return amd64.Lower(a, p, f)
+}
+
+func lowerARM64(p *opt.Program, f rt.Features) (*layout.Result, error) {
+	a := arm64Asms.Get().(*arm64.Asm)
+	defer arm64Asms.Put(a)
+	return arm64.Lower(a, p, f)
 }
 
 // Compile returns the machine code of v's program for t. The error wraps

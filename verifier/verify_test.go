@@ -48,6 +48,7 @@ func TestVerdicts(t *testing.T) {
 	}{
 		{"constant", "xdp", "r0 = 2\nexit", "", 0},
 		{"no result", "xdp", "exit", Unreadable, 0},
+		{"shift by a negative constant", "xdp", "r0 = *(u32 *)(r1 +12)\nr0 &= 255\nr3 = -1\nr0 >>= r3\nr0 = 1\nexit", "", 0},
 		{"uninitialised register", "xdp", "r0 = r3\nexit", Unreadable, 0},
 		{"packet unchecked", "xdp", "r1 = *(u32 *)(r1 +0)\nr0 = *(u8 *)(r1 +0)\nexit", OutOfBounds, 1},
 		{"packet checked", "xdp", `

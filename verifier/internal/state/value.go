@@ -179,7 +179,7 @@ func (s *State) shiftedUp(a, b Reg) (low Reg, bits int16, ok bool) {
 // unmasked reports whether a is x with bits cleared that a shift to the right by
 // the constant b drops anyway.
 func (s *State) unmasked(a, b Reg) (x Reg, ok bool) {
-	if b.V != Zero || a.V == Zero || a.C != 0 || b.C >= 64 {
+	if b.V != Zero || a.V == Zero || a.C != 0 || uint64(b.C) >= 64 {
 		return Reg{}, false
 	}
 	d := &s.Vals[a.V].Def

@@ -1,0 +1,127 @@
+package arm64
+
+import (
+	"github.com/skepvm/skep/internal/rt"
+	"github.com/skepvm/skep/jit/internal/emit"
+	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/prog"
+)
+
+// Entering and leaving functions and code. Package layout draws the frame.
+
+// inFrame is the memory at off from Frame.
+func inFrame(off int32) Mem { return At(frame, off) }
+
+// inCtx is the memory at off in the rt.Context.
+func inCtx(off int32) Mem { return At(ctx, off) }
+
+// prologue begins the body of a function. The host and tail calls enter the
+// main program here, with the context in the first argument.
+func (l *lowerer) prologue() {
+	l.Bind(l.bodies + emit.Label(l.f))
+	if l.f == 0 {
+		l.Ldr(S64, host[prog.R1], inCtx(rt.OffArg))
+		l.loadMeter()
+	} else {
+		l.charge(l.p.Program.Funcs[l.f].Entry, l.p.Funcs[l.f].Weight)
+	}
+	if l.p.ZeroStack {
+		for off := int32(-layout.Stack); off < 0; off += 16 {
+			l.Stp(W64, ZR, ZR, inFrame(off))
+		}
+	}
+	if l.p.Funcs[l.f].MayGoto {
+		l.MovI(tmp0, layout.MaxLoops)
+		l.Str(S64, tmp0, inFrame(layout.Loops))
+	}
+}
+
+// exit ends the function: the main program leaves code, another one goes back
+// to where it was called.
+func (l *lowerer) exit() {
+	if l.f == 0 {
+		l.leave()
+	} else {
+		l.Ldr(S64, tmp0, inFrame(layout.Return))
+		l.Br(tmp0)
+	}
+}
+
+// leave ends the run, or the callback.
+func (l *lowerer) leave() {
+	l.storeMeter()
+	l.MovI(exitReg, exitCode(rt.Done))
+	l.Ret()
+}
+
+func exitCode(e rt.Exit) uint64 { return uint64(uint32(e)) }
+
+func (l *lowerer) loadMeter() {
+	if l.metered {
+		l.Ldr(S64, meter, inCtx(rt.OffMeter))
+	}
+}
+
+func (l *lowerer) storeMeter() {
+	if l.metered {
+		l.Str(S64, meter, inCtx(rt.OffMeter))
+	}
+}
+
+// charge takes n from the meter, and yields if it had less. The meter is never
+// negative before.
+func (l *lowerer) charge(pc prog.PC, n int32) {
+	y := yield{start: l.NewLabel(), back: l.NewLabel(), pc: pc}
+	l.yields = append(l.yields, y)
+	if IsAddImm(uint64(n)) {
+		l.SubsI(W64, meter, meter, uint32(n))
+	} else {
+		l.MovI(tmp0, uint64(n))
+		l.Subs(W64, meter, meter, tmp0)
+	}
+	l.BCond(LO, y.start)
+	l.Bind(y.back)
+}
+
+// entries writes, for each function whose address the program takes, the code
+// that the host enters it by. It returns where.
+func (l *lowerer) entries() map[int]emit.Label {
+	at := map[int]emit.Label{}
+	for f := range l.p.Funcs {
+		if !l.p.Funcs[f].Callback {
+			continue
+		}
+		at[f] = l.NewLabel()
+		l.Mark(emit.PC(l.p.Program.Funcs[f].Entry))
+		l.Bind(at[f])
+		l.Adr(tmp0, l.done)
+		l.Str(S64, tmp0, inFrame(layout.Return))
+		for i := range int32(5) {
+			l.Ldr(S64, host[prog.R1+prog.Reg(i)], inCtx(rt.OffArg+8*i))
+		}
+		l.loadMeter()
+		l.B(l.bodies + emit.Label(f))
+	}
+	return at
+}
+
+// outOfLine writes what is rarely run.
+func (l *lowerer) outOfLine() {
+	l.Bind(l.done)
+	l.leave()
+	for _, y := range l.yields {
+		l.Mark(emit.PC(y.pc))
+		resume := l.NewLabel()
+		l.Bind(y.start)
+		l.storeMeter()
+		l.Stp(W64, R0, R1, inCtx(rt.OffSave))
+		l.MovI(tmp0, uint64(y.pc)) // for whoever wants to know
+		l.Str(S64, tmp0, inCtx(rt.OffArg))
+		l.Adr(R0, resume)
+		l.MovI(exitReg, exitCode(rt.Yield))
+		l.Ret()
+		l.Bind(resume)
+		l.loadMeter()
+		l.B(y.back)
+	}
+}

@@ -1,0 +1,132 @@
+package arm64
+
+import (
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/internal/rt"
+	"github.com/skepvm/skep/jit/internal/emit"
+	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/prog"
+)
+
+// Calls: of subprograms by jump, of the host by leaving code (package rt).
+
+func (l *lowerer) call(pc prog.PC, in prog.Insn) error {
+	if in.IsCall(isa.CallSub) {
+		l.callSub(pc, l.p.FuncAt(pc+1+prog.PC(in.Imm)))
+		return nil
+	}
+	switch c := &l.p.Calls[l.p.Info[pc].Call]; c.Kind {
+	case opt.CallTail:
+		l.tailCall(pc)
+	default:
+		l.arguments(c.Func.Proto.NumArgs())
+		l.save(pc)
+		if c.Kind == opt.CallCallback {
+			l.AddI(W64, tmp0, frame, layout.Size)
+			l.Str(S64, tmp0, inCtx(rt.OffFrame))
+		}
+		l.leaveFor(pc)
+		l.restore(pc)
+	}
+	return nil
+}
+
+// callSub enters function f with the frame behind this one.
+func (l *lowerer) callSub(pc prog.PC, f int) {
+	back := l.NewLabel()
+	l.save(pc)
+	l.Adr(tmp0, back)
+	l.AddI(W64, frame, frame, layout.Size)
+	l.Str(S64, tmp0, inFrame(layout.Return))
+	l.B(l.bodies + emit.Label(f))
+	l.Bind(back)
+	l.SubI(W64, frame, frame, layout.Size)
+	l.restore(pc)
+}
+
+// arguments stores the first n arguments where helpers find them.
+func (l *lowerer) arguments(n int) {
+	for i := range n {
+		l.Str(S64, host[prog.R1+prog.Reg(i)], inCtx(rt.OffArg+8*int32(i)))
+	}
+}
+
+// save puts what lives across the call at pc into the frame.
+func (l *lowerer) save(pc prog.PC) {
+	for r := prog.R6; r <= prog.R9; r++ {
+		if l.p.Info[pc].Live.Has(r) {
+			l.Str(S64, host[r], inFrame(savedAt(r)))
+		}
+	}
+}
+
+func (l *lowerer) restore(pc prog.PC) {
+	for r := prog.R6; r <= prog.R9; r++ {
+		if l.p.Info[pc].Live.Has(r) {
+			l.Ldr(S64, host[r], inFrame(savedAt(r)))
+		}
+	}
+}
+
+func savedAt(r prog.Reg) int32 { return layout.Saved + 8*int32(r-prog.R6) }
+
+// leaveFor leaves code for the helper that the call at pc names, and goes on
+// with its result in R0.
+func (l *lowerer) leaveFor(pc prog.PC) {
+	resume := l.NewLabel()
+	l.storeMeter()
+	l.MovI(tmp0, uint64(pc))
+	l.Str(S64, tmp0, inCtx(rt.OffSave))
+	l.Adr(R0, resume)
+	l.MovI(exitReg, exitCode(rt.Exit(l.p.Info[pc].Call)))
+	l.Ret()
+	l.Bind(resume)
+	l.loadMeter()
+}
+
+// tailCall asks the host for the target. In the main program that is where to
+// go on, or 0 if there is none. Elsewhere the host runs the target, since this
+// frame's caller waits for a result; it says whether there was one, whose
+// result is then this function's.
+func (l *lowerer) tailCall(pc prog.PC) {
+	const args = 3
+	none := l.NewLabel()
+	l.arguments(args)
+	l.save(pc)
+	if l.f != 0 {
+		l.Str(S64, frame, inCtx(rt.OffFrame))
+	}
+	l.MovI(tmp0, uint64(l.f))
+	l.Str(S64, tmp0, inCtx(rt.OffArg+8*args))
+	l.leaveFor(pc)
+	l.Cbz(W64, R0, none)
+	if l.f == 0 {
+		l.Br(R0)
+	} else {
+		l.Ldr(S64, R0, inCtx(rt.OffR0))
+		l.exit()
+	}
+	l.Bind(none)
+	l.restore(pc)
+}
+
+// packet lowers a legacy packet load: the host returns the value, or a
+// negative number if the packet has none there, which ends the function with
+// 0.
+func (l *lowerer) packet(pc prog.PC, in prog.Insn) {
+	ok := l.NewLabel()
+	l.MovI(tmp0, uint64(uint32(in.Imm)))
+	if in.Op.Mode() == isa.IND {
+		l.Add(W32, tmp0, tmp0, host[in.Src])
+	}
+	l.MovI(tmp1, uint64(in.Op.Size().Bytes()))
+	l.Stp(W64, tmp0, tmp1, inCtx(rt.OffArg))
+	l.save(pc)
+	l.leaveFor(pc)
+	l.restore(pc)
+	l.Tbz(R0, 63, ok)
+	l.Mov(W64, R0, ZR)
+	l.exit()
+	l.Bind(ok)
+}

@@ -1,0 +1,67 @@
+package arm64
+
+import (
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/prog"
+)
+
+// Jumps (RFC 9669, section 4.3).
+
+var conds = map[isa.JmpOp]Cond{
+	isa.JEq: EQ, isa.JNe: NE, isa.JSet: NE,
+	isa.JGt: HI, isa.JGe: HS, isa.JLt: LO, isa.JLe: LS,
+	isa.JSGt: GT, isa.JSGe: GE, isa.JSLt: LT, isa.JSLe: LE,
+}
+
+func (l *lowerer) jump(pc prog.PC, in prog.Insn) error {
+	target, _ := in.Target(pc)
+	switch op := in.Op.JmpOp(); op {
+	case isa.Call:
+		return l.call(pc, in)
+	case isa.Exit:
+		l.exit()
+	case isa.JA:
+		l.B(l.label(target))
+	case isa.MayGoto:
+		l.mayGoto(target)
+	default:
+		l.compare(in, op == isa.JSet)
+		l.BCond(conds[op], l.label(target))
+	}
+	return nil
+}
+
+// compare sets the flags for in: of the difference, or of the common bits.
+func (l *lowerer) compare(in prog.Insn, bits bool) {
+	w, dst := operandWidth(in), host[in.Dst]
+	if in.Op.Source() == isa.K {
+		n := int64(in.Imm)
+		_, isMask := BitMask(w, constant(in))
+		switch {
+		case bits && isMask:
+			l.TstI(w, dst, constant(in))
+			return
+		case !bits && n >= 0 && IsAddImm(uint64(n)):
+			l.CmpI(w, dst, uint32(n))
+			return
+		case !bits && n < 0 && IsAddImm(uint64(-n)):
+			l.CmnI(w, dst, uint32(-n))
+			return
+		}
+	}
+	if bits {
+		l.Tst(w, dst, l.source(in))
+	} else {
+		l.Cmp(w, dst, l.source(in))
+	}
+}
+
+// mayGoto jumps if the budget of the activation is used up, and otherwise
+// takes one from it.
+func (l *lowerer) mayGoto(target prog.PC) {
+	l.Ldr(S64, tmp0, inFrame(layout.Loops))
+	l.Cbz(W64, tmp0, l.label(target))
+	l.SubI(W64, tmp0, tmp0, 1)
+	l.Str(S64, tmp0, inFrame(layout.Loops))
+}

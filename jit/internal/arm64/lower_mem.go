@@ -1,0 +1,87 @@
+package arm64
+
+import (
+	"encoding/binary"
+
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/prog"
+)
+
+// Loads and stores (RFC 9669, section 5).
+
+// operand returns the memory that a load or store with the given base register
+// touches, and its size. In the context that is where the host has the field:
+// a pointer whole, other fields the bytes that are asked for.
+func (l *lowerer) operand(pc prog.PC, in prog.Insn, base prog.Reg) (Mem, Size) {
+	s, off := accessSize(in), int32(in.Off)
+	switch f := l.p.Info[pc].Field; {
+	case f == nil:
+	case f.IsPointer():
+		s, off = S64, int32(f.HostOff)
+	default:
+		off += int32(f.HostOff) - int32(f.Off)
+	}
+	if FitsOffset(s, off) {
+		return At(host[base], off), s
+	}
+	l.MovI(tmp2, uint64(int64(off)))
+	return Indexed(host[base], tmp2, UXTX, Bytes), s
+}
+
+func (l *lowerer) load(pc prog.PC, in prog.Insn) {
+	m, s := l.operand(pc, in, in.Src)
+	if in.Op.Mode() == isa.MEMSX {
+		l.Ldrs(W64, s, host[in.Dst], m)
+		return
+	}
+	l.Ldr(s, host[in.Dst], m)
+}
+
+func (l *lowerer) store(pc prog.PC, in prog.Insn) {
+	m, s := l.operand(pc, in, in.Dst)
+	l.Str(s, host[in.Src], m)
+}
+
+func (l *lowerer) storeImm(pc prog.PC, in prog.Insn) {
+	m, s := l.operand(pc, in, in.Dst)
+	if in.Imm == 0 {
+		l.Str(s, ZR, m)
+		return
+	}
+	l.MovI(tmp0, uint64(int64(in.Imm)))
+	l.Str(s, tmp0, m)
+}
+
+// wide lowers the load of a 64-bit constant, a map or an address.
+func (l *lowerer) wide(pc prog.PC, in prog.Insn) error {
+	dst, next := host[in.Dst], l.p.Insns[pc+1]
+	switch in.Src {
+	case 0:
+		l.MovI(dst, uint64(uint32(in.Imm))|uint64(uint32(next.Imm))<<32)
+	case isa.PseudoMapFD:
+		l.MovI(dst, layout.MapHandle|uint64(uint32(in.Imm)))
+	case isa.PseudoFunc:
+		l.MovI(dst, layout.FuncHandle|uint64(uint32(in.Imm)))
+	case isa.PseudoMapValue:
+		at := l.NewLabel()
+		l.Bind(at)
+		l.Movz(W64, dst, 0, 0)
+		for part := uint(1); part < 4; part++ {
+			l.Movk(W64, dst, 0, part)
+		}
+		l.relocs = append(l.relocs, reloc{at, layout.Reloc{Map: in.Imm, Add: uint32(next.Imm)}})
+	default:
+		return l.unsupported(pc, "a wide instruction of this kind")
+	}
+	return nil
+}
+
+// Relocate makes the instructions at off, a MOVZ and three MOVKs, load v.
+func Relocate(code []byte, off int, v uint64) {
+	for i := range 4 {
+		at := code[off+4*i:]
+		word := binary.LittleEndian.Uint32(at)
+		binary.LittleEndian.PutUint32(at, word&^(0xffff<<5)|uint32(uint16(v>>(16*i)))<<5)
+	}
+}
