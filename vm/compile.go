@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"context"
 	"fmt"
 	"runtime"
 	"sync"
@@ -43,9 +42,10 @@ func available() error {
 	return execmem.Available()
 }
 
-// compile makes machine code of a program that is bound to ms. The program
-// runs checked if it cannot, and reason says why.
-func (c *Collection) compile(p *Program, ms []maps.Map) error {
+// compile makes machine code of a program that is bound to ms, and which v, if
+// it is not nil, proves safe. The program runs checked if there can be none,
+// and its reason says why.
+func (c *Collection) compile(p *Program, v *verifier.Verified, ms []maps.Map) error {
 	switch {
 	case c.opts.Engine == Checked:
 		p.reason = "the checked interpreter was asked for"
@@ -54,11 +54,7 @@ func (c *Collection) compile(p *Program, ms []maps.Map) error {
 		p.reason = "machine code was not asked for"
 		return nil
 	}
-	err := available()
-	if err == nil {
-		err = c.prove(p, ms)
-	}
-	if err != nil {
+	if err := c.makeCode(p, v, ms); err != nil {
 		p.reason = err.Error()
 		if c.opts.Engine == JIT {
 			return err
@@ -67,22 +63,26 @@ func (c *Collection) compile(p *Program, ms []maps.Map) error {
 	return nil
 }
 
-// prove verifies p and makes its code, which seal makes executable.
-func (c *Collection) prove(p *Program, ms []maps.Map) error {
-	lp := p.prog
-	if len(c.opts.Helpers)+len(c.opts.Kfuncs) > 0 {
-		typ, own := *lp.Type, *lp
-		typ.Helpers = c.set(lp.Type)
-		own.Type = &typ
-		lp = &own
+// makeCode proves p safe if nobody has, and makes its code, which seal makes
+// executable.
+func (c *Collection) makeCode(p *Program, v *verifier.Verified, ms []maps.Map) error {
+	if err := available(); err != nil {
+		return err
 	}
-	v, _, err := verifier.Verify(context.Background(), lp, verifier.Options{
-		AllowUnbounded: true, // the meter ends what does not end
-		MaxWorstCase:   1<<63 - 1,
-		MaxPacket:      MaxPacket,
-	})
-	if err != nil {
-		return fmt.Errorf("not verified: %w", err)
+	for i, m := range ms {
+		// Code trusts values to be whole, which a host's own map may get wrong.
+		if _, ok := m.(maps.Slabber); !ok && m.Spec().ValueSize > 0 && c.opts.Maps[p.prog.Maps[i].Name] != nil {
+			return fmt.Errorf("map %s is the host's own: accesses to its values must be checked", p.prog.Maps[i].Name)
+		}
+	}
+	if v == nil {
+		rules := c.opts.Rules
+		rules.AllowUnbounded = true // the meter ends what does not end
+		rules.MaxWorstCase = 1<<63 - 1
+		var err error
+		if v, err = c.prove(p.prog, rules); err != nil {
+			return fmt.Errorf("not verified: %w", err)
+		}
 	}
 	host, err := jit.Host()
 	if err != nil {
@@ -93,8 +93,7 @@ func (c *Collection) prove(p *Program, ms []maps.Map) error {
 		return err
 	}
 	p.native = newNative(code)
-	off := c.batch.Add(code.Link(func(m int) uint64 { return valueAddr(ms[m]) }))
-	p.native.addr = uintptr(off)
+	p.native.addr = uintptr(c.batch.Add(code.Link(func(m int) uint64 { return valueAddr(ms[m]) })))
 	return nil
 }
 

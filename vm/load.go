@@ -243,7 +243,8 @@ func (c *Collection) bind(lp *prog.Program) (*Program, error) {
 			return nil, fmt.Errorf("map %q is not part of the object", s.Name)
 		}
 	}
-	if err := c.verify(lp); err != nil {
+	v, err := c.verify(lp)
+	if err != nil {
 		return nil, err
 	}
 	p, err := newProgram(c, lp, c.set(lp.Type), ms)
@@ -254,7 +255,7 @@ func (c *Collection) bind(lp *prog.Program) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, c.compile(p, ms)
+	return p, c.compile(p, v, ms)
 }
 
 // set returns the functions that programs of type t may call.

@@ -8,12 +8,17 @@ import (
 	"github.com/skepvm/skep/verifier"
 )
 
-// verify proves p safe if the options ask for it. The functions that the host
-// adds belong to what p may call, with their contracts.
-func (c *Collection) verify(p *prog.Program) error {
+// verify proves p safe if the options ask for it; otherwise v is nil.
+func (c *Collection) verify(p *prog.Program) (v *verifier.Verified, err error) {
 	if c.opts.Verify == VerifyNone {
-		return nil
+		return nil, nil
 	}
+	return c.prove(p, c.opts.Rules)
+}
+
+// prove proves p safe by the given rules. The functions that the host adds
+// belong to what p may call, with their contracts.
+func (c *Collection) prove(p *prog.Program, rules verifier.Options) (*verifier.Verified, error) {
 	typ, with := *p.Type, *p
 	typ.Helpers = c.set(p.Type)
 	with.Type = &typ
@@ -26,12 +31,11 @@ func (c *Collection) verify(p *prog.Program) error {
 		}
 		with.Maps[i] = s
 	}
-	rules := c.opts.Rules
 	if rules.MaxPacket == 0 || rules.MaxPacket > MaxPacket {
 		rules.MaxPacket = MaxPacket
 	}
-	_, _, err := verifier.Verify(context.Background(), &with, rules)
-	return err
+	v, _, err := verifier.Verify(context.Background(), &with, rules)
+	return v, err
 }
 
 // allowUninitStack says whether programs may read stack bytes that they have
