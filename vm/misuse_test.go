@@ -67,3 +67,20 @@ func TestUnknownHelperInSubprogram(t *testing.T) {
 		t.Errorf("%v; want slot 1 of %s", err, p.Funcs[1].Name)
 	}
 }
+
+// TestTailCallToClosed: a program of a closed collection runs no more, not by
+// way of another collection's prog array either.
+func TestTailCallToClosed(t *testing.T) {
+	array := &maps.Spec{Name: "progs", Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 1}
+	c := load(t, packetType, "r2 = map[0]\nr3 = 0\ncall 12\nr0 = 1\nexit", vm.Options{}, array)
+	target := load(t, packetType, "r0 = 2\nexit", vm.Options{})
+	if err := c.Map("progs").(maps.ProgramArray).Store(0, target.Program("p")); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []uint64{2, 1} {
+		if r0, err := c.Program("p").Run(nil); r0 != want || err != nil {
+			t.Errorf("R0 = %d, %v; want %d", r0, err, want)
+		}
+		target.Close()
+	}
+}

@@ -332,6 +332,9 @@ func (in *inspection) print(w io.Writer) {
 		for _, m := range members {
 			t.add(s.Name, s.Type, m, s.Programs[m])
 		}
+		if len(members) == 0 {
+			t.add(s.Name, s.Type, "", "")
+		}
 	}
 	section(w, t)
 }
