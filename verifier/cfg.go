@@ -55,7 +55,7 @@ func isJump(in prog.Insn) bool {
 // entersProgram reports whether the call at in may run code of the program
 // before it returns.
 func (v *verifier) entersProgram(in prog.Insn) bool {
-	if in.IsCall(isa.CallSub) {
+	if in.IsCall(isa.CallSub) || isCallX(in) {
 		return true
 	}
 	f := v.callee(in)
@@ -78,7 +78,7 @@ func (v *verifier) newGraph() *graph {
 			case isa.Exit:
 				leader[pc+1] = true
 			case isa.Call:
-				if v.entersProgram(in) {
+				if v.isOwnBlock(in) {
 					leader[pc], leader[pc+1] = true, true
 				}
 			default:
@@ -120,7 +120,7 @@ func (v *verifier) newGraph() *graph {
 	for i := range g.blocks {
 		b := &g.blocks[i]
 		b.joins = b.joins || preds[i] > 1 || len(b.loops) > 0 && b.loops[len(b.loops)-1] == i || b.start == p.Funcs[b.fn].Entry
-		if v.entersProgram(p.Insns[b.start]) {
+		if v.isOwnBlock(p.Insns[b.start]) {
 			b.joins = true
 			for _, s := range b.succs {
 				g.blocks[s].joins = true // entered by every return
@@ -172,7 +172,9 @@ func (g *graph) link(i int) {
 	switch op := in.Op.JmpOp(); {
 	case op == isa.Exit:
 	case op == isa.Call:
-		b.succs = []int{g.at[b.end]}
+		if b.end < g.p.Funcs[b.fn].End { // bpf_throw may come last
+			b.succs = []int{g.at[b.end]}
+		}
 	case op == isa.JA:
 		b.succs = []int{g.at[jumpTarget(in, last)]}
 	default:

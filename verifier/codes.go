@@ -28,6 +28,10 @@ const (
 	Unreachable   Code = "unreachable-code"
 	Unbounded     Code = "unbounded-loop"
 	TooLong       Code = "worst-case"
+	License       Code = "license"
+	Locked        Code = "lock"
+	Sleeps        Code = "may-sleep"
+	BadMap        Code = "map"
 	Unsupported   Code = "unsupported"
 	NoType        Code = "no-program-type"
 	Limit         Code = "limit"
@@ -42,8 +46,9 @@ type Rule struct {
 }
 
 // An Example is a program in the kernel's text form. It may use map 0, an array
-// of 16 values of 64 bytes, map 1, a hash table of 8-byte keys and values, and
-// map 2, a ring buffer.
+// of 16 values of 64 bytes, map 1, a hash table of 8-byte keys and values, map 2,
+// a ring buffer, and map 3, an array of one value of 64 bytes whose first 4 are
+// a spin lock.
 type Example struct {
 	Type    string // program type; empty: none
 	Asm     string
@@ -214,9 +219,33 @@ var rules = []Rule{
 		Example: Example{Type: "xdp", Asm: "r0 = 0\nr0 += 1\nif r0 != 1000 goto -2\nexit", Options: Options{MaxWorstCase: 100}},
 	},
 	{
+		Code:    License,
+		Text:    "If Options.CheckLicense is set, helpers and kfuncs that are for GPL programs are only for programs with a compatible license.",
+		Kernel:  "cannot call GPL-restricted function from non-GPL compatible program",
+		Example: Example{Type: "xdp", Asm: "call 35\nr0 = 0\nexit", Options: Options{CheckLicense: true}},
+	},
+	{
+		Code:    Locked,
+		Text:    "One spin lock is held at a time, nothing but spin_unlock of it is called meanwhile, and every lock and section ends before the program does.",
+		Kernel:  "BPF_EXIT instruction in main prog cannot be used inside bpf_spin_lock-ed region",
+		Example: Example{Type: "xdp", Asm: "r1 = map[3][0]+0\ncall 93\nr0 = 0\nexit"},
+	},
+	{
+		Code:    Sleeps,
+		Text:    "Functions that may sleep are called by programs that may, outside of locks, sections and callbacks of timers.",
+		Kernel:  "helper call might sleep in a non-sleepable prog",
+		Example: Example{Type: "xdp", Asm: "call 148\nr0 = 0\nexit"},
+	},
+	{
+		Code:    BadMap,
+		Text:    "Programs that run inside the kernel's own locks use no map with locks or timers; programs that may sleep use maps that outlast it.",
+		Kernel:  "tracing progs cannot use bpf_spin_lock yet",
+		Example: Example{Type: "kprobe", Asm: "r1 = map[3]\nr0 = 0\nexit"},
+	},
+	{
 		Code:    Unsupported,
 		Text:    "The verifier does not know the construct, or cannot prove anything about it.",
-		Example: Example{Type: "xdp", Asm: "r1 = 1\ncallx r1\nr0 = 0\nexit"},
+		Example: Example{Type: "xdp", Asm: "r1 = 181\ncallx r1\nr0 = 0\nexit"},
 	},
 	{
 		Code:    NoType,

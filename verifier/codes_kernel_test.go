@@ -17,9 +17,9 @@ func TestRulesKernel(t *testing.T) {
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err != nil || !strings.HasPrefix(string(release), "6.18") {
 		t.Skipf("the words are those of Linux 6.18, not of %s: %v", release, err)
 	}
-	types := map[string]uint32{"xdp": oracle.XDP, "cgroup_skb": 8}
+	types := map[string]uint32{"xdp": oracle.XDP, "cgroup_skb": 8, "kprobe": 2}
 	var ms []*oracle.Map
-	for _, s := range testMaps {
+	for _, s := range exampleMaps {
 		m, err := oracle.NewMap(s, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -38,7 +38,11 @@ func TestRulesKernel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, log, err := oracle.Load(oracle.LoadOptions{Type: types[r.Example.Type], Insns: insns, Maps: ms, NoFuncInfo: true})
+			license := "GPL"
+			if r.Example.Options.CheckLicense {
+				license = "none"
+			}
+			p, log, err := oracle.Load(oracle.LoadOptions{Type: types[r.Example.Type], Insns: insns, Maps: ms, NoFuncInfo: true, License: license})
 			if err == nil {
 				p.Close()
 				t.Fatalf("the kernel accepts it:\n%s", log)

@@ -13,6 +13,9 @@ import (
 	"github.com/skepvm/skep/prog"
 )
 
+// exampleMaps are the maps of examples.
+var exampleMaps = append(testMaps[:len(testMaps):len(testMaps)], lockedMap)
+
 // TestRules runs the example of every code.
 func TestRules(t *testing.T) {
 	for _, r := range Rules() {
@@ -21,7 +24,7 @@ func TestRules(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := prog.FromInsns("example", linux.Platform.Type(r.Example.Type), insns, testMaps)
+			p, err := prog.FromInsns("example", linux.Platform.Type(r.Example.Type), insns, exampleMaps)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -48,7 +48,7 @@ func (m *machine) run() error {
 				m.sv.o.Observe(m.pc, m.s.Describe(m.sv.mapName))
 			}
 			in := m.sv.p.Insns[m.pc]
-			if isJump(in) && in.Op.JmpOp() != isa.Call || m.sv.entersProgram(in) {
+			if isJump(in) && in.Op.JmpOp() != isa.Call || m.sv.isOwnBlock(in) {
 				goOn, err := m.leave(b, in)
 				if err != nil || !goOn {
 					return err
@@ -113,10 +113,16 @@ func (m *machine) wide(in prog.Insn) error {
 	case 0:
 		m.write(in.Dst, state.Const(uint64(uint32(in.Imm))|uint64(uint32(second.Imm))<<32))
 	case isa.PseudoMapFD:
+		if why := m.sv.mapFits(in.Imm); why != "" {
+			return m.fail(BadMap, "map %s: %s", m.sv.spec(in.Imm).Name, why)
+		}
 		o := m.s.Intern(state.Obj{Kind: state.MapPtr, Index: in.Imm})
 		m.write(in.Dst, state.Reg{Kind: state.MapPtr, Obj: o})
 	case isa.PseudoMapValue:
-		spec := m.sv.p.Maps[in.Imm]
+		if why := m.sv.mapFits(in.Imm); why != "" {
+			return m.fail(BadMap, "map %s: %s", m.sv.spec(in.Imm).Name, why)
+		}
+		spec := m.sv.spec(in.Imm)
 		if uint32(second.Imm) >= spec.ValueSize {
 			return m.fail(OutOfBounds, "offset %d of map %s, whose value has %d bytes", uint32(second.Imm), spec.Name, spec.ValueSize)
 		}

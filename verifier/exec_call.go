@@ -9,10 +9,7 @@ import (
 	"github.com/skepvm/skep/verifier/internal/state"
 )
 
-const (
-	maxFrames = 8
-	maxStack  = state.StackSize // over all frames of a chain of calls
-)
+const maxFrames = 8
 
 // callee returns the host's function that in calls; nil if in calls none, or
 // one that is not known.
@@ -25,45 +22,71 @@ func (v *verifier) callee(in prog.Insn) *helpers.Func {
 		if f := v.p.Type.Helpers.Kfunc(name); f != nil {
 			return f
 		}
+		if f := helpers.Kfunc(name); f != nil {
+			return f
+		}
 		return helpers.Builtin(name)
 	}
 	return nil
 }
 
+func (v *verifier) isTailCall(in prog.Insn) bool {
+	f := v.callee(in)
+	return f != nil && f.Proto.Control == helpers.TailCall
+}
+
 // valueOf returns the object that a direct address of map i's value points to.
 func (v *verifier) valueOf(i int32) state.Obj {
-	return state.Obj{Kind: state.MapValue, Index: i, Size: v.p.Maps[i].ValueSize}
+	return state.Obj{Kind: state.MapValue, Index: i, Size: v.spec(i).ValueSize}
 }
 
 // call executes a call that does not enter the program.
 func (m *machine) call(in prog.Insn) error {
-	if in.Op.Source() == isa.X {
-		return m.fail(Unsupported, "call of a function whose address is computed")
-	}
 	f := m.sv.callee(in)
 	if f == nil {
 		return m.unknown(in)
 	}
+	return m.callHost(f)
+}
+
+// callHost executes a call of f that does not enter the program.
+func (m *machine) callHost(f *helpers.Func) error {
 	c, err := m.arguments(f)
 	if err != nil {
 		return err
 	}
-	switch f.Proto.Control {
-	case helpers.TailCall:
-		if o := m.s.OpenRef(); o != 0 {
-			return m.fail(Unreleased, "a tail call while the reference made at %d is held", m.s.Objs[o].Site)
-		}
-		// The program that is called runs instead of the rest of this function.
-		if err := m.mayReturn(func(s *state.State) state.Reg {
-			s.ForgetPacket(m.sv.o.MaxPacket)
-			return s.Unknown()
-		}); err != nil {
+	if f.Proto.Control == helpers.TailCall {
+		if err := m.tailCall(); err != nil {
 			return err
 		}
-	case helpers.Throw:
-		return m.fail(Unsupported, "exceptions")
+	}
+	if section, err := m.section(f); section || err != nil {
+		if err == nil {
+			m.forgetArguments()
+			m.write(prog.R0, state.Reg{})
+		}
+		return err
 	}
 	return m.afterCall(f, c)
+}
+
+// tailCall checks that a run may leave the program here, and, in a subprogram,
+// goes on with what the other program leaves when it returns instead of it:
+// any R0, and a packet that may have moved.
+func (m *machine) tailCall() error {
+	if err := m.holdsNothing("a tail call"); err != nil {
+		return err
+	}
+	for i := range m.s.Frames {
+		if k := m.s.Frames[i].Kind; k == state.CallbackBody || k == state.Apart && m.sv.async {
+			return m.fail(Unsupported, "a tail call in a callback")
+		}
+	}
+	// The program that is called runs instead of the rest of this function.
+	return m.mayReturn(func(s *state.State) state.Reg {
+		s.ForgetPacket(m.sv.o.MaxPacket)
+		return s.Unknown()
+	})
 }
 
 func (m *machine) unknown(in prog.Insn) error {
@@ -78,13 +101,22 @@ type call struct {
 	m       int32 // index of the map; −1: none
 	size    uint32
 	release state.ObjID
-	fn      int32 // entry PC of the callback
+	parent  state.ObjID // what the result ends with
+	fn      int32       // entry PC of the callback
+	timer   int32       // map that holds the timer; −1: none
+
+	dynptr state.ObjID // the dynptr that is used
+	place  iterPlace   // where a dynptr is made or ended
+	made   string      // kind of the dynptr that is made
 }
 
 // arguments checks R1 to R5 against the contract of f, and does what the
 // callee does to memory.
 func (m *machine) arguments(f *helpers.Func) (call, error) {
-	c := call{m: -1, fn: -1}
+	c := call{m: -1, fn: -1, timer: -1}
+	if err := m.mayCall(f); err != nil {
+		return c, err
+	}
 	for i := 0; i < f.Proto.NumArgs(); i++ {
 		m.arg = i + 1
 		r, err := m.read(prog.R1 + prog.Reg(i))
@@ -102,6 +134,12 @@ func (m *machine) arguments(f *helpers.Func) (call, error) {
 	}
 	if c.release != 0 {
 		m.s.ReleaseObj(c.release)
+	}
+	if c.made != "" {
+		return c, m.newDynptr(&c)
+	}
+	if f.Name == "timer_set_callback" {
+		return c, m.setTimerCallback(c.fn, c.timer)
 	}
 	return c, nil
 }
@@ -130,20 +168,24 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 			return m.badArgument(i, "%s wants a map, not %v", f.Name, r.Kind)
 		}
 		c.m = m.s.Objs[r.Obj].Index
+		if c.timer >= 0 && c.timer != c.m {
+			return m.badArgument(i, "the timer lies in map %s, not in %s", m.sv.spec(c.timer).Name, m.sv.spec(c.m).Name)
+		}
 		return m.mapMatches(f, i, c.m)
 	case helpers.ArgMapKey:
-		return m.memory(f, i, r, state.Const(uint64(m.sv.p.Maps[c.m].KeySize)), null)
+		return m.memory(f, i, r, state.Const(uint64(m.sv.spec(c.m).KeySize)), null)
 	case helpers.ArgMapValue:
-		return m.memory(f, i, r, state.Const(uint64(m.sv.p.Maps[c.m].ValueSize)), null)
+		return m.memory(f, i, r, state.Const(uint64(m.sv.spec(c.m).ValueSize)), null)
 	case helpers.ArgMem:
 		if arg.Size != 0 {
 			return m.memory(f, i, r, state.Const(uint64(arg.Size)), null)
 		}
-		size, err := m.read(prog.R1 + prog.Reg(f.Proto.SizeArg(i)))
+		j := f.Proto.SizeArg(i)
+		size, err := m.read(prog.R1 + prog.Reg(j))
 		if err != nil {
 			return err
 		}
-		return m.sized(f, i, r, size, null)
+		return m.sized(f, i, j, r, size, null)
 	case helpers.ArgSize, helpers.ArgSizeOrZero:
 		// Checked with the memory before it.
 	case helpers.ArgConstAllocSize:
@@ -166,6 +208,9 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 		if r.Kind != state.Func {
 			return m.badArgument(i, "%s wants a function of the program", f.Name)
 		}
+		if f.Proto.Control != helpers.Callback && f.Name != "timer_set_callback" {
+			return m.fail(Unsupported, "%s: a callback that runs later", f.Name)
+		}
 		c.fn = m.s.Objs[r.Obj].Index
 	case helpers.ArgConstStr:
 		return m.constString(f, i, r)
@@ -177,9 +222,21 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 			c.release = r.Obj
 		}
 	case helpers.ArgObject:
-		if r.Kind != state.Object && !null {
-			return m.badArgument(i, "%s wants a %s", f.Name, arg.Object)
+		if !null {
+			return m.object(f, i, r, c)
 		}
+	case helpers.ArgSpinLock:
+		return m.spinLock(f, i, r)
+	case helpers.ArgTimer:
+		if err := m.fieldArgument(f, i, r, "bpf_timer"); err != nil {
+			return err
+		}
+		c.timer = m.s.Objs[r.Obj].Index
+		if m.sv.isTemplate(c.timer) {
+			return m.fail(Unsupported, "timers in inner maps")
+		}
+	case helpers.ArgDynptr:
+		return m.dynptr(f, i, r, c)
 	default:
 		return m.fail(Unsupported, "%s: an argument of this kind", f.Name)
 	}
@@ -189,7 +246,7 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 // mapMatches checks that map type and helper belong together (kernel,
 // check_map_func_compatibility).
 func (m *machine) mapMatches(f *helpers.Func, i int, index int32) error {
-	spec := m.sv.p.Maps[index]
+	spec := m.sv.spec(index)
 	ok := true
 	switch f.Name {
 	case "map_lookup_elem":
@@ -237,19 +294,19 @@ func (m *machine) mapMatches(f *helpers.Func, i int, index int32) error {
 	return nil
 }
 
-// sized checks a memory argument whose size is the argument after it.
-func (m *machine) sized(f *helpers.Func, i int, r, size state.Reg, null bool) error {
+// sized checks memory argument i, whose size is argument j.
+func (m *machine) sized(f *helpers.Func, i, j int, r, size state.Reg, null bool) error {
 	if size.Kind != state.Scalar {
-		return m.badArgument(f.Proto.SizeArg(i), "%s wants a size", f.Name)
+		return m.badArgument(j, "%s wants a size", f.Name)
 	}
 	n := m.s.Num(size)
 	switch {
 	case n.SMin() < 0:
-		return m.badArgument(f.Proto.SizeArg(i), "the size, %v, may be negative", n)
+		return m.badArgument(j, "the size, %v, may be negative", n)
 	case n.UMax() >= helpers.MaxMem:
-		return m.badArgument(f.Proto.SizeArg(i), "the size, %v, has no bound below %d", n, helpers.MaxMem)
-	case n.UMin() == 0 && f.Proto.Args[f.Proto.SizeArg(i)].Kind == helpers.ArgSize:
-		return m.badArgument(f.Proto.SizeArg(i), "the size, %v, may be 0", n)
+		return m.badArgument(j, "the size, %v, has no bound below %d", n, helpers.MaxMem)
+	case n.UMin() == 0 && f.Proto.Args[j].Kind == helpers.ArgSize:
+		return m.badArgument(j, "the size, %v, may be 0", n)
 	case r.Kind.IsPointer() && m.s.Objs[r.Obj].Nullable && n.UMax() != 0:
 		return m.fail(NullPointer, "argument %d of %s is a %v pointer that may be null, with a size, %v, that may not be 0", i+1, f.Name, r.Kind, n)
 	case null && n.UMax() != 0:
@@ -280,10 +337,14 @@ func (m *machine) memory(f *helpers.Func, i int, r, size state.Reg, null bool) e
 			return m.fail(ReadOnly, "argument %d: %s programs may not write to the packet", i+1, m.sv.p.Type.Name)
 		}
 	case state.MapValue:
-		flags := m.sv.p.Maps[obj.Index].Flags
+		flags := m.sv.spec(obj.Index).Flags
 		if arg.Write && flags&maps.ReadOnlyProg != 0 || !arg.Write && flags&maps.WriteOnlyProg != 0 {
-			return m.fail(ReadOnly, "argument %d: map %s does not allow programs this access", i+1, m.sv.p.Maps[obj.Index].Name)
+			return m.fail(ReadOnly, "argument %d: map %s does not allow programs this access", i+1, m.sv.spec(obj.Index).Name)
 		}
+		if err := m.within(r, 0, size); err != nil {
+			return err
+		}
+		return m.plain(r, 0, m.s.Num(size).UMax())
 	case state.MapKey, state.Mem, state.RingBufMem:
 	case state.Stack:
 		if err := m.within(r, 0, size); err != nil {
@@ -305,6 +366,11 @@ func (m *machine) extent(r, size state.Reg) (frame, lo, hi int) {
 }
 
 func (m *machine) stackArgument(f *helpers.Func, i int, r, size state.Reg) error {
+	if _, lo, hi := m.extent(r, size); lo < hi {
+		if err := m.stackUse(r, lo, hi); err != nil {
+			return err
+		}
+	}
 	frame, lo, hi := m.extent(r, size)
 	st := &m.s.Frames[frame].Stack
 	if !f.Proto.Args[i].Uninit && !m.initialised(frame, lo, hi-lo) {
@@ -320,15 +386,20 @@ func (m *machine) stackArgument(f *helpers.Func, i int, r, size state.Reg) error
 func (m *machine) clobber(f *helpers.Func, i int, c *call) {
 	arg := &f.Proto.Args[i]
 	r := m.s.Reg(uint8(1 + i))
+	switch arg.Kind {
+	case helpers.ArgMem, helpers.ArgMapKey, helpers.ArgMapValue:
+	default:
+		return
+	}
 	if !arg.Write || r.Kind != state.Stack {
 		return
 	}
 	var size state.Reg
 	switch {
 	case arg.Kind == helpers.ArgMapKey:
-		size = state.Const(uint64(m.sv.p.Maps[c.m].KeySize))
+		size = state.Const(uint64(m.sv.spec(c.m).KeySize))
 	case arg.Kind == helpers.ArgMapValue:
-		size = state.Const(uint64(m.sv.p.Maps[c.m].ValueSize))
+		size = state.Const(uint64(m.sv.spec(c.m).ValueSize))
 	case arg.Size != 0:
 		size = state.Const(uint64(arg.Size))
 	default:
@@ -354,7 +425,7 @@ func (m *machine) constString(f *helpers.Func, i int, r state.Reg) error {
 	for off := int64(0); r.C+off < int64(m.s.Objs[r.Obj].Size); off++ {
 		c, ok := m.frozen(r, off, 1)
 		if !ok {
-			return m.badArgument(i, "%s wants a constant string; map %s can change", f.Name, m.sv.p.Maps[m.s.Objs[r.Obj].Index].Name)
+			return m.badArgument(i, "%s wants a constant string; map %s can change", f.Name, m.sv.spec(m.s.Objs[r.Obj].Index).Name)
 		}
 		if c == 0 {
 			return nil
@@ -395,12 +466,11 @@ func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
 		}
 		return m.s.Fresh(scalar.Signed(ret.Min, ret.Max)), nil
 	case helpers.RetMapValue:
-		spec := m.sv.p.Maps[c.m]
-		if spec.Type == maps.ArrayOfMaps || spec.Type == maps.HashOfMaps {
-			return state.Reg{}, m.fail(Unsupported, "maps of maps")
+		if inner := m.sv.spec(c.m); inner.Type == maps.ArrayOfMaps || inner.Type == maps.HashOfMaps {
+			return m.innerMap(c.m)
 		}
 		o := m.sv.valueOf(c.m)
-		o.Nullable = ret.Nullable && !(f.Name == "map_lookup_elem" && m.keyInRange(spec))
+		o.Nullable = ret.Nullable && !(f.Name == "map_lookup_elem" && m.keyInRange(c.m))
 		return state.Reg{Kind: state.MapValue, Obj: m.s.NewObj(o)}, nil
 	case helpers.RetMem:
 		o := state.Obj{Kind: state.Mem, Size: ret.Size, Nullable: ret.Nullable, ReadOnly: ret.ReadOnly, Ref: f.Proto.AcquiresObject}
@@ -411,12 +481,24 @@ func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
 			o.Kind = state.RingBufMem
 		}
 		o.Site = m.site(o.Ref)
+		o = m.s.ChildOf(o, c.dynptr)
 		return state.Reg{Kind: o.Kind, Obj: m.s.NewObj(o)}, nil
 	case helpers.RetObject:
 		o := state.Obj{Kind: state.Object, Nullable: ret.Nullable, Type: ret.Object, Ref: f.Proto.AcquiresObject, Site: m.site(f.Proto.AcquiresObject)}
+		o = m.s.ChildOf(o, c.parent)
 		return state.Reg{Kind: state.Object, Obj: m.s.NewObj(o)}, nil
 	}
 	return state.Reg{}, m.fail(Unsupported, "%s: a result of this kind", f.Name)
+}
+
+// innerMap returns what a lookup in a map of maps gives: a map of its own, of
+// which only is known that it fits the template.
+func (m *machine) innerMap(i int32) (state.Reg, error) {
+	inner := m.sv.maps[i].inner
+	if inner < 0 {
+		return state.Reg{}, m.fail(Unsupported, "map %s does not say what its inner maps look like", m.sv.spec(i).Name)
+	}
+	return state.Reg{Kind: state.MapPtr, Obj: m.s.NewObj(state.Obj{Kind: state.MapPtr, Index: inner, Nullable: true})}, nil
 }
 
 // site returns what tells references apart that are made at different places.
@@ -430,8 +512,9 @@ func (m *machine) site(ref bool) int32 {
 
 // keyInRange reports whether a lookup in an array surely finds the element:
 // the key on the stack is known to be below MaxEntries.
-func (m *machine) keyInRange(spec *maps.Spec) bool {
-	if spec.Type != maps.Array && spec.Type != maps.PerCPUArray || spec.KeySize != 4 {
+func (m *machine) keyInRange(i int32) bool {
+	spec := m.sv.spec(i)
+	if m.sv.isTemplate(i) || spec.Type != maps.Array && spec.Type != maps.PerCPUArray || spec.KeySize != 4 {
 		return false
 	}
 	p := m.s.Reg(2)
@@ -447,11 +530,25 @@ func (m *machine) keyInRange(spec *maps.Spec) bool {
 func (m *machine) enter(b *block, in prog.Insn) (goOn bool, err error) {
 	if in.IsCall(isa.CallSub) {
 		fn := m.sv.p.FuncAt(m.pc + 1 + prog.PC(in.Imm))
+		if m.sv.byContract(fn) {
+			return m.callContract(b, fn)
+		}
 		return false, m.enterFunc(b, fn, state.Subprogram, m.s, func(caller, callee *state.Frame) {
 			copy(callee.Regs[1:6], caller.Regs[1:6])
 		})
 	}
+	if in.Op.Source() == isa.X {
+		return m.callRegister(b, in)
+	}
 	f := m.sv.callee(in)
+	switch {
+	case isIter(f):
+		return m.iter(b, f)
+	case f.Proto.Control == helpers.Throw:
+		return false, m.throw(f)
+	case f.Proto.Body[0].Kind == helpers.ArgNone:
+		return false, m.fail(Unsupported, "%s: what it passes to its callback is not known", f.Name)
+	}
 	c, err := m.arguments(f)
 	if err != nil {
 		return false, err
@@ -474,7 +571,9 @@ func (m *machine) enterCallback(b *block, f *helpers.Func, c call) error {
 		return m.fail(BadArgument, "%s: the function argument is no function's first instruction", f.Name)
 	}
 	body := m.s.Clone()
+	refs := body.OpenRefs()
 	return m.enterFunc(b, fn, state.CallbackBody, body, func(caller, callee *state.Frame) {
+		callee.Refs = refs
 		for i := range f.Proto.Body {
 			callee.Regs[1+i] = m.bodyArgument(f, i, body, caller, c)
 		}
@@ -493,9 +592,18 @@ func (m *machine) bodyArgument(f *helpers.Func, i int, s *state.State, caller *s
 		}
 		return s.Unknown()
 	case helpers.ArgMapPtr:
-		return state.Reg{Kind: state.MapPtr, Obj: s.Intern(state.Obj{Kind: state.MapPtr, Index: c.m})}
+		for j := range f.Proto.Args {
+			if f.Proto.Args[j].Kind == helpers.ArgMapPtr {
+				return caller.Regs[1+j]
+			}
+		}
+	case helpers.ArgObject:
+		o := s.NewObj(state.Obj{Kind: state.Object, Type: f.Proto.Body[i].Object, Nullable: f.Proto.Body[i].Nullable})
+		return state.Reg{Kind: state.Object, Obj: o}
+	case helpers.ArgDynptr:
+		return state.Reg{Kind: state.Object, Obj: s.NewObj(state.Obj{Kind: state.Object, Type: "bpf_dynptr"})}
 	case helpers.ArgMapKey:
-		o := s.NewObj(state.Obj{Kind: state.MapKey, Index: c.m, Size: m.sv.p.Maps[c.m].KeySize, ReadOnly: true})
+		o := s.NewObj(state.Obj{Kind: state.MapKey, Index: c.m, Size: m.sv.spec(c.m).KeySize, ReadOnly: true})
 		return state.Reg{Kind: state.MapKey, Obj: o}
 	case helpers.ArgMapValue:
 		o := m.sv.valueOf(c.m)
@@ -534,6 +642,7 @@ func (c *chain) enter(site *node, pc prog.PC, fn int, kind state.FrameKind) *cha
 	}
 	kid := &chain{up: c, call: pc, site: site, kind: kind, fn: fn, nodes: map[int]*node{}, kids: map[chainKey]*chain{}}
 	c.kids[k] = kid
+	c.order = append(c.order, k)
 	return kid
 }
 
@@ -544,29 +653,40 @@ type chainKey struct {
 
 // exit executes EXIT: of the program, of a subprogram, or of a callback.
 func (m *machine) exit() (goOn bool, err error) {
-	r0 := m.s.Reg(uint8(prog.R0)) // of a subprogram: may be unreadable, a void result
-	if len(m.s.Frames) == 1 || m.n.chain.kind == state.CallbackBody {
-		if r0, err = m.read(prog.R0); err != nil {
-			return false, err
-		}
+	if len(m.s.Frames) > 1 && m.n.chain.kind == state.Subprogram {
+		return m.exitFunc()
+	}
+	r0, err := m.read(prog.R0)
+	if err != nil {
+		return false, err
 	}
 	if len(m.s.Frames) == 1 {
+		if m.n.chain.kind == state.Apart {
+			return false, m.exitApart(r0)
+		}
 		return false, m.exitProgram(r0)
 	}
+	c := m.n.chain
+	if r0.Kind.IsPointer() {
+		return false, m.fail(BadReturn, "a callback returns 0 or 1, not a %v pointer", r0.Kind)
+	}
+	if n := m.s.Num(r0); n.UMax() > 1 {
+		return false, m.fail(BadReturn, "a callback returns 0 or 1, not %v", n)
+	}
+	if have, want := m.s.OpenRefs(), m.s.Top().Refs; have != want {
+		return false, m.fail(Unreleased, "a callback that begins with %d references leaves %d", want, have)
+	}
+	m.note(m.s, state.Returned)
+	m.s.Pop()
+	return false, m.sv.arrive(c.up, c.site.block, m.s, m.id, m.weight)
+}
+
+// exitFunc executes EXIT of a subprogram. It may return nothing: then its
+// caller cannot read R0.
+func (m *machine) exitFunc() (goOn bool, err error) {
+	c, r0 := m.n.chain, m.s.Reg(0)
 	if r0.Kind == state.Stack && int(m.s.Objs[r0.Obj].Index) == len(m.s.Frames)-1 {
 		return false, m.fail(Leak, "the address of a callee's stack would outlive it")
-	}
-	c := m.n.chain
-	if c.kind == state.CallbackBody {
-		if r0.Kind.IsPointer() {
-			return false, m.fail(BadReturn, "a callback returns 0 or 1, not a %v pointer", r0.Kind)
-		}
-		if n := m.s.Num(r0); n.UMin() > 1 || n.UMax() > 1 {
-			return false, m.fail(BadReturn, "a callback returns 0 or 1, not %v", n)
-		}
-		m.note(m.s, state.Returned)
-		m.s.Pop()
-		return false, m.sv.arrive(c.up, c.site.block, m.s, m.id, m.weight)
 	}
 	m.note(m.s, state.Returned)
 	m.s.Pop()
@@ -596,6 +716,14 @@ func (m *machine) exitProgram(r0 state.Reg) error {
 	if o := m.s.OpenRef(); o != 0 {
 		return m.fail(Unreleased, "the reference made at %d is not released", m.s.Objs[o].Site)
 	}
+	if err := m.holdsNothing("the program ends"); err != nil {
+		return err
+	}
+	return m.returns(r0)
+}
+
+// returns checks that the program may end with r0.
+func (m *machine) returns(r0 state.Reg) error {
 	want := m.sv.p.Type.Return
 	if want.Min == -1<<63 && want.Max == 1<<63-1 {
 		if r0.Kind.IsPointer() && m.sv.o.Strict {

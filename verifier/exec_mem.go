@@ -88,15 +88,27 @@ func (m *machine) access(p state.Reg, off int64, size int, write bool) error {
 		if m.misaligned(p, off, size) {
 			return m.fail(Misaligned, "stack access at offset %v, size %d, is not aligned", m.offset(p, off), size)
 		}
+		if err := m.within(p, off, state.Const(uint64(size))); err != nil {
+			return err
+		}
+		lo, hi := m.span(p, off, size)
+		if write && p.V == state.Zero {
+			m.overwrite(p, lo, hi)
+		}
+		return m.stackUse(p, lo, hi)
 	case state.Packet:
 		if write && !m.sv.p.Type.PacketWrite {
 			return m.fail(ReadOnly, "store to the packet; %s programs may only read it", m.sv.p.Type.Name)
 		}
 	case state.MapValue:
-		flags := m.sv.p.Maps[obj.Index].Flags
+		flags := m.sv.spec(obj.Index).Flags
 		if write && flags&maps.ReadOnlyProg != 0 || !write && flags&maps.WriteOnlyProg != 0 {
-			return m.fail(ReadOnly, "map %s does not allow programs this access", m.sv.p.Maps[obj.Index].Name)
+			return m.fail(ReadOnly, "map %s does not allow programs this access", m.sv.spec(obj.Index).Name)
 		}
+		if err := m.within(p, off, state.Const(uint64(size))); err != nil {
+			return err
+		}
+		return m.plain(p, off, uint64(size))
 	case state.Object:
 		_, err := m.objectField(p, off, size, write)
 		return err
@@ -105,6 +117,23 @@ func (m *machine) access(p state.Reg, off int64, size int, write bool) error {
 		return m.fail(BadPointer, "access through a %v pointer", p.Kind)
 	}
 	return m.within(p, off, state.Const(uint64(size)))
+}
+
+// plain checks that no byte that an access of up to size bytes at p + off may
+// touch belongs to a special field. p points into a map value, within bounds.
+func (m *machine) plain(p state.Reg, off int64, size uint64) error {
+	if size == 0 {
+		return nil
+	}
+	n, i := m.offset(p, off), m.s.Objs[p.Obj].Index
+	if f := m.sv.special(i, n.SMin(), n.SMax()+int64(size)); f != nil {
+		code := BadPointer
+		if f.kind == "kptr" {
+			code = Unsupported
+		}
+		return m.fail(code, "access at offset %v, size %d, of map %s touches the %s at offset %d, which only helpers may", n, size, m.sv.spec(i).Name, f.kind, f.off)
+	}
+	return nil
 }
 
 func (m *machine) offset(p state.Reg, off int64) scalar.Scalar {
@@ -276,7 +305,10 @@ func (m *machine) span(p state.Reg, off int64, size int) (lo, hi int) {
 
 // frozen returns the constant that a load from a read-only map gives.
 func (m *machine) frozen(p state.Reg, off int64, size int) (uint64, bool) {
-	spec := m.sv.p.Maps[m.s.Objs[p.Obj].Index]
+	spec := m.sv.spec(m.s.Objs[p.Obj].Index)
+	if m.sv.isTemplate(m.s.Objs[p.Obj].Index) {
+		return 0, false
+	}
 	if !spec.Frozen || spec.Flags&maps.ReadOnlyProg == 0 || spec.Type != maps.Array || spec.MaxEntries != 1 || p.V != state.Zero {
 		return 0, false
 	}
@@ -457,10 +489,10 @@ func (m *machine) loadPacket(in prog.Insn) error {
 			return m.fail(Leak, "a %v pointer as a packet offset", i.Kind)
 		}
 	}
-	if o := m.s.OpenRef(); o != 0 {
-		return m.fail(Unreleased, "the access may end the program, which still holds the reference made at %d", m.s.Objs[o].Site)
+	if err := m.holdsNothing("the access may end the program"); err != nil {
+		return err
 	}
-	if r := m.sv.p.Type.Return; len(m.s.Frames) == 1 && (r.Min > 0 || r.Max < 0) {
+	if r := m.sv.p.Type.Return; r.Min > 0 || r.Max < 0 {
 		return m.fail(BadReturn, "the access may end the program with 0; %s programs return %d to %d", m.sv.p.Type.Name, r.Min, r.Max)
 	}
 	if err := m.mayReturn(func(*state.State) state.Reg { return state.Const(0) }); err != nil {

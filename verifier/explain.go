@@ -111,7 +111,7 @@ func (sv *solver) changing(b int, s *state.State) []Value {
 	return values
 }
 
-func (v *verifier) mapName(i int32) string { return v.p.Maps[i].Name }
+func (v *verifier) mapName(i int32) string { return v.spec(i).Name }
 
 // place names pc as people look for it.
 func (v *verifier) place(pc prog.PC) string {
@@ -341,7 +341,7 @@ func (x *explainer) argSize() int64 {
 			if r.Kind != state.MapPtr {
 				continue
 			}
-			spec := x.p.Maps[x.s.Objs[r.Obj].Index]
+			spec := x.spec(x.s.Objs[r.Obj].Index)
 			if arg.Kind == helpers.ArgMapKey {
 				return int64(spec.KeySize)
 			}

@@ -183,7 +183,7 @@ func (m *machine) noteAccess(p state.Reg, off int64) error {
 	}
 	k.region, k.min, k.max = all, min(k.min, lo), max(k.max, hi)
 	if p.Kind == state.MapValue {
-		k.usesMap(obj.Index)
+		k.usesMap(m.sv.ownMap(obj.Index))
 	} else {
 		k.mapIndex = several // none of its own
 	}
@@ -196,7 +196,7 @@ func (m *machine) noteCall(f *helpers.Func, c *call) {
 		return
 	}
 	k, first := m.sv.facts.known(m.pc)
-	k.usesMap(c.m)
+	k.usesMap(m.sv.ownMap(c.m))
 	if !first && k.keySize == 0 {
 		return
 	}
@@ -213,7 +213,7 @@ func (m *machine) noteCall(f *helpers.Func, c *call) {
 // known.
 func (m *machine) constantKey(f *helpers.Func, c *call) (key uint64, size uint8) {
 	for i := range f.Proto.NumArgs() {
-		n := m.sv.p.Maps[c.m].KeySize
+		n := m.sv.spec(c.m).KeySize
 		if f.Proto.Args[i].Kind != helpers.ArgMapKey || n == 0 || n > 8 {
 			continue
 		}

@@ -32,6 +32,10 @@ type Options struct {
 	// only.
 	Observe func(pc prog.PC, invariant fmt.Stringer)
 
+	// CheckLicense refuses helpers and kfuncs that are for GPL programs to
+	// programs whose license is not compatible with it, as the kernel does.
+	CheckLicense bool
+
 	// MaxPacket is the longest packet, in bytes, that the host will run the
 	// program on. Zero means DefaultMaxPacket.
 	MaxPacket uint64

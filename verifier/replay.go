@@ -76,6 +76,9 @@ func (v *verifier) replay(trace *state.Trace, end prog.PC) []visit {
 				pc += 1 + prog.PC(in.Imm)
 				break
 			}
+			if isCallX(in) {
+				return nil // where it went is not recorded
+			}
 			returns = append(returns, pc) // a callback returns to the call
 			if pc = v.callbackOn(path); pc < 0 {
 				return nil

@@ -33,6 +33,14 @@ type chain struct {
 	fn    int
 	nodes map[int]*node // by block
 	kids  map[chainKey]*chain
+	order []chainKey // of kids, in order of appearance
+	apart []apartCall
+}
+
+// An apartCall is a call of a function that was proved by itself.
+type apartCall struct {
+	at   prog.PC
+	root *root
 }
 
 // A node is a block in the context of one chain of calls.
@@ -53,6 +61,10 @@ type node struct {
 	queued  bool
 	todo    []*pending
 	kept    []*state.State // with Options.Invariants: every state that was explored
+
+	iter    *iterPlace // a call on an iterator: which
+	drained bool       // bpf_iter_num_next: also called after it gave 0
+	most    int64      // bpf_iter_num_new: how many numbers the iterator has at most
 }
 
 // A bucket is one class of states at a node.
@@ -96,7 +108,9 @@ type solver struct {
 	bytes    int64 // of the stored states
 	visits   int64
 	deadline time.Time
-	done     bool // explored: nothing arrives any more
+	done     bool  // explored: nothing arrives any more
+	async    bool  // proves a callback that runs later
+	forMap   int32 // whose timer calls it
 }
 
 // A step is one explored state.

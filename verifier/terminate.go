@@ -173,6 +173,9 @@ func (t *termination) bound(n *node, set []int32) (int64, bool) {
 	if in := t.sv.p.Insns[last]; isJump(in) && in.Op.JmpOp() == isa.MayGoto {
 		return maxMayGoto, t.all(set, func(m *node) bool { return m.chain.within(n.chain) })
 	}
+	if most, ok := t.iterBound(n, set); ok {
+		return most, true
+	}
 	if !n.head || !t.all(set, func(m *node) bool { return t.sv.inside(m, n) }) {
 		return 0, false
 	}
@@ -203,8 +206,11 @@ func (t *termination) callbacks(pc prog.PC) int64 {
 		return maxCallbacks
 	}
 	most := int64(1)
-	for _, m := range t.sv.p.Maps {
-		most = max(most, int64(m.MaxEntries))
+	for i, m := range t.sv.maps {
+		if t.sv.isTemplate(int32(i)) { // inner maps may have more than it
+			return math.MaxUint32
+		}
+		most = max(most, int64(m.spec.MaxEntries))
 	}
 	return most
 }

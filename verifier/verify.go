@@ -62,10 +62,16 @@ type verifier struct {
 	g *graph
 	l *liveness
 
+	maps      []mapInfo
 	facts     facts
 	peak      int
 	peakBytes int64
 	watched   *solver // with Options.Invariants
+
+	used      []int     // by function: bytes of stack
+	tailCalls []bool    // by function: makes some
+	contracts [][]param // by function: its contract, if its calls are not followed
+	roots     map[rootKey]*root
 }
 
 // An outcome says which ways of a conditional jump are possible.
@@ -93,6 +99,10 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 	if v.p.Type == nil {
 		return Stats{}, v.errorAt(NoType, 0, nil, "the program's section names no type: choose one")
 	}
+	v.used, v.roots = make([]int, len(v.p.Funcs)), map[rootKey]*root{}
+	v.newMaps()
+	v.newTailCalls()
+	v.newContracts()
 	v.g = v.newGraph()
 	if err := v.structure(); err != nil {
 		return Stats{}, err
@@ -106,6 +116,9 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 	err := sv.arrive(sv.root, v.g.entry[0], s, 0, 0)
 	if err == nil {
 		err = sv.run()
+	}
+	if err == nil {
+		err = sv.stackDepth()
 	}
 	stats := Stats{Visits: sv.visits, States: v.peak, Bytes: v.peakBytes}
 	if err != nil {

@@ -36,7 +36,7 @@ var allowed = map[string]struct {
 	"internal/checked":   {imports: "errno btf maps helpers hook prog internal/isa internal/mem internal/vcpu"},
 	"internal/bpftest":   {imports: "errno btf maps helpers hook hook/linux prog internal/isa"},
 	"internal/kcall":     {imports: "helpers helpers/helpertest maps prog internal/isa internal/oracle"},
-	"internal/oracle":    {imports: "errno maps prog internal/isa", external: true},
+	"internal/oracle":    {imports: "errno btf maps prog internal/isa", external: true},
 	"vm":                 {imports: "errno btf maps helpers hook hook/linux prog verifier internal/isa internal/mem internal/vcpu internal/checked internal/execmem internal/rt jit"},
 
 	"verifier/internal/tnum":   {},

@@ -6,7 +6,9 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/skepvm/skep/btf"
 	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 )
 
@@ -16,11 +18,12 @@ import (
 // (Documentation/bpf/btf.rst).
 
 const (
-	btfMagic     = 0xeb9f
-	btfKindInt   = 1 << 24
-	btfKindFunc  = 12 << 24
-	btfKindProto = 13 << 24
-	btfSigned    = 1 << 24
+	btfMagic      = 0xeb9f
+	btfKindInt    = 1 << 24
+	btfKindStruct = 4 << 24
+	btfKindFunc   = 12 << 24
+	btfKindProto  = 13 << 24
+	btfSigned     = 1 << 24
 )
 
 type btfLoadAttr struct {
@@ -66,32 +69,65 @@ func funcInfo(insns []prog.Insn) (btf int, info []byte, n int, err error) {
 // prototype.
 const firstFunc = 3
 
+// A blobWriter puts BTF together.
+type blobWriter struct{ types, strings []byte }
+
+func (w *blobWriter) name(s string) uint32 {
+	if len(w.strings) == 0 {
+		w.strings = []byte{0}
+	}
+	off := uint32(len(w.strings))
+	w.strings = append(append(w.strings, s...), 0)
+	return off
+}
+
+func (w *blobWriter) put(words ...uint32) {
+	for _, x := range words {
+		w.types = binary.NativeEndian.AppendUint32(w.types, x)
+	}
+}
+
+func (w *blobWriter) blob() []byte {
+	b := binary.NativeEndian.AppendUint16(nil, btfMagic)
+	b = append(b, 1, 0) // version, flags
+	for _, x := range []uint32{24, 0, uint32(len(w.types)), uint32(len(w.types)), uint32(len(w.strings))} {
+		b = binary.NativeEndian.AppendUint32(b, x)
+	}
+	return append(append(b, w.types...), w.strings...)
+}
+
 func functionBTF(n int) []byte {
-	strings := []byte{0}
-	name := func(s string) uint32 {
-		off := uint32(len(strings))
-		strings = append(append(strings, s...), 0)
-		return off
-	}
-	var types []byte
-	put := func(words ...uint32) {
-		for _, w := range words {
-			types = binary.NativeEndian.AppendUint32(types, w)
-		}
-	}
-	put(name("long"), btfKindInt, 8, btfSigned|64)
-	put(0, btfKindProto|5, 1)
-	arg := name("a")
+	var w blobWriter
+	w.put(w.name("long"), btfKindInt, 8, btfSigned|64)
+	w.put(0, btfKindProto|5, 1)
+	arg := w.name("a")
 	for range 5 {
-		put(arg, 1)
+		w.put(arg, 1)
 	}
 	for i := range n {
-		put(name(fmt.Sprintf("f%d", i)), btfKindFunc, 2) // vlen 0: static
+		w.put(w.name(fmt.Sprintf("f%d", i)), btfKindFunc, 2) // vlen 0: static
 	}
-	blob := binary.NativeEndian.AppendUint16(nil, btfMagic)
-	blob = append(blob, 1, 0) // version, flags
-	for _, w := range []uint32{24, 0, uint32(len(types)), uint32(len(types)), uint32(len(strings))} {
-		blob = binary.NativeEndian.AppendUint32(blob, w)
+	return w.blob()
+}
+
+// opaque reports whether t is a struct of structs that have no members.
+func opaque(t *btf.Type) bool {
+	return t != nil && t.Kind == btf.Struct && !slices.ContainsFunc(t.Members, func(m btf.Member) bool {
+		return m.Type.Kind != btf.Struct || len(m.Type.Members) != 0
+	})
+}
+
+// valueBTF returns the types of s: 1 is the key, an integer; then one empty
+// struct per member of the value; then the value.
+func valueBTF(s *maps.Spec) []byte {
+	var w blobWriter
+	w.put(w.name("key"), btfKindInt, s.KeySize, 8*s.KeySize)
+	for _, m := range s.Value.Members {
+		w.put(w.name(m.Type.Name), btfKindStruct, m.Type.Size)
 	}
-	return append(append(blob, types...), strings...)
+	w.put(w.name(s.Value.Name), btfKindStruct|uint32(len(s.Value.Members)), s.ValueSize)
+	for i, m := range s.Value.Members {
+		w.put(w.name(m.Name), uint32(i)+2, m.Offset)
+	}
+	return w.blob()
 }

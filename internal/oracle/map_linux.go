@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"fmt"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -16,12 +17,15 @@ type Map struct {
 type mapCreateAttr struct {
 	mapType, keySize, valueSize, maxEntries uint32
 	flags, innerFD                          uint32
-	_                                       [10]uint32 // NUMA node, name, device, BTF
+	_                                       [6]uint32 // NUMA node, name, device
+	btfFD, btfKey, btfValue, _              uint32
 	extra                                   uint64
 }
 
-// NewMap creates the map that s describes: type, sizes, flags, extra. inner is
-// the template of a map of maps, or nil.
+// NewMap creates the map that s describes: type, sizes, flags, extra, and, if
+// Value is a struct of structs without members, that type: enough for special
+// fields.
+// inner is the template of a map of maps, or nil.
 func NewMap(s *maps.Spec, inner *Map) (*Map, error) {
 	var pin runtime.Pinner
 	attr := mapCreateAttr{
@@ -34,6 +38,16 @@ func NewMap(s *maps.Spec, inner *Map) (*Map, error) {
 	}
 	if inner != nil {
 		attr.innerFD = uint32(inner.fd)
+	}
+	if opaque(s.Value) {
+		blob := valueBTF(s)
+		load := btfLoadAttr{btf: pointer(&pin, blob), size: uint32(len(blob))}
+		types, err := bpf(btfLoad, &load, &pin)
+		if err != nil {
+			return nil, fmt.Errorf("loading BTF: %w", err)
+		}
+		defer unix.Close(int(types))
+		attr.btfFD, attr.btfKey, attr.btfValue = uint32(types), 1, uint32(len(s.Value.Members))+2
 	}
 	fd, err := bpf(mapCreate, &attr, &pin)
 	if err != nil {

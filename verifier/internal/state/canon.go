@@ -77,6 +77,17 @@ func (s *State) Canon() {
 			objs[i] = ObjID(len(newObjs) - 1)
 		}
 	}
+	if l := s.Held.Lock; l != 0 {
+		if objs[l] == 0 {
+			newObjs = append(newObjs, s.Objs[l])
+			objs[l] = ObjID(len(newObjs) - 1)
+		}
+		s.Held.Lock = objs[l]
+	}
+	for i := range newObjs {
+		// A parent that is gone cannot be released any more.
+		newObjs[i].Parent = objs[newObjs[i].Parent]
+	}
 	s.packet, s.meta = objs[s.packet], objs[s.meta]
 
 	// Keep a step between a kept value and another: zext(x) in zext(x) & 7.

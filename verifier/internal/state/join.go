@@ -11,7 +11,7 @@ import (
 // same kind of thing, object by object, in every live location. Only states of
 // the same shape are joined or compared. Both must be canonical.
 func (s *State) Same(t *State) bool {
-	if len(s.Frames) != len(t.Frames) || len(s.Objs) != len(t.Objs) {
+	if len(s.Frames) != len(t.Frames) || len(s.Objs) != len(t.Objs) || s.Held != t.Held {
 		return false
 	}
 	for i := 1; i < len(s.Objs); i++ {
@@ -21,7 +21,7 @@ func (s *State) Same(t *State) bool {
 	}
 	for i := range s.Frames {
 		f, g := &s.Frames[i], &t.Frames[i]
-		if f.Func != g.Func || f.Call != g.Call || f.Kind != g.Kind {
+		if f.Func != g.Func || f.Call != g.Call || f.Kind != g.Kind || f.Refs != g.Refs {
 			return false
 		}
 		for r := range f.Regs {
@@ -243,6 +243,7 @@ func Join(s, t *State, merge Merge, widening bool) *State {
 	u.Objs = append(u.Objs[:0], s.Objs...)
 	u.Edges, u.Ghosts = u.Edges[:0], u.Ghosts[:0]
 	u.packet, u.meta, u.Trace = s.packet, s.meta, t.Trace
+	u.Held = s.Held
 	for i := range u.Frames {
 		f, g := &u.Frames[i], &t.Frames[i]
 		for r := range f.Regs {

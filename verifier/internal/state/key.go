@@ -42,8 +42,9 @@ func (s *State) Key(m *Mask, seed uint64) uint64 {
 		}
 		h.add(flags)
 		h.add(uint64(uint32(o.Index))<<32 | uint64(o.Size))
-		h.add(uint64(uint32(o.Site)))
+		h.add(uint64(uint32(o.Site))<<16 | uint64(o.Parent))
 	}
+	h.add(uint64(s.Held.Lock)<<16 | uint64(s.Held.Preempt)<<1 | uint64(boolInt(s.Held.RCU)))
 	for _, g := range s.Ghosts {
 		h.add(uint64(uint32(g.Loop))<<32 | uint64(uint16(g.Place.Off)))
 	}

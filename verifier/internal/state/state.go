@@ -45,11 +45,13 @@ const (
 	MapPtr                 // a map
 	Func                   // a subprogram
 	Object                 // a host object
+	Dynptr                 // part of a dynptr; on the stack only
+	Iter                   // part of an iterator; on the stack only
 	numKinds
 )
 
 var kindNames = [numKinds]string{
-	"unreadable", "scalar", "ctx", "fp", "pkt", "pkt_meta", "map_value", "map_key", "mem", "ringbuf_mem", "map_ptr", "func", "obj",
+	"unreadable", "scalar", "ctx", "fp", "pkt", "pkt_meta", "map_value", "map_key", "mem", "ringbuf_mem", "map_ptr", "func", "obj", "dynptr", "iter",
 }
 
 func (k Kind) String() string { return kindNames[k] }
@@ -101,9 +103,10 @@ type Obj struct {
 	Ref      bool   // the program owns it and must release it
 	NoArith  bool   // pointers to it may only have constant offset 0
 	Size     uint32 // bytes; MapValue, MapKey, Mem, RingBufMem
-	Index    int32  // Stack: frame; MapValue, MapKey, MapPtr: map of the program; Func: entry PC
+	Index    int32  // Stack: frame; MapValue, MapKey, MapPtr: map of the program; Func: entry PC; Iter: 1 once drained
 	Site     int32  // Ref: PC of the instruction that made it, which tells references apart
-	Type     string // Object: type name
+	Parent   ObjID  // object with whose release this one ends; 0: none
+	Type     string // Object, Dynptr, Iter: type name
 }
 
 // An Edge says X − Y ≤ C, the values read as signed integers.
@@ -118,6 +121,7 @@ type Frame struct {
 	Func  int32 // index in the program's functions
 	Call  int32 // PC of the call in the frame below; −1 in the outermost
 	Kind  FrameKind
+	Refs  int32 // CallbackBody: how many references were open at the call
 	Stack Memory
 }
 
@@ -127,6 +131,7 @@ type FrameKind uint8
 const (
 	Subprogram FrameKind = iota
 	CallbackBody
+	Apart // a callback that runs later, or a function proved by its contract: nobody's callee
 )
 
 // A State is an element of the domain. The zero State is not meaningful; see New.
@@ -135,6 +140,8 @@ type State struct {
 	Vals   []Val   // by ValID
 	Objs   []Obj   // by ObjID
 	Edges  []Edge
+
+	Held Held
 
 	// Ghosts are values as they were when loops began their iteration.
 	Ghosts []Ghost
@@ -208,7 +215,7 @@ func (s *State) Clone() *State {
 	t.Objs = append(t.Objs[:0], s.Objs...)
 	t.Edges = append(t.Edges[:0], s.Edges...)
 	t.Ghosts = append(t.Ghosts[:0], s.Ghosts...)
-	t.packet, t.meta, t.Trace = s.packet, s.meta, s.Trace
+	t.packet, t.meta, t.Held, t.Trace = s.packet, s.meta, s.Held, s.Trace
 	return t
 }
 
@@ -306,11 +313,12 @@ func (s *State) At(p Place) (r Reg, ok bool) {
 	return Reg{}, false
 }
 
-// ReleaseObj makes every pointer to o an unknown scalar and forgets the
-// reference.
+// ReleaseObj makes every pointer to o, and to what ends with o, an unknown
+// scalar, and forgets the reference.
 func (s *State) ReleaseObj(o ObjID) {
+	o = s.root(o)
 	s.locations(func(r *Reg) {
-		if r.Kind.IsPointer() && r.Obj == o {
+		if r.Kind.IsPointer() && (r.Obj == o || s.Objs[r.Obj].Parent == o) {
 			*r = s.Unknown()
 		}
 	})

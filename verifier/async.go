@@ -1,0 +1,72 @@
+package verifier
+
+import (
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier/internal/state"
+)
+
+// Code that does not run where the program mentions it is proved apart, from
+// what its contract says: callbacks of timers, which run later, and global
+// functions with so many calls that following each is too much.
+
+// A rootKey names such a proof.
+type rootKey struct {
+	fn int
+	m  int32 // callbacks: the map whose timer it is; −1: a global function
+}
+
+// A root is the proof.
+type root struct {
+	done  bool
+	worst int64 // instructions
+	chain *chain
+}
+
+// prove proves function fn, entered in state s, by itself.
+func (sv *solver) prove(k rootKey, s *state.State, async bool) (*root, error) {
+	if r := sv.roots[k]; r != nil {
+		return r, nil
+	}
+	r := &root{chain: &chain{fn: k.fn, kind: state.Apart, nodes: map[int]*node{}, kids: map[chainKey]*chain{}}}
+	sv.roots[k] = r
+	sub := &solver{
+		verifier: sv.verifier, ctx: sv.ctx, deadline: sv.deadline, changes: map[int]state.Live{},
+		root: r.chain, visits: sv.visits, stored: sv.stored, bytes: sv.bytes, async: async, forMap: k.m,
+	}
+	sub.steps = append(sub.steps, step{})
+	err := sub.arrive(sub.root, sv.g.entry[k.fn], s, 0, 0)
+	if err == nil {
+		err = sub.run()
+	}
+	sv.visits = sub.visits
+	if err != nil {
+		return nil, err
+	}
+	if async {
+		if err := sub.stackDepth(); err != nil {
+			return nil, err
+		}
+	}
+	r.worst, err = sub.terminates()
+	r.done = true
+	return r, err
+}
+
+// setTimerCallback proves that the function at entry may be called back by a
+// timer in a value of map i: with the map, the key and the value, on a stack of
+// its own, holding nothing.
+func (m *machine) setTimerCallback(entry, i int32) error {
+	v := m.sv.verifier
+	fn := v.p.FuncAt(prog.PC(entry))
+	if fn < 0 || v.p.Funcs[fn].Entry != prog.PC(entry) {
+		return m.fail(BadArgument, "the callback is no function's first instruction")
+	}
+	s := state.New(&state.Pool{}, int32(fn), v.o.MaxPacket)
+	s.Frames[0].Kind = state.Apart
+	spec := v.spec(i)
+	s.SetReg(1, state.Reg{Kind: state.MapPtr, Obj: s.NewObj(state.Obj{Kind: state.MapPtr, Index: i})})
+	s.SetReg(2, state.Reg{Kind: state.MapKey, Obj: s.NewObj(state.Obj{Kind: state.MapKey, Index: i, Size: spec.KeySize, ReadOnly: true})})
+	s.SetReg(3, state.Reg{Kind: state.MapValue, Obj: s.NewObj(v.valueOf(i))})
+	_, err := m.sv.prove(rootKey{fn, i}, s, true)
+	return err
+}

@@ -1,0 +1,264 @@
+package verifier
+
+import (
+	"slices"
+
+	"github.com/skepvm/skep/btf"
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier/internal/state"
+)
+
+// Calls are followed into the callee, global functions included: that knows
+// more than the callee's prototype does, and no function here is replaced
+// after the proof. But a program that calls functions that call functions has
+// more chains of calls than functions. A global function with more than
+// maxInline of them is proved once, by the contract that its BTF type states
+// (kernel, "global functions"), and its callers see the contract alone.
+
+const maxInline = 64
+
+// A param is what a contract says of one argument.
+type param struct {
+	kind     paramKind
+	size     uint32
+	nullable bool
+}
+
+type paramKind uint8
+
+const (
+	anyNumber paramKind = iota
+	theContext
+	someMemory
+)
+
+// newContracts finds the functions whose calls are not followed.
+func (v *verifier) newContracts() {
+	n := len(v.p.Funcs)
+	v.contracts = make([][]param, n)
+	if v.o.Invariants {
+		return // they are kept of what is followed
+	}
+	chains := v.callChains()
+	for fn := 1; fn < n; fn++ {
+		if f := &v.p.Funcs[fn]; f.Global && chains[fn] > maxInline {
+			if ps, ok := v.contractOf(f.Type); ok {
+				v.contracts[fn] = ps
+			}
+		}
+	}
+}
+
+// callChains returns by function how many chains of calls lead to it from the
+// main program, at most 1<<20.
+func (v *verifier) callChains() []int {
+	const most = 1 << 20
+	calls := make([][]int, len(v.p.Funcs)) // by function: its callees, once per call
+	for fn := range v.p.Funcs {
+		f := &v.p.Funcs[fn]
+		for pc := f.Entry; pc < f.End; pc = next(v.p, pc) {
+			if in := v.p.Insns[pc]; in.IsCall(isa.CallSub) {
+				calls[fn] = append(calls[fn], v.p.FuncAt(pc+1+prog.PC(in.Imm)))
+			}
+		}
+	}
+	chains := make([]int, len(calls))
+	level := make([]int, len(calls)) // chains of the current length
+	level[0] = 1
+	for range maxFrames {
+		next := make([]int, len(calls))
+		for fn, n := range level {
+			chains[fn] = min(most, chains[fn]+n)
+			for _, to := range calls[fn] {
+				next[to] = min(most, next[to]+n)
+			}
+		}
+		level = next
+	}
+	return chains
+}
+
+// contractOf reads the contract of a function from its type. ok is false if the
+// type says less than a contract needs.
+func (v *verifier) contractOf(t *btf.Type) (ps []param, ok bool) {
+	if t == nil || t.Kind != btf.Func || t.Elem == nil || t.Elem.Kind != btf.FuncProto {
+		return nil, false
+	}
+	proto := t.Elem
+	if len(proto.Members) > 5 || !isNumber(proto.Elem) {
+		return nil, false
+	}
+	ps = []param{}
+	for _, m := range proto.Members {
+		switch u := m.Type.Underlying(); {
+		case isNumber(m.Type):
+			ps = append(ps, param{})
+		case u == nil || u.Kind != btf.Ptr:
+			return nil, false
+		case slices.Contains(m.Tags, "arg:ctx"):
+			ps = append(ps, param{kind: theContext})
+		default:
+			e := u.Elem.Underlying()
+			nonnull := slices.Contains(m.Tags, "arg:nonnull")
+			switch {
+			case len(m.Tags) > 1 || len(m.Tags) == 1 && !nonnull || e == nil || e.Size == 0 || e.Size >= helpers.MaxMem:
+				return nil, false
+			case e.Name == v.p.Type.Ctx.Name:
+				ps = append(ps, param{kind: theContext})
+			case e.Name == "bpf_dynptr":
+				return nil, false
+			default:
+				ps = append(ps, param{kind: someMemory, size: e.Size, nullable: !nonnull})
+			}
+		}
+	}
+	return ps, true
+}
+
+func isNumber(t *btf.Type) bool {
+	t = t.Underlying()
+	return t != nil && (t.Kind == btf.Int || t.Kind == btf.Enum || t.Kind == btf.Enum64) && t.Size <= 8
+}
+
+func (v *verifier) byContract(fn int) bool { return v.contracts[fn] != nil }
+
+// callContract executes a call of function fn by its contract.
+//
+// Sound: the body was proved, by itself, for every argument that the contract
+// allows; what it may change of the caller's state is the memory it is given
+// and the packet.
+func (m *machine) callContract(b *block, fn int) (goOn bool, err error) {
+	f := &m.sv.p.Funcs[fn]
+	if m.s.Held.Lock != 0 {
+		return false, m.fail(Locked, "call of global function %s while a spin lock is held", f.Name)
+	}
+	if what, held := m.s.Held.Any(); held && m.sv.reaches(fn, func(c *helpers.Func) bool { return c.Proto.MightSleep }) {
+		return false, m.fail(Sleeps, "%s may sleep, and a %s is held", f.Name, what)
+	}
+	if m.sv.async && m.sv.reaches(fn, func(c *helpers.Func) bool { return c.Proto.MightSleep }) {
+		return false, m.fail(Sleeps, "%s may sleep, and a timer's callback must not", f.Name)
+	}
+	if m.sv.reaches(fn, func(c *helpers.Func) bool { return c.Proto.Control == helpers.TailCall }) {
+		if err := m.holdsNothing("a tail call in a global function"); err != nil {
+			return false, err
+		}
+	}
+	for i, p := range m.sv.contracts[fn] {
+		if err := m.contractArgument(f.Name, i, p); err != nil {
+			return false, err
+		}
+	}
+	r, err := m.sv.proveContract(fn)
+	if err != nil {
+		return false, err
+	}
+	if !r.done {
+		return false, m.fail(Recursion, "%s calls itself", f.Name)
+	}
+	if len(m.s.Frames) == maxFrames {
+		return false, m.fail(StackDepth, "a chain of more than %d calls", maxFrames)
+	}
+	if a := (apartCall{m.pc, r}); !slices.Contains(m.n.chain.apart, a) {
+		m.n.chain.apart = append(m.n.chain.apart, a)
+	}
+	if r.worst > 0 {
+		m.weight = addSat(m.weight, r.worst)
+	}
+	if m.sv.reaches(fn, func(c *helpers.Func) bool { return c.Proto.ChangesPacket || c.Proto.Control == helpers.TailCall }) {
+		m.s.ForgetPacket(m.sv.o.MaxPacket)
+	}
+	m.forgetArguments()
+	m.write(prog.R0, m.s.Unknown())
+	return m.follow(m.n.chain, b.succs[0], m.s)
+}
+
+// contractArgument checks argument i of a call by contract.
+func (m *machine) contractArgument(name string, i int, p param) error {
+	r, err := m.read(prog.R1 + prog.Reg(i))
+	if err != nil {
+		return err
+	}
+	switch p.kind {
+	case anyNumber:
+		if r.Kind.IsPointer() {
+			return m.badArgument(i, "%s wants a number, not a %v pointer", name, r.Kind)
+		}
+		return nil
+	case theContext:
+		if r.Kind != state.Ctx || r.V != state.Zero || r.C != 0 {
+			return m.badArgument(i, "%s wants the context as the program got it", name)
+		}
+		return nil
+	}
+	// The function may read and write the memory.
+	f := &helpers.Func{Name: name}
+	f.Proto.Args[i] = helpers.Arg{Kind: helpers.ArgMem, Size: p.size, Nullable: p.nullable, Write: true}
+	f.Proto.PacketAccess = true
+	if r.Kind == state.MapValue && m.sv.spec(m.s.Objs[r.Obj].Index).Flags&maps.WriteOnlyProg != 0 {
+		return m.badArgument(i, "%s may read the memory, and the map does not allow that", name)
+	}
+	if r.Kind.IsPointer() && m.s.Objs[r.Obj].Nullable && !p.nullable {
+		return m.fail(NullPointer, "argument %d of %s is a %v pointer that may be null; compare it with 0 first", i+1, name, r.Kind)
+	}
+	null := r.IsConst() && r.C == 0 && p.nullable
+	if err := m.memory(f, i, r, state.Const(uint64(p.size)), null); err != nil {
+		return err
+	}
+	m.clobber(f, i, &call{m: -1})
+	return nil
+}
+
+// proveContract proves function fn for every argument that its contract allows.
+func (sv *solver) proveContract(fn int) (*root, error) {
+	s := state.New(&state.Pool{}, int32(fn), sv.o.MaxPacket)
+	s.Frames[0].Kind = state.Apart
+	for i, p := range sv.contracts[fn] {
+		r := s.Unknown()
+		switch p.kind {
+		case theContext:
+			r = state.Reg{Kind: state.Ctx, Obj: s.NewObj(state.Obj{Kind: state.Ctx})}
+		case someMemory:
+			r = state.Reg{Kind: state.Mem, Obj: s.NewObj(state.Obj{Kind: state.Mem, Size: p.size, Nullable: p.nullable})}
+		}
+		s.SetReg(uint8(1+i), r)
+	}
+	return sv.prove(rootKey{fn, -1}, s, false)
+}
+
+// reaches reports whether function fn, or one that it calls, may call a
+// function of the host with the property.
+func (v *verifier) reaches(fn int, has func(*helpers.Func) bool) bool {
+	seen := make([]bool, len(v.p.Funcs))
+	var visit func(fn int) bool
+	visit = func(fn int) bool {
+		if fn < 0 || seen[fn] {
+			return false
+		}
+		seen[fn] = true
+		f := &v.p.Funcs[fn]
+		for pc := f.Entry; pc < f.End; pc = next(v.p, pc) {
+			in := v.p.Insns[pc]
+			switch {
+			case isCallX(in):
+				return true // whatever it may be
+			case in.IsCall(isa.CallSub):
+				if visit(v.p.FuncAt(pc + 1 + prog.PC(in.Imm))) {
+					return true
+				}
+			case in.IsWide() && in.Src == isa.PseudoFunc:
+				if visit(v.p.FuncAt(prog.PC(in.Imm))) {
+					return true
+				}
+			default:
+				if c := v.callee(in); c != nil && has(c) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return visit(fn)
+}
