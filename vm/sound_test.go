@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -109,6 +110,11 @@ func (c *campaign) program(seed uint64) error {
 
 // try verifies insns and, if they are accepted, runs them.
 func (c *campaign) try(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand, whole bool) (accepted bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	p, err := prog.FromInsns("generated", linux.Platform.Type(g.Type), insns, g.Maps)
 	if err != nil {
 		c.unlinkable++

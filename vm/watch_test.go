@@ -115,6 +115,11 @@ func (w *watcher) observe(c *checked.Code, pc int, regs *[16]uint64) {
 	} else if err := w.facts(prog.PC(pc), regs); err != nil {
 		w.err = fmt.Errorf("fact of instruction %d: %w", pc, err)
 	}
+	if w.err == nil && w.r.IntN(16) == 0 {
+		if err := w.watch.Laws(&w.c); err != nil {
+			w.err = fmt.Errorf("states before instruction %d: %w", pc, err)
+		}
+	}
 	if w.r.IntN(8) == 0 {
 		w.disturb()
 	}

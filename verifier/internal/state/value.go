@@ -166,7 +166,7 @@ func (s *State) ALU64(op isa.ALUOp, off int16, a, b Reg) Reg {
 // shiftedUp reports whether a is low shifted to the left, such that 8, 16 or 32
 // bits of it are left, by no more than the constant b.
 func (s *State) shiftedUp(a, b Reg) (low Reg, bits int16, ok bool) {
-	if b.V != Zero || a.V == Zero || a.C != 0 || b.C >= 64 {
+	if b.V != Zero || a.V == Zero || a.C != 0 || uint64(b.C) >= 64 {
 		return Reg{}, 0, false
 	}
 	d := &s.Vals[a.V].Def
