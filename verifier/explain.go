@@ -281,14 +281,15 @@ func (x *explainer) loadsPacket(pc prog.PC) bool {
 // lastCheck returns the last comparison on the path whose operands stem from
 // the end of the packet; −1 if there is none.
 func (x *explainer) lastCheck() prog.PC {
-	const window = 200 // instructions in which a check would be
+	const window = 200 // instructions in which a check, and what it reads, would be
 	for i := len(x.path) - 2; i >= max(0, len(x.path)-window); i-- {
 		in := x.p.Insns[x.path[i].pc]
 		if !isJump(in) || in.Op.Source() != isa.X || in.Op.JmpOp() == isa.Call {
 			continue
 		}
-		for _, j := range x.slice(x.path[:i+1], in.Dst, in.Src) {
-			pc := x.path[j].pc
+		near := x.path[max(0, i-window) : i+1]
+		for _, j := range x.slice(near, in.Dst, in.Src) {
+			pc := near[j].pc
 			if f := x.p.Insns[pc]; x.loadsPacket(pc) && x.p.Type.Ctx.At(uint32(f.Off)).Kind == hook.FieldPacketEnd {
 				return x.path[i].pc
 			}

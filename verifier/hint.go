@@ -121,6 +121,9 @@ func (x *explainer) hintBounds() string {
 		if a.p.V != state.Zero {
 			return "bound the index before " + x.here() + ": the stack has 512 bytes below the frame pointer, and the array fewer"
 		}
+		if at := a.p.C + a.off; at >= -state.StackSize && at < 0 {
+			return fmt.Sprintf("the stack ends %d bytes after r10%d: use a larger variable there, or a smaller size", -at, at)
+		}
 		return "the stack has 512 bytes, from r10-512 to r10-1: use a map for larger data"
 	}
 	if a.p.V == state.Zero {

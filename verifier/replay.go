@@ -140,11 +140,17 @@ func (v *verifier) slice(path []visit, regs ...prog.Reg) []int {
 		in := v.p.Insns[x.pc]
 		switch after := path[i+1].depth; {
 		case after > x.depth: // entered a function: its arguments are the caller's
+			hit := false
 			for r := int16(1); r <= 5; r++ {
 				if w := (want{after, r, 0}); wants[w] {
 					delete(wants, w)
-					wants[want{x.depth, r, 0}] = true
+					if hit = true; in.IsCall(isa.CallSub) {
+						wants[want{x.depth, r, 0}] = true
+					}
 				}
+			}
+			if hit && !in.IsCall(isa.CallSub) { // or what the helper passes
+				found = append(found, i)
 			}
 			continue
 		case after < x.depth: // returned: R0 is the callee's
