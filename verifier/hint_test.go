@@ -79,6 +79,17 @@ func TestHints(t *testing.T) {
 			r3 = r1
 			r0 = *(u8 *)(r3 +0)
 			exit`, Options{}, "use a pointer that the context, a map or a helper gave; a number cannot become one", 2},
+		{"filled by a helper", "xdp", `
+			*(u32 *)(r10 -8) = 1
+			r6 = r1
+			r2 = 0
+			r3 = r10
+			r3 += -8
+			r4 = 4
+			call 189
+			r1 = *(u32 *)(r10 -8)
+			r0 = *(u8 *)(r1 +0)
+			exit`, Options{}, "use a pointer that the context, a map or a helper gave; a number cannot become one", 2},
 		{"verdict", "cgroup_skb", "r0 = *(u32 *)(r1 +0)\nexit", Options{},
 			"return 0 to 1: assign the result of every path from constants, or compare it before instruction 1", 1},
 	} {

@@ -160,7 +160,7 @@ func (v *verifier) slice(path []visit, regs ...prog.Reg) []int {
 			}
 			continue
 		}
-		if !v.satisfies(in, x.depth, wants) {
+		if !v.satisfies(path, i, wants) {
 			continue
 		}
 		if !seen[x.pc] {
@@ -172,9 +172,86 @@ func (v *verifier) slice(path []visit, regs ...prog.Reg) []int {
 	return found
 }
 
-// satisfies reports whether in writes one of wants, which it then replaces by
-// what in reads.
-func (v *verifier) satisfies(in prog.Insn, depth int32, wants map[want]bool) bool {
+// maxAddress bounds the instructions that lead to an address on the stack.
+const maxAddress = 64
+
+// stackOffset returns the offset from R10 of the address that register r holds
+// before path[i]; ok is false if it is not one that moves and additions of
+// constants made a short way before.
+func (v *verifier) stackOffset(path []visit, i int, r prog.Reg) (off int, ok bool) {
+	depth := path[i].depth
+	if r == prog.R10 {
+		return 0, true
+	}
+	for j := i - 1; j >= max(0, i-maxAddress) && path[j].depth >= depth; j-- {
+		in := v.p.Insns[path[j].pc]
+		if path[j].depth > depth || in.Op.Class() == isa.ST || in.Op.Class() == isa.STX {
+			continue
+		}
+		if isJump(in) {
+			if isCall(in) && r <= prog.R5 {
+				return 0, false
+			}
+			continue
+		}
+		if in.Dst != r {
+			continue
+		}
+		switch op := in.Op.ALUOp(); {
+		case in.Op.Class() != isa.ALU64:
+			return 0, false
+		case op == isa.Add && in.Op.Source() == isa.K:
+			off += int(in.Imm)
+		case op == isa.Mov && in.Op.Source() == isa.X && in.Src == prog.R10:
+			return off, true
+		case op == isa.Mov && in.Op.Source() == isa.X:
+			r = in.Src
+		default:
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
+func wantsStack(wants map[want]bool) bool {
+	for w := range wants {
+		if w.off < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// fills reports whether the call at path[i] writes one of wants on the stack
+// through a memory argument, and removes those.
+func (v *verifier) fills(path []visit, i int, wants map[want]bool) bool {
+	f := v.callee(v.p.Insns[path[i].pc])
+	if f == nil || !wantsStack(wants) {
+		return false
+	}
+	hit := false
+	for a := range f.Proto.NumArgs() {
+		if !f.Proto.Args[a].Write {
+			continue
+		}
+		off, ok := v.stackOffset(path, i, prog.R1+prog.Reg(a))
+		if !ok {
+			continue
+		}
+		for w := range wants {
+			if w.depth == path[i].depth && w.off < 0 && off >= int(w.off) && off < int(w.off)+int(w.size) {
+				delete(wants, w)
+				hit = true
+			}
+		}
+	}
+	return hit
+}
+
+// satisfies reports whether path[i] writes one of wants, which it then replaces
+// by what the instruction reads.
+func (v *verifier) satisfies(path []visit, i int, wants map[want]bool) bool {
+	in, depth := v.p.Insns[path[i].pc], path[i].depth
 	reg := func(r prog.Reg) want { return want{depth, int16(r), 0} }
 	wrote := func(r prog.Reg) bool {
 		w := reg(r)
@@ -220,10 +297,15 @@ func (v *verifier) satisfies(in prog.Insn, depth int32, wants map[want]bool) boo
 				hit = wrote(in.Src)
 			}
 		}
-		if in.Dst != prog.R10 {
+		if !wantsStack(wants) {
 			return hit
 		}
-		lo, hi := int(in.Off), int(in.Off)+in.Op.Size().Bytes()
+		base, ok := v.stackOffset(path, i, in.Dst)
+		if !ok {
+			return hit
+		}
+		lo := base + int(in.Off)
+		hi := lo + in.Op.Size().Bytes()
 		for w := range wants {
 			if w.depth == depth && w.off < 0 && int(w.off) < hi && lo < int(w.off)+int(w.size) {
 				delete(wants, w)
@@ -236,7 +318,7 @@ func (v *verifier) satisfies(in prog.Insn, depth int32, wants map[want]bool) boo
 		return hit
 	}
 	if isJump(in) && in.Op.JmpOp() == isa.Call {
-		hit := false
+		hit := v.fills(path, i, wants)
 		for r := prog.R0; r <= prog.R5; r++ {
 			hit = wrote(r) || hit
 		}
