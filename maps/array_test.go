@@ -69,6 +69,7 @@ func TestAllocs(t *testing.T) {
 			m.Lookup(key, value)
 			m.LookupElem(0, key)
 			m.UpdateElem(0, key, elem, Any)
+			m.UpdateElem(0, key, elem, Lock)
 			m.DeleteElem(0, key)
 			m.NextKey(key, key)
 			m.Lookup(none, value)

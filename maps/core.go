@@ -14,6 +14,7 @@ type core struct {
 	spec   Spec
 	value  layout
 	denied atomic.Uint32 // set of deny*
+	noLock error         // what Lock gets; ready, since programs can ask for it in a loop
 }
 
 const (
@@ -27,6 +28,9 @@ const (
 func (m *core) init(spec *Spec) {
 	m.spec = *spec
 	m.value = layoutOf(spec)
+	if m.value.lock < 0 {
+		m.noLock = m.fail("no spin lock in the value", errno.EINVAL)
+	}
 	var d uint32
 	if spec.Flags&WriteOnly != 0 {
 		d |= denyRead
@@ -135,8 +139,8 @@ func (m *core) checkEntry(key, value []byte, want int) error {
 
 // checkLock reports Lock where values have no spin lock.
 func (m *core) checkLock(flags UpdateFlags) error {
-	if flags&Lock != 0 && m.value.lock < 0 {
-		return m.fail("no spin lock in the value", errno.EINVAL)
+	if flags&Lock != 0 {
+		return m.noLock
 	}
 	return nil
 }
