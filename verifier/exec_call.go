@@ -1,6 +1,8 @@
 package verifier
 
 import (
+	"math"
+
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/maps"
@@ -570,6 +572,7 @@ func (m *machine) enterCallback(b *block, f *helpers.Func, c call) error {
 	if fn < 0 || m.sv.p.Funcs[fn].Entry != prog.PC(c.fn) {
 		return m.fail(BadArgument, "%s: the function argument is no function's first instruction", f.Name)
 	}
+	m.n.calls = max(m.n.calls, m.callbacks(f, c))
 	body := m.s.Clone()
 	refs := body.OpenRefs()
 	return m.enterFunc(b, fn, state.CallbackBody, body, func(caller, callee *state.Frame) {
@@ -580,14 +583,33 @@ func (m *machine) enterCallback(b *block, f *helpers.Func, c call) error {
 	})
 }
 
+// maxLoops is the most iterations that one call of loop makes (kernel,
+// BPF_MAX_LOOPS).
+const maxLoops = 1 << 23
+
+// callbacks returns how often f calls back, at most.
+func (m *machine) callbacks(f *helpers.Func, c call) int64 {
+	switch n := m.s.Reg(1); {
+	case f.Name == "loop" && n.Kind == state.Scalar:
+		return int64(min(m.s.Num(n).UMax(), maxLoops))
+	case f.Name == "for_each_map_elem":
+		spec := m.sv.spec(c.m)
+		if array := spec.Type == maps.Array || spec.Type == maps.PerCPUArray; array && !m.sv.isTemplate(c.m) {
+			return int64(spec.MaxEntries)
+		}
+		return math.MaxUint32 // entries may be added ahead of the walk; inner maps may be larger than their template
+	}
+	return maxLoops
+}
+
 // bodyArgument returns what a callback gets in R1+i.
 func (m *machine) bodyArgument(f *helpers.Func, i int, s *state.State, caller *state.Frame, c call) state.Reg {
 	switch f.Proto.Body[i].Kind {
 	case helpers.ArgAnything:
 		if f.Name == "loop" && i == 0 {
 			// The index is below the number of iterations.
-			if n := s.Num(caller.Regs[1]); caller.Regs[1].Kind == state.Scalar && n.UMax() > 0 {
-				return s.Fresh(scalar.Unsigned(0, min(n.UMax(), 1<<23)-1))
+			if n := m.callbacks(f, c); n > 0 {
+				return s.Fresh(scalar.Unsigned(0, uint64(n)-1))
 			}
 		}
 		return s.Unknown()

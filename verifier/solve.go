@@ -55,7 +55,8 @@ type node struct {
 	order   []*bucket // in order of appearance
 	limit   int       // classes beyond which mask is coarsened
 	visits  int
-	widen   bool // a loop head that widens
+	widen   bool  // a loop head that widens
+	calls   int64 // a call that calls back: how often, at most
 	id      int32
 	latches []*latch // heads: what shrinks from one iteration to the next
 	queued  bool

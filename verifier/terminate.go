@@ -4,9 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/isa"
-	"github.com/skepvm/skep/prog"
 )
 
 // terminate.go bounds the length of every run, on the graph of explored
@@ -23,8 +21,7 @@ import (
 // that head's entry edges.
 
 const (
-	maxCallbacks = 1 << 23 // bpf_loop (kernel, BPF_MAX_LOOPS)
-	maxMayGoto   = 1 << 23 // may_goto (kernel, BPF_MAX_LOOPS)
+	maxMayGoto = 1 << 23 // may_goto (kernel, BPF_MAX_LOOPS)
 )
 
 // terminates returns the worst case in instructions; −1 if there is none and
@@ -180,7 +177,7 @@ func (t *termination) bound(n *node, set []int32) (int64, bool) {
 		return 0, false
 	}
 	if t.sv.isCallback(b) {
-		return t.callbacks(b.start), true
+		return n.calls, true
 	}
 	return n.iterations()
 }
@@ -197,22 +194,6 @@ func (c *chain) within(up *chain) bool {
 		}
 	}
 	return false
-}
-
-// callbacks returns how often the helper called at pc calls back.
-func (t *termination) callbacks(pc prog.PC) int64 {
-	f := t.sv.callee(t.sv.p.Insns[pc])
-	if f.Proto.Args[0].Kind != helpers.ArgMapPtr {
-		return maxCallbacks
-	}
-	most := int64(1)
-	for i, m := range t.sv.maps {
-		if t.sv.isTemplate(int32(i)) { // inner maps may have more than it
-			return math.MaxUint32
-		}
-		most = max(most, int64(m.spec.MaxEntries))
-	}
-	return most
 }
 
 func addSat(a, b int64) int64 {
