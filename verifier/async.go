@@ -20,6 +20,8 @@ type root struct {
 	done  bool
 	worst int64 // instructions
 	chain *chain
+
+	above, frames int // the most that stackDepth has seen above it
 }
 
 // prove proves function fn, entered in state s, by itself.
@@ -27,7 +29,7 @@ func (sv *solver) prove(k rootKey, s *state.State, async bool) (*root, error) {
 	if r := sv.roots[k]; r != nil {
 		return r, nil
 	}
-	r := &root{chain: &chain{fn: k.fn, kind: state.Apart, nodes: map[int]*node{}, kids: map[chainKey]*chain{}}}
+	r := &root{chain: &chain{fn: k.fn, kind: state.Apart, nodes: map[int]*node{}, kids: map[chainKey]*chain{}, apart: map[*root]prog.PC{}}}
 	sv.roots[k] = r
 	sub := &solver{
 		verifier: sv.verifier, ctx: sv.ctx, deadline: sv.deadline, changes: map[int]state.Live{},

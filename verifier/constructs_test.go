@@ -762,3 +762,101 @@ func TestCallThroughRegister(t *testing.T) {
 		{"recursion", "xdp", "call f\nr0 = 0\nexit\nf:\nr6 = subprog[f]\ncallx r6\nr0 = 0\nexit", Recursion, ""},
 	})
 }
+
+func TestMapHelpers(t *testing.T) {
+	with := func(call string) string {
+		return "*(u64 *)(r10 -8) = 1\nr2 = r10\nr2 += -8\nr3 = r2\nr4 = 0\n" + call + out
+	}
+	checkShapes(t, []shape{
+		{"lookup in a trie", "xdp", with("r1 = map[11]\ncall 1"), "", ""},
+		{"lookup in a prog array", "xdp", with("r1 = map[7]\ncall 1"), BadArgument, ""},
+		{"lookup in a ring buffer", "xdp", with("r1 = map[2]\ncall 1"), BadArgument, ""},
+		{"push to an array", "xdp", with("r1 = map[10]\nr3 = 0\ncall 87"), BadArgument, ""},
+		{"update of a prog array", "xdp", with("r1 = map[7]\ncall 2"), BadArgument, ""},
+		{"deletion from a map of maps", "xdp", with("r1 = map[9]\ncall 3"), BadArgument, ""},
+		{"ring buffer output to a hash", "xdp", "*(u64 *)(r10 -8) = 1\nr2 = r10\nr2 += -8\nr3 = 8\nr4 = 0\nr1 = map[1]\ncall 130" + out, BadArgument, ""},
+		{"redirect through a hash", "xdp", "r1 = map[1]\nr2 = 0\nr3 = 0\ncall 51" + out, BadArgument, ""},
+		{"socket storage in a hash", "sched_cls", `
+			r2 = *(u64 *)(r1 +168)
+			if r2 == 0 goto out
+			r1 = map[1]
+			r3 = 0
+			r4 = 0
+			call 107` + out, BadArgument, ""},
+	})
+}
+
+// TestSockets checks references to host objects: acquired, released, cast.
+func TestSockets(t *testing.T) {
+	const lookup = `
+		r6 = r1
+		*(u64 *)(r10 -8) = 0
+		*(u32 *)(r10 -12) = 0
+		r2 = r10
+		r2 += -12
+		r3 = 12
+		r4 = -1
+		r5 = 0
+		call 84
+	`
+	const release = "r1 = r0\ncall 86\n"
+	checkShapes(t, []shape{
+		{"released", "sched_cls", lookup + "if r0 == 0 goto out\n" + release + out, "", ""},
+		{"leaked", "sched_cls", lookup + "if r0 == 0 goto out" + out, Unreleased, ""},
+		{"leaked unchecked", "sched_cls", lookup + out, Unreleased, ""},
+		{"released unchecked", "sched_cls", lookup + release + out, NullPointer, ""},
+		{"released twice", "sched_cls", lookup + "if r0 == 0 goto out\nr7 = r0\nr1 = r7\ncall 86\nr1 = r7\ncall 86" + out, BadArgument, ""},
+		{"read after the release", "sched_cls", lookup + "if r0 == 0 goto out\nr7 = r0\nr1 = r7\ncall 86\nr0 = *(u32 *)(r7 +4)" + out, NotPointer, ""},
+		{"cast read after the release", "sched_cls", lookup + "if r0 == 0 goto out\nr7 = r0\nr1 = r7\ncall 96\nr8 = r0\nr1 = r7\ncall 86\nif r8 == 0 goto out\nr0 = *(u32 *)(r8 +0)" + out, NotPointer, ""},
+		{"cast read before the release", "sched_cls", lookup + "if r0 == 0 goto out\nr7 = r0\nr1 = r7\ncall 96\nif r0 == 0 goto done\nr1 = *(u32 *)(r0 +0)\ndone:\nr1 = r7\ncall 86" + out, "", ""},
+		{"released through the cast", "sched_cls", lookup + "if r0 == 0 goto out\nr7 = r0\nr1 = r7\ncall 95\nif r0 == 0 goto done\nr1 = r0\ncall 86\ngoto out\ndone:\nr1 = r7\ncall 86" + out, "", ""},
+		{"the context's socket released", "sched_cls", "r1 = *(u64 *)(r1 +168)\nif r1 == 0 goto out\ncall 86" + out, BadArgument, ""},
+		{"written", "sched_cls", lookup + "if r0 == 0 goto out\nr7 = r0\n*(u32 *)(r7 +4) = 1\nr1 = r7\ncall 86" + out, BadContext, ""},
+		{"moved and released", "sched_cls", lookup + "if r0 == 0 goto out\nr0 += 4\n" + release + out, BadArithmetic, ""},
+		{"stack as a socket", "sched_cls", "r1 = r10\nr1 += -8\ncall 86" + out, BadArgument, ""},
+	})
+}
+
+func TestTailCallsInSubprograms(t *testing.T) {
+	packet := func(after string) string {
+		return `
+			r6 = r1
+			r7 = *(u32 *)(r6 +0)
+			r2 = *(u32 *)(r6 +4)
+			r1 = r7
+			r1 += 14
+			if r1 > r2 goto out
+			r1 = r6
+			call f
+			` + after + `
+		out:
+			r0 = 0
+			exit
+		f:
+			r2 = map[7]
+			r3 = 1
+			call 12
+			r0 = 1
+			exit`
+	}
+	checkShapes(t, []shape{
+		{"packet not used again", "xdp", packet(""), "", ""},
+		{"packet used again", "xdp", packet("r0 = *(u8 *)(r7 +0)"), NotPointer, ""},
+		{"result as an index", "xdp", packet("r2 = map[10][0]+0\nr2 += r0\nr0 = *(u8 *)(r2 +0)"), OutOfBounds, ""},
+		{"in a callback", "xdp", "r6 = r1\n*(u64 *)(r10 -8) = r6\nr1 = 4\nr2 = subprog[body]\nr3 = r10\nr3 += -8\nr4 = 0\ncall 181\nr0 = 0\nexit\nbody:\nr1 = *(u64 *)(r2 +0)\nr2 = map[7]\nr3 = 1\ncall 12\nr0 = 0\nexit", Unsupported, ""},
+	})
+}
+
+// TestLicense checks the rule that is enforced on request only.
+func TestLicense(t *testing.T) {
+	for license, ok := range map[string]bool{"GPL": true, "Dual BSD/GPL": true, "Dual MIT/GPL": true, "Proprietary": false, "MIT": false, "": false} {
+		p, _, _ := construct(t, "xdp", "call 35\nr0 = 0\nexit")
+		p.License = license
+		if _, _, err := Verify(context.Background(), p, Options{CheckLicense: true}); (err == nil) != ok {
+			t.Errorf("license %q: %v", license, err)
+		}
+		if _, _, err := Verify(context.Background(), p, Options{}); err != nil {
+			t.Errorf("license %q, not asked for: %v", license, err)
+		}
+	}
+}

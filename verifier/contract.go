@@ -135,15 +135,21 @@ func (m *machine) callContract(b *block, fn int) (goOn bool, err error) {
 	if m.s.Held.Lock != 0 {
 		return false, m.fail(Locked, "call of global function %s while a spin lock is held", f.Name)
 	}
-	if what, held := m.s.Held.Any(); held && m.sv.reaches(fn, func(c *helpers.Func) bool { return c.Proto.MightSleep }) {
-		return false, m.fail(Sleeps, "%s may sleep, and a %s is held", f.Name, what)
+	does := m.sv.effectsOf(fn)
+	if does.sleeps {
+		if m.sv.async {
+			return false, m.fail(Sleeps, "%s may sleep, and a timer's callback must not", f.Name)
+		}
+		if what, held := m.s.Held.Any(); held {
+			return false, m.fail(Sleeps, "%s may sleep, and a %s is held", f.Name, what)
+		}
 	}
-	if m.sv.async && m.sv.reaches(fn, func(c *helpers.Func) bool { return c.Proto.MightSleep }) {
-		return false, m.fail(Sleeps, "%s may sleep, and a timer's callback must not", f.Name)
-	}
-	if m.sv.reaches(fn, func(c *helpers.Func) bool { return c.Proto.Control == helpers.TailCall }) {
+	if does.leaves {
 		if err := m.holdsNothing("a tail call in a global function"); err != nil {
 			return false, err
+		}
+		if m.inCallback() {
+			return false, m.fail(Unsupported, "%s makes a tail call, and this is a callback", f.Name)
 		}
 	}
 	for i, p := range m.sv.contracts[fn] {
@@ -161,13 +167,14 @@ func (m *machine) callContract(b *block, fn int) (goOn bool, err error) {
 	if len(m.s.Frames) == maxFrames {
 		return false, m.fail(StackDepth, "a chain of more than %d calls", maxFrames)
 	}
-	if a := (apartCall{m.pc, r}); !slices.Contains(m.n.chain.apart, a) {
-		m.n.chain.apart = append(m.n.chain.apart, a)
+	if c := m.n.chain; c.apart[r] == 0 {
+		c.apart[r] = m.pc + 1
+		c.roots = append(c.roots, r)
 	}
 	if r.worst > 0 {
 		m.weight = addSat(m.weight, r.worst)
 	}
-	if m.sv.reaches(fn, func(c *helpers.Func) bool { return c.Proto.ChangesPacket || c.Proto.Control == helpers.TailCall }) {
+	if does.movesPacket {
 		m.s.ForgetPacket(m.sv.o.MaxPacket)
 	}
 	m.forgetArguments()
@@ -228,37 +235,45 @@ func (sv *solver) proveContract(fn int) (*root, error) {
 	return sv.prove(rootKey{fn, -1}, s, false)
 }
 
-// reaches reports whether function fn, or one that it calls, may call a
-// function of the host with the property.
-func (v *verifier) reaches(fn int, has func(*helpers.Func) bool) bool {
+// effects is what a function, or one that it calls, may do besides what a
+// contract says.
+type effects struct{ sleeps, leaves, movesPacket bool }
+
+// effectsOf returns the effects of function fn.
+func (v *verifier) effectsOf(fn int) effects {
+	if e, ok := v.effects[fn]; ok {
+		return e
+	}
+	var e effects
 	seen := make([]bool, len(v.p.Funcs))
-	var visit func(fn int) bool
-	visit = func(fn int) bool {
+	todo := []int{fn}
+	for len(todo) > 0 {
+		fn := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
 		if fn < 0 || seen[fn] {
-			return false
+			continue
 		}
 		seen[fn] = true
 		f := &v.p.Funcs[fn]
 		for pc := f.Entry; pc < f.End; pc = next(v.p, pc) {
 			in := v.p.Insns[pc]
 			switch {
-			case isCallX(in):
-				return true // whatever it may be
+			case isCallX(in): // whatever it may be
+				e = effects{true, true, true}
 			case in.IsCall(isa.CallSub):
-				if visit(v.p.FuncAt(pc + 1 + prog.PC(in.Imm))) {
-					return true
-				}
+				todo = append(todo, v.p.FuncAt(pc+1+prog.PC(in.Imm)))
 			case in.IsWide() && in.Src == isa.PseudoFunc:
-				if visit(v.p.FuncAt(prog.PC(in.Imm))) {
-					return true
-				}
+				todo = append(todo, v.p.FuncAt(prog.PC(in.Imm)))
 			default:
-				if c := v.callee(in); c != nil && has(c) {
-					return true
+				if c := v.callee(in); c != nil {
+					leaves := c.Proto.Control == helpers.TailCall
+					e.sleeps = e.sleeps || c.Proto.MightSleep
+					e.leaves = e.leaves || leaves
+					e.movesPacket = e.movesPacket || leaves || c.Proto.ChangesPacket
 				}
 			}
 		}
-		return false
 	}
-	return visit(fn)
+	v.effects[fn] = e
+	return e
 }

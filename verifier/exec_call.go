@@ -79,16 +79,24 @@ func (m *machine) tailCall() error {
 	if err := m.holdsNothing("a tail call"); err != nil {
 		return err
 	}
-	for i := range m.s.Frames {
-		if k := m.s.Frames[i].Kind; k == state.CallbackBody || k == state.Apart && m.sv.async {
-			return m.fail(Unsupported, "a tail call in a callback")
-		}
+	if m.inCallback() {
+		return m.fail(Unsupported, "a tail call in a callback")
 	}
 	// The program that is called runs instead of the rest of this function.
 	return m.mayReturn(func(s *state.State) state.Reg {
 		s.ForgetPacket(m.sv.o.MaxPacket)
 		return s.Unknown()
 	})
+}
+
+// inCallback reports whether a helper, or a timer, is what called some frame.
+func (m *machine) inCallback() bool {
+	for i := range m.s.Frames {
+		if k := m.s.Frames[i].Kind; k == state.CallbackBody || k == state.Apart && m.sv.async {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *machine) unknown(in prog.Insn) error {
@@ -241,57 +249,6 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 		return m.dynptr(f, i, r, c)
 	default:
 		return m.fail(Unsupported, "%s: an argument of this kind", f.Name)
-	}
-	return nil
-}
-
-// mapMatches checks that map type and helper belong together (kernel,
-// check_map_func_compatibility).
-func (m *machine) mapMatches(f *helpers.Func, i int, index int32) error {
-	spec := m.sv.spec(index)
-	ok := true
-	switch f.Name {
-	case "map_lookup_elem":
-		switch spec.Type {
-		case maps.ProgArray, maps.RingBuf, maps.PerfEventArray, maps.StackTrace, maps.CgroupArray, maps.Queue, maps.Stack, maps.BloomFilter, maps.UserRingBuf:
-			ok = false
-		}
-	case "map_update_elem", "map_delete_elem":
-		switch spec.Type {
-		case maps.ProgArray, maps.RingBuf, maps.PerfEventArray, maps.StackTrace, maps.CgroupArray, maps.Queue, maps.Stack, maps.BloomFilter, maps.UserRingBuf,
-			maps.ArrayOfMaps, maps.HashOfMaps, maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap:
-			ok = false
-		}
-		if spec.Flags&maps.ReadOnlyProg != 0 {
-			return m.fail(ReadOnly, "map %s may not be written by programs", spec.Name)
-		}
-	case "tail_call":
-		ok = spec.Type == maps.ProgArray
-	case "ringbuf_output", "ringbuf_reserve", "ringbuf_query":
-		ok = spec.Type == maps.RingBuf
-	case "perf_event_output", "perf_event_read", "perf_event_read_value", "skb_output", "xdp_output":
-		ok = spec.Type == maps.PerfEventArray
-	case "map_push_elem", "map_pop_elem", "map_peek_elem":
-		ok = spec.Type == maps.Queue || spec.Type == maps.Stack || spec.Type == maps.BloomFilter && f.Name != "map_pop_elem"
-	case "for_each_map_elem":
-		switch spec.Type {
-		case maps.Array, maps.Hash, maps.PerCPUArray, maps.PerCPUHash, maps.LRUHash, maps.LRUPerCPUHash:
-		default:
-			ok = false
-		}
-	case "map_lookup_percpu_elem":
-		ok = spec.Type == maps.PerCPUArray || spec.Type == maps.PerCPUHash || spec.Type == maps.LRUPerCPUHash
-	case "redirect_map":
-		switch spec.Type {
-		case maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap:
-		default:
-			ok = false
-		}
-	case "get_stackid":
-		ok = spec.Type == maps.StackTrace
-	}
-	if !ok {
-		return m.badArgument(i, "%s does not work on map %s of type %d", f.Name, spec.Name, spec.Type)
 	}
 	return nil
 }
@@ -468,8 +425,15 @@ func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
 		}
 		return m.s.Fresh(scalar.Signed(ret.Min, ret.Max)), nil
 	case helpers.RetMapValue:
-		if inner := m.sv.spec(c.m); inner.Type == maps.ArrayOfMaps || inner.Type == maps.HashOfMaps {
+		if spec := m.sv.spec(c.m); spec.Type == maps.ArrayOfMaps || spec.Type == maps.HashOfMaps {
 			return m.innerMap(c.m)
+		} else if f.Name == "map_lookup_elem" {
+			switch spec.Type {
+			case maps.SockMap, maps.SockHash:
+				return m.newObject(state.Obj{Type: "sock", Nullable: true, Ref: true}), nil
+			case maps.XSKMap:
+				return m.newObject(state.Obj{Type: "xdp_sock", Nullable: true}), nil
+			}
 		}
 		o := m.sv.valueOf(c.m)
 		o.Nullable = ret.Nullable && !(f.Name == "map_lookup_elem" && m.keyInRange(c.m))
@@ -486,11 +450,16 @@ func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
 		o = m.s.ChildOf(o, c.dynptr)
 		return state.Reg{Kind: o.Kind, Obj: m.s.NewObj(o)}, nil
 	case helpers.RetObject:
-		o := state.Obj{Kind: state.Object, Nullable: ret.Nullable, Type: ret.Object, Ref: f.Proto.AcquiresObject, Site: m.site(f.Proto.AcquiresObject)}
-		o = m.s.ChildOf(o, c.parent)
-		return state.Reg{Kind: state.Object, Obj: m.s.NewObj(o)}, nil
+		o := state.Obj{Nullable: ret.Nullable, Type: ret.Object, Ref: f.Proto.AcquiresObject}
+		return m.newObject(m.s.ChildOf(o, c.parent)), nil
 	}
 	return state.Reg{}, m.fail(Unsupported, "%s: a result of this kind", f.Name)
+}
+
+// newObject returns a pointer to a host object.
+func (m *machine) newObject(o state.Obj) state.Reg {
+	o.Kind, o.Site = state.Object, m.site(o.Ref)
+	return state.Reg{Kind: state.Object, Obj: m.s.NewObj(o)}
 }
 
 // innerMap returns what a lookup in a map of maps gives: a map of its own, of
@@ -662,7 +631,7 @@ func (c *chain) enter(site *node, pc prog.PC, fn int, kind state.FrameKind) *cha
 	if kid := c.kids[k]; kid != nil {
 		return kid
 	}
-	kid := &chain{up: c, call: pc, site: site, kind: kind, fn: fn, nodes: map[int]*node{}, kids: map[chainKey]*chain{}}
+	kid := &chain{up: c, call: pc, site: site, kind: kind, fn: fn, nodes: map[int]*node{}, kids: map[chainKey]*chain{}, apart: map[*root]prog.PC{}}
 	c.kids[k] = kid
 	c.order = append(c.order, k)
 	return kid

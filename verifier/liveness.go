@@ -499,6 +499,9 @@ func (f *funcLiveness) call(pc prog.PC, in prog.Insn, live, tested *state.Live) 
 	case in.IsCall(isa.CallSub):
 		callee := f.v.p.FuncAt(pc + 1 + prog.PC(in.Imm))
 		entry := f.l.live[f.g.entry[callee]].Regs & args
+		if n := len(f.v.contracts[callee]); n > 0 {
+			entry |= 1<<(n+1) - 2 // the caller has to pass them all
+		}
 		if callee == f.fn {
 			entry = args
 		}

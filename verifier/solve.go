@@ -33,14 +33,9 @@ type chain struct {
 	fn    int
 	nodes map[int]*node // by block
 	kids  map[chainKey]*chain
-	order []chainKey // of kids, in order of appearance
-	apart []apartCall
-}
-
-// An apartCall is a call of a function that was proved by itself.
-type apartCall struct {
-	at   prog.PC
-	root *root
+	order []chainKey        // of kids, in order of appearance
+	roots []*root           // functions called here that are proved by themselves
+	apart map[*root]prog.PC // after a call of each
 }
 
 // A node is a block in the context of one chain of calls.

@@ -59,8 +59,12 @@ func (sv *solver) chainDepth(c *chain, call prog.PC, above, frames int) error {
 			return err
 		}
 	}
-	for _, a := range c.apart {
-		if err := sv.chainDepth(a.root.chain, a.at, above, frames); err != nil {
+	for _, r := range c.roots {
+		if above <= r.above && frames <= r.frames {
+			continue // seen from further down
+		}
+		r.above, r.frames = max(r.above, above), max(r.frames, frames)
+		if err := sv.chainDepth(r.chain, c.apart[r]-1, r.above, r.frames); err != nil {
 			return err
 		}
 	}

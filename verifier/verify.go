@@ -72,6 +72,7 @@ type verifier struct {
 	tailCalls []bool    // by function: makes some
 	contracts [][]param // by function: its contract, if its calls are not followed
 	roots     map[rootKey]*root
+	effects   map[int]effects // by function, once asked for
 }
 
 // An outcome says which ways of a conditional jump are possible.
@@ -100,6 +101,7 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 		return Stats{}, v.errorAt(NoType, 0, nil, "the program's section names no type: choose one")
 	}
 	v.used, v.roots = make([]int, len(v.p.Funcs)), map[rootKey]*root{}
+	v.effects = map[int]effects{}
 	v.newMaps()
 	v.newTailCalls()
 	v.newContracts()
@@ -109,7 +111,7 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 	}
 	v.l = v.newLiveness(v.g)
 	sv := &solver{verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}}
-	sv.root = &chain{fn: 0, nodes: map[int]*node{}, kids: map[chainKey]*chain{}}
+	sv.root = &chain{fn: 0, nodes: map[int]*node{}, kids: map[chainKey]*chain{}, apart: map[*root]prog.PC{}}
 	s := state.New(&state.Pool{}, 0, v.o.MaxPacket)
 	s.SetReg(1, state.Reg{Kind: state.Ctx, Obj: s.NewObj(state.Obj{Kind: state.Ctx})})
 	sv.steps = append(sv.steps, step{}) // the start
