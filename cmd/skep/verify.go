@@ -276,7 +276,7 @@ func (o *outcome) print(w io.Writer) (err error) {
 	case accepted:
 		bound := "no proven bound"
 		if o.WorstCase != nil {
-			bound = "at most " + plural(int(*o.WorstCase), "instruction", "instructions") + " per run"
+			bound = fmt.Sprintf("at most %d instructions per run", *o.WorstCase)
 		}
 		_, err = fmt.Fprintf(w, "accept  %s (%s): %s (proof: %d insns visited, %d states, %.1f kB, %v)\n",
 			who, o.Type, bound, o.Insns, o.States, float64(o.PeakBytes)/1000, o.stats.Time)
