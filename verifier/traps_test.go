@@ -408,6 +408,16 @@ func TestTraps(t *testing.T) {
 			*(u64 *)(r2 +0) = r2
 			r0 = 0
 			exit`, NotPointer, false},
+		{"two lookups are two places", "xdp", hashLookup + `
+			if r0 == 0 goto out
+			r6 = r0` + hashLookup + `
+			if r0 == 0 goto out
+			if r6 != r0 goto bad
+			out: r0 = 0
+			exit
+			bad: r1 = 5
+			r0 = *(u64 *)(r1 +0)
+			exit`, NotPointer, false},
 		{"and of a pointer", "xdp", "r1 &= -8\nr0 = 0\nexit", BadArithmetic, false},
 		{"32-bit addition to a pointer", "xdp", "w1 += 4\nr0 = 0\nexit", BadArithmetic, false},
 		{"a number less a pointer", "xdp", "r2 = 5\nr2 -= r1\nr0 = 0\nexit", BadArithmetic, false},
@@ -467,5 +477,42 @@ func TestTraps(t *testing.T) {
 				t.Fatalf("got %v, want a refusal with %s", err, tc.code)
 			}
 		})
+	}
+}
+
+// TestWorstCase checks the worst case of loops against the longest run, counted
+// by hand.
+func TestWorstCase(t *testing.T) {
+	for _, tc := range []struct {
+		asm     string
+		longest int64
+	}{
+		{"r0 = 0\nexit", 2},
+		{"r6 = 100\nr6 += -1\nif r6 != 0 goto -2\nr0 = 0\nexit", 1 + 2*100 + 2},
+		{`r6 = *(u32 *)(r1 +16)
+			r6 &= 0xffff
+			loop: if r6 == 0 goto out
+			r6 += -1
+			goto loop
+			out: r0 = 0
+			exit`, 2 + 3*65535 + 3},
+		{`r6 = *(u32 *)(r1 +16)
+			r6 &= 0xfff
+			outer: if r6 == 0 goto out
+			r6 += -1
+			r7 = 0xfff
+			inner: r7 += -1
+			if r7 != 0 goto inner
+			goto outer
+			out: r0 = 0
+			exit`, 2 + 4095*(4+2*4095) + 3},
+	} {
+		v, _, err := Verify(context.Background(), assemble(t, "xdp", tc.asm), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := v.Stats().WorstCase; w < tc.longest || w > 8*tc.longest {
+			t.Errorf("worst case %d; the longest run takes %d:\n%s", w, tc.longest, tc.asm)
+		}
 	}
 }
