@@ -810,6 +810,7 @@ func TestSockets(t *testing.T) {
 		{"cast read after the release", "sched_cls", lookup + "if r0 == 0 goto out\nr7 = r0\nr1 = r7\ncall 96\nr8 = r0\nr1 = r7\ncall 86\nif r8 == 0 goto out\nr0 = *(u32 *)(r8 +0)" + out, NotPointer, ""},
 		{"cast read before the release", "sched_cls", lookup + "if r0 == 0 goto out\nr7 = r0\nr1 = r7\ncall 96\nif r0 == 0 goto done\nr1 = *(u32 *)(r0 +0)\ndone:\nr1 = r7\ncall 86" + out, "", ""},
 		{"released through the cast", "sched_cls", lookup + "if r0 == 0 goto out\nr7 = r0\nr1 = r7\ncall 95\nif r0 == 0 goto done\nr1 = r0\ncall 86\ngoto out\ndone:\nr1 = r7\ncall 86" + out, "", ""},
+		{"its listener released instead", "sched_cls", lookup + "if r0 == 0 goto out\nr7 = r0\nr1 = r7\ncall 98\nif r0 == 0 goto done\nr1 = r0\ncall 86\ngoto out\ndone:\nr1 = r7\ncall 86" + out, BadArgument, ""},
 		{"the context's socket released", "sched_cls", "r1 = *(u64 *)(r1 +168)\nif r1 == 0 goto out\ncall 86" + out, BadArgument, ""},
 		{"written", "sched_cls", lookup + "if r0 == 0 goto out\nr7 = r0\n*(u32 *)(r7 +4) = 1\nr1 = r7\ncall 86" + out, BadContext, ""},
 		{"moved and released", "sched_cls", lookup + "if r0 == 0 goto out\nr0 += 4\n" + release + out, BadArithmetic, ""},

@@ -15,9 +15,10 @@ var sockCommon = []string{
 }
 
 // casts are the helpers that return another view of the socket that they are
-// given: it ends when that one is released.
+// given: it ends when that one is released, and may be released for it (kernel,
+// is_ptr_cast_function). get_listener_sock is none: it returns another socket.
 var casts = []string{
-	"sk_fullsock", "tcp_sock", "get_listener_sock", "skc_to_tcp6_sock", "skc_to_tcp_sock", "skc_to_tcp_timewait_sock",
+	"sk_fullsock", "tcp_sock", "skc_to_tcp6_sock", "skc_to_tcp_sock", "skc_to_tcp_timewait_sock",
 	"skc_to_tcp_request_sock", "skc_to_udp6_sock", "skc_to_unix_sock", "skc_to_mptcp_sock",
 }
 
