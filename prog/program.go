@@ -8,6 +8,8 @@
 package prog
 
 import (
+	"slices"
+
 	"sort"
 
 	"github.com/skepvm/skep/btf"
@@ -42,6 +44,14 @@ type Program struct {
 	Lines     []Line // sorted by PC
 	File      string // object, for messages
 }
+
+// gplCompatible are the licenses under which programs may call helpers that
+// are for GPL programs (kernel, license_is_gpl_compatible).
+var gplCompatible = []string{"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
+
+// GPLCompatible reports whether the program's license lets it call helpers
+// whose contract says GPL. Nothing enforces that unless the host asks for it.
+func (p *Program) GPLCompatible() bool { return slices.Contains(gplCompatible, p.License) }
 
 // FuncInfo is one function of a linked program.
 type FuncInfo struct {

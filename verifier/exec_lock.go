@@ -8,10 +8,6 @@ import (
 	"github.com/skepvm/skep/verifier/internal/state"
 )
 
-// gplCompatible are the licenses under which programs may call helpers that
-// are for GPL programs (kernel, license_is_gpl_compatible).
-var gplCompatible = []string{"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
-
 // sleepable reports whether the program may sleep.
 func (v *verifier) sleepable() bool { return v.p.Sleepable || v.p.Type.Name == "syscall" }
 
@@ -19,7 +15,7 @@ func (v *verifier) sleepable() bool { return v.p.Sleepable || v.p.Type.Name == "
 func (m *machine) mayCall(f *helpers.Func) error {
 	v, h := m.sv, &m.s.Held
 	switch {
-	case f.Proto.GPL && v.o.CheckLicense && !slices.Contains(gplCompatible, v.p.License):
+	case f.Proto.GPL && v.o.CheckLicense && !v.p.GPLCompatible():
 		return m.fail(License, "%s is for programs with a license compatible with the GPL, not %q", f.Name, v.p.License)
 	case h.Lock != 0 && f.Name != "spin_unlock":
 		return m.fail(Locked, "call of %s while a spin lock is held", f.Name)

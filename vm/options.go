@@ -75,7 +75,7 @@ type Options struct {
 	// Verify says whether programs must be proven safe, and Rules by which
 	// rules. Rules.MaxPacket is MaxPacket at most. Unless Rules.Strict is set,
 	// programs may read bytes of their stack that they have not written, as
-	// with AllowUninitStack.
+	// with AllowUninitStack. Rules.CheckLicense counts without a proof too.
 	Verify Verify
 	Rules  verifier.Options
 

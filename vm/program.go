@@ -48,7 +48,7 @@ func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map
 		counters: newCounters(),
 	}
 	var err error
-	p.code, err = checked.Bind(lp, checked.Binding{Maps: ms, Helpers: set, Owner: p, AllowUninitStack: c.opts.allowUninitStack()})
+	p.code, err = checked.Bind(lp, checked.Binding{Maps: ms, Helpers: set, Owner: p, AllowUninitStack: c.opts.allowUninitStack(), CheckLicense: c.opts.Rules.CheckLicense})
 	if err != nil {
 		return nil, err
 	}

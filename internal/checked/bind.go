@@ -43,6 +43,9 @@ type Binding struct {
 	// AllowUninitStack lets programs read stack bytes that they have not
 	// written, as the kernel does for privileged loaders; they read 0.
 	AllowUninitStack bool
+	// CheckLicense refuses helpers and kfuncs that are for GPL programs to
+	// programs whose license is not compatible with it.
+	CheckLicense bool
 }
 
 // Handles of maps and functions in registers. The upper half is one that no
@@ -65,6 +68,7 @@ func (e *BindError) Error() string { return fmt.Sprintf("instruction %d: %s", e.
 // *BindError.
 func Bind(p *prog.Program, b Binding) (*Code, error) {
 	bd := &binder{
+		license: b.CheckLicense,
 		Code: &Code{
 			prog:         p,
 			owner:        b.Owner,
@@ -125,6 +129,7 @@ func (c *Code) refresh() bool {
 // A binder is one Bind under way.
 type binder struct {
 	*Code
+	license bool // see Binding.CheckLicense
 	needs   []regs
 	effects []effect
 	callAt  map[prog.PC]int    // index into calls
@@ -232,6 +237,9 @@ func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
 				return nil, &BindError{pc, fmt.Sprintf("call of %s, which programs of type %s do not have", x.Name, typ.Name)}
 			}
 		}
+	}
+	if f.Proto.GPL && b.license && !b.prog.GPLCompatible() {
+		return nil, &BindError{pc, fmt.Sprintf("call of %s, which is for programs with a license compatible with the GPL, not %q", f.Name, b.prog.License)}
 	}
 	if f.Impl == nil && f.Proto.Control != helpers.TailCall && in.Src == isa.CallHelper {
 		return nil, &BindError{pc, fmt.Sprintf("call of %s (helper %d), which is declared but has no implementation here", f.Name, in.Imm)}
