@@ -43,9 +43,10 @@ func ParseEngine(name string) (Engine, error) {
 type Verify uint8
 
 const (
-	// VerifyNone runs whatever can be linked. It is the default because every
-	// engine checks each access as it happens, so that a program needs no
-	// proof: one that does something wrong ends with a *Fault.
+	// VerifyNone runs whatever can be linked. It is the default because the
+	// checked interpreter, which auto means, checks each access as it happens:
+	// a program that does something wrong ends with a *Fault. Machine code is
+	// made of verified programs alone, whatever Verify says.
 	VerifyNone Verify = iota
 	// VerifyRequire loads only programs that the verifier accepts: they never
 	// end with a *Fault for what they do to memory, and their loops end. Of
