@@ -861,3 +861,33 @@ func TestLicense(t *testing.T) {
 		}
 	}
 }
+
+func TestContextAccess(t *testing.T) {
+	checkShapes(t, []shape{
+		{"packet pointer loaded in half", "xdp", "r2 = *(u16 *)(r1 +0)" + out, BadContext, ""},
+		{"packet pointer sign-extended", "xdp", "r2 = *(s32 *)(r1 +0)" + out, BadContext, ""},
+		{"packet pointer overwritten", "xdp", "*(u32 *)(r1 +0) = 0" + out, BadContext, ""},
+		{"two fields at once", "xdp", "r2 = *(u64 *)(r1 +8)" + out, BadContext, ""},
+		{"past the end", "xdp", "r2 = *(u32 *)(r1 +24)" + out, BadContext, ""},
+		{"before the start", "xdp", "r2 = *(u32 *)(r1 -4)" + out, BadContext, ""},
+		{"misaligned", "sched_cls", "r2 = *(u32 *)(r1 +2)" + out, BadContext, ""},
+		{"narrow load", "sched_cls", "r2 = *(u16 *)(r1 +8)" + out, "", ""},
+		{"narrow store", "sched_cls", "*(u16 *)(r1 +8) = 1" + out, BadContext, ""},
+		{"store to the mark", "sched_cls", "*(u32 *)(r1 +8) = 1" + out, "", ""},
+		{"store to the mark of a socket filter", "socket_filter", "*(u32 *)(r1 +8) = 1" + out, BadContext, ""},
+		{"store to the length", "sched_cls", "*(u32 *)(r1 +0) = 1" + out, BadContext, ""},
+		{"packet pointer of a socket filter", "socket_filter", "r2 = *(u32 *)(r1 +76)" + out, BadContext, ""},
+		{"bytes of the control block", "sched_cls", "*(u8 *)(r1 +49) = 1\nr2 = *(u64 *)(r1 +48)" + out, "", ""},
+		{"moved and moved back", "sched_cls", "r1 += 4\nr1 += -4\nr2 = *(u32 *)(r1 +0)" + out, "", ""},
+		{"moved", "sched_cls", "r1 += 4\nr2 = *(u32 *)(r1 +0)" + out, BadContext, ""},
+		{"moved by a variable", "sched_cls", "r6 = r1\ncall 7\nr0 &= 4\nr6 += r0\nr2 = *(u32 *)(r6 +0)" + out, BadContext, ""},
+		{"atomic", "sched_cls", "r2 = 1\nlock *(u32 *)(r1 +8) += r2" + out, BadPointer, ""},
+		{"pointer stored", "sched_cls", "*(u64 *)(r1 +48) = r10" + out, "", ""}, // a leak, which the strict rules refuse
+		{"socket that may be null", "sched_cls", "r2 = *(u64 *)(r1 +168)\nr0 = *(u32 *)(r2 +0)" + out, NullPointer, ""},
+		{"socket sign-extended", "sched_cls", "r2 = *(s32 *)(r1 +168)" + out, BadContext, ""},
+		{"any offset of a syscall's", "syscall", "r2 = *(u32 *)(r1 +1000)\n*(u8 *)(r1 +3) = 1" + out, "", ""},
+		{"registers of a kprobe", "kprobe", "r2 = *(u64 *)(r1 +112)\nr3 = *(u8 *)(r1 +113)" + out, "", ""},
+		{"beyond the registers of a kprobe", "kprobe", "r2 = *(u64 *)(r1 +168)" + out, BadContext, ""},
+		{"store to the registers of a kprobe", "kprobe", "*(u64 *)(r1 +112) = 1" + out, BadContext, ""},
+	})
+}
