@@ -102,10 +102,7 @@ func (p *Program) effect(pc prog.PC) (reads, writes Regs) {
 		case isa.Exit:
 			reads = bit(prog.R0)
 		case isa.Call:
-			reads, writes = argRegs, callRegs
-			if c := p.Info[pc].Call; c >= 0 && p.Calls[c].Func != nil {
-				reads = 1<<(p.Calls[c].Func.Proto.NumArgs()+1) - 2
-			}
+			reads, writes = argRegs, callRegs // a helper may take more than its contract names
 		default:
 			reads = dst
 			if in.Op.Source() == isa.X {

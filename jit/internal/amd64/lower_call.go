@@ -20,7 +20,7 @@ func (l *lowerer) call(pc prog.PC, in prog.Insn) error {
 	case opt.CallTail:
 		l.tailCall(pc)
 	default:
-		l.arguments(c.Func.Proto.NumArgs())
+		l.arguments(maxArgs) // a variadic helper's contract names fewer than it gets
 		l.save(pc)
 		if c.Kind == opt.CallCallback {
 			l.Lea(W64, scratch, inFrame(layout.Size))
@@ -44,6 +44,9 @@ func (l *lowerer) callSub(pc prog.PC, f int) {
 	l.SubRI(W64, frame, layout.Size)
 	l.restore(pc)
 }
+
+// maxArgs is how many arguments a helper can have.
+const maxArgs = 5
 
 // arguments stores the first n arguments where helpers find them.
 func (l *lowerer) arguments(n int) {
