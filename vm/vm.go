@@ -13,12 +13,14 @@
 //
 // # Safety
 //
-// Programs run in the checked interpreter, which checks every access, so they
-// need no proof: a program that does something wrong ends with a *Fault and
-// has touched nothing but its own memory: stack, context, packet, maps, and
-// what helpers gave it. Options.Verify asks for a proof all the same, so that
-// mistakes show when a program is loaded rather than when it runs. How long it
-// may run is bounded by Options.MaxInsns. Whatever a run borrowed, such as a
+// By default programs run in the checked interpreter, which checks every
+// access, so they need no proof: a program that does something wrong ends with
+// a *Fault and has touched nothing but its own memory: stack, context, packet,
+// maps, and what helpers gave it. Options.Verify asks for a proof all the same,
+// so that mistakes show when a program is loaded rather than when it runs. With
+// Engine JIT a program becomes machine code, which checks nothing: it is made
+// of programs with a proof alone. How long a program may run is bounded by
+// Options.MaxInsns. Whatever a run borrowed, such as a
 // ring buffer reservation, it gives back when it ends, also if it was cut
 // short, or if a helper panicked: the panic then surfaces from Run.
 package vm
