@@ -74,12 +74,16 @@ func (m *machine) enterCallback(b *block, f *helpers.Func, c call) error {
 // BPF_MAX_LOOPS).
 const maxLoops = 1 << 23
 
+// is reports whether f is the helper known, by name and contract: a host's own
+// helper that only shares the name has not promised what known does.
+func is(f, known *helpers.Func) bool { return f.Name == known.Name && f.Proto == known.Proto }
+
 // callbacks returns how often f calls back, at most.
 func (m *machine) callbacks(f *helpers.Func, c call) int64 {
 	switch n := m.s.Reg(1); {
-	case f.Name == "loop" && n.Kind == state.Scalar:
+	case is(f, helpers.Loop) && n.Kind == state.Scalar:
 		return int64(min(m.s.Num(n).UMax(), maxLoops))
-	case f.Name == "for_each_map_elem":
+	case is(f, helpers.ForEachMapElem):
 		spec := m.sv.spec(c.m)
 		if array := spec.Type == maps.Array || spec.Type == maps.PerCPUArray; array && !m.sv.isTemplate(c.m) {
 			return int64(spec.MaxEntries)
@@ -93,7 +97,7 @@ func (m *machine) callbacks(f *helpers.Func, c call) int64 {
 func (m *machine) bodyArgument(f *helpers.Func, i int, s *state.State, caller *state.Frame, c call) state.Reg {
 	switch f.Proto.Body[i].Kind {
 	case helpers.ArgAnything:
-		if f.Name == "loop" && i == 0 {
+		if is(f, helpers.Loop) && i == 0 {
 			// The index is below the number of iterations.
 			if n := m.callbacks(f, c); n > 0 {
 				return s.Fresh(scalar.Unsigned(0, uint64(n)-1))
