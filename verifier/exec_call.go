@@ -438,7 +438,7 @@ func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
 			}
 		}
 		o := m.sv.valueOf(c.m)
-		o.Nullable = ret.Nullable && !(f.Name == "map_lookup_elem" && m.keyInRange(c.m))
+		o.Nullable = ret.Nullable && !(is(f, helpers.MapLookupElem) && m.keyInRange(c.m))
 		return state.Reg{Kind: state.MapValue, Obj: m.s.NewObj(o)}, nil
 	case helpers.RetMem:
 		o := state.Obj{Kind: state.Mem, Size: ret.Size, Nullable: ret.Nullable, ReadOnly: ret.ReadOnly, Ref: f.Proto.AcquiresObject}

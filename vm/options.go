@@ -88,7 +88,9 @@ type Options struct {
 	Maps map[string]maps.Map
 
 	// Helpers and Kfuncs are added to what each program type offers, or
-	// replace it.
+	// replace it. What replaces loop, for_each_map_elem or map_lookup_elem
+	// under the same name and contract must also do what they do: proofs rely
+	// on indices below the count, and on arrays that have all their elements.
 	Helpers map[helpers.ID]*helpers.Func
 	Kfuncs  map[string]*helpers.Func
 
