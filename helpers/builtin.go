@@ -17,12 +17,12 @@ func Builtin(name string) *Func { return builtins[name] }
 
 var builtins = map[string]*Func{
 	"memset":  memset,
-	"memcpy":  memcopy("memcpy"),
-	"memmove": memcopy("memmove"),
+	"memcpy":  memcopy("memcpy").Inlines(InlineMemcpy),
+	"memmove": memcopy("memmove").Inlines(InlineMemmove),
 	"memcmp":  memcmp,
 }
 
-var memset = &Func{
+var memset = (&Func{
 	Name: "memset",
 	Proto: Proto{
 		Args:         [5]Arg{{Kind: ArgMem, Write: true, Uninit: true}, {Kind: ArgAnything}, {Kind: ArgSizeOrZero}},
@@ -36,7 +36,7 @@ var memset = &Func{
 		mem.Fill(b, byte(c))
 		return dst
 	},
-}
+}).Inlines(InlineMemset)
 
 // memcopy returns memcpy or memmove: both copy as if through a buffer.
 func memcopy(name string) *Func {
@@ -57,7 +57,7 @@ func memcopy(name string) *Func {
 	}
 }
 
-var memcmp = &Func{
+var memcmp = (&Func{
 	Name: "memcmp",
 	Proto: Proto{
 		Args:         [5]Arg{{Kind: ArgMem}, {Kind: ArgMem}, {Kind: ArgSizeOrZero}},
@@ -71,4 +71,4 @@ var memcmp = &Func{
 		}
 		return uint64(bytes.Compare(x, y))
 	},
-}
+}).Inlines(InlineMemcmp)

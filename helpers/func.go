@@ -17,6 +17,8 @@ type Func struct {
 	Name  string // as in the kernel's headers, without "bpf_": "map_lookup_elem"
 	Proto Proto
 	Impl  Impl // nil: declared only; a program that calls it verifies, and is refused at load by name (unless Proto.Control is TailCall: engines carry that out)
+
+	inline inlined
 }
 
 // An Impl is a helper's body. It runs on the goroutine of the run that calls

@@ -19,11 +19,11 @@ var GetPrandomU32 = &Func{
 }
 
 // GetSMPProcessorID is get_smp_processor_id(): the virtual CPU.
-var GetSMPProcessorID = &Func{
+var GetSMPProcessorID = (&Func{
 	Name:  "get_smp_processor_id",
 	Proto: Proto{Ret: uint32Ret},
 	Impl:  func(env Env, _, _, _, _, _ uint64) uint64 { return uint64(uint32(env.CPU())) },
-}
+}).Inlines(InlineCPU)
 
 // GetNUMANodeID is get_numa_node_id(): always node 0.
 var GetNUMANodeID = &Func{

@@ -9,7 +9,7 @@ import (
 // which is why a key or value needs no size argument.
 
 // MapLookupElem is map_lookup_elem(map, key): the address of key's value, or 0.
-var MapLookupElem = &Func{
+var MapLookupElem = (&Func{
 	Name: "map_lookup_elem",
 	Proto: Proto{
 		Args:         [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMapKey}},
@@ -23,10 +23,10 @@ var MapLookupElem = &Func{
 		}
 		return env.Share(m.LookupElem(env.CPU(), k))
 	},
-}
+}).Inlines(InlineMapLookup)
 
 // MapUpdateElem is map_update_elem(map, key, value, flags).
-var MapUpdateElem = &Func{
+var MapUpdateElem = (&Func{
 	Name: "map_update_elem",
 	Proto: Proto{
 		Args:         [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMapKey}, {Kind: ArgMapValue}, {Kind: ArgAnything}},
@@ -44,10 +44,10 @@ var MapUpdateElem = &Func{
 		}
 		return Result(m.UpdateElem(env.CPU(), k, v, maps.UpdateFlags(flags)))
 	},
-}
+}).Inlines(InlineMapUpdate)
 
 // MapDeleteElem is map_delete_elem(map, key).
-var MapDeleteElem = &Func{
+var MapDeleteElem = (&Func{
 	Name: "map_delete_elem",
 	Proto: Proto{
 		Args:         [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMapKey}},
@@ -61,11 +61,11 @@ var MapDeleteElem = &Func{
 		}
 		return Result(m.DeleteElem(env.CPU(), k))
 	},
-}
+}).Inlines(InlineMapDelete)
 
 // MapLookupPerCPUElem is map_lookup_percpu_elem(map, key, cpu): the address of
 // the value that virtual CPU cpu has for key, or 0.
-var MapLookupPerCPUElem = &Func{
+var MapLookupPerCPUElem = (&Func{
 	Name: "map_lookup_percpu_elem",
 	Proto: Proto{
 		Args:         [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMapKey}, {Kind: ArgAnything}},
@@ -83,7 +83,7 @@ var MapLookupPerCPUElem = &Func{
 		}
 		return 0
 	},
-}
+}).Inlines(InlinePerCPULookup)
 
 // ForEachMapElem is for_each_map_elem(map, callback, ctx, flags): calls
 // callback(map, key, value, ctx) for each element until it returns 1, and

@@ -92,7 +92,7 @@ func (c *Collection) makeCode(p *Program, v *verifier.Verified, ms []maps.Map) e
 	if err != nil {
 		return err
 	}
-	p.native = newNative(code)
+	p.native = newNative(code, ms)
 	p.native.addr = uintptr(c.batch.Add(code.Link(func(m int) uint64 { return valueAddr(ms[m]) })))
 	return nil
 }

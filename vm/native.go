@@ -9,6 +9,7 @@ import (
 	"github.com/skepvm/skep/internal/checked"
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 )
 
@@ -19,7 +20,8 @@ type native struct {
 	impls []helpers.Impl
 }
 
-func newNative(code *jit.Code) *native {
+// newNative binds code to ms.
+func newNative(code *jit.Code, ms []maps.Map) *native {
 	n := &native{code: code}
 	for _, c := range code.Calls() {
 		switch c.Kind {
@@ -28,7 +30,7 @@ func newNative(code *jit.Code) *native {
 		case jit.CallPacket:
 			n.impls = append(n.impls, nativePacket)
 		default:
-			n.impls = append(n.impls, c.Func.Impl)
+			n.impls = append(n.impls, proven(c, ms))
 		}
 	}
 	return n

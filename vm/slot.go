@@ -92,6 +92,10 @@ func (s *slot) Bytes(addr uint64, n int) []byte {
 		if b, ok := s.native.bytes(addr, n); ok {
 			return b
 		}
+		if b := s.machine.Bytes(addr, n); b != nil {
+			return b
+		}
+		s.machine.Refresh() // what code looks up is not shared
 	}
 	return s.machine.Bytes(addr, n)
 }

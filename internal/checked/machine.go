@@ -149,10 +149,16 @@ func (m *Machine) Share(b []byte) uint64 {
 	if w, ok := m.Space.Find(addr); ok && w.Bytes(addr, len(b)) != nil {
 		return addr
 	}
-	if m.code.refresh() { // a map has grown
+	m.Refresh()
+	return m.Space.Add("shared memory", mem.Plain, b, false)
+}
+
+// Refresh makes the memory live that maps have taken since they were last
+// looked at.
+func (m *Machine) Refresh() {
+	if m.code.refresh() {
 		m.Space.SetFixed(&m.code.fixed.Load().Fixed)
 	}
-	return m.Space.Add("shared memory", mem.Plain, b, false)
 }
 
 // CtxAddr returns what R1 holds at the start of the run.

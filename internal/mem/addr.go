@@ -13,6 +13,17 @@ func Addr(b []byte) uint64 {
 	return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b))))
 }
 
+// At returns the n bytes at addr, aliased. The caller vouches for them: a proof
+// says that they are there, and something keeps them alive. n = 0 gives an empty
+// slice that is not nil.
+func At(addr uint64, n int) []byte {
+	if n == 0 {
+		return []byte{}
+	}
+	p := uintptr(addr)
+	return unsafe.Slice(*(**byte)(unsafe.Pointer(&p)), n)
+}
+
 // Borrow returns v, hidden from escape analysis: passing the result on does
 // not force what v points to onto the heap. The callee must not keep it. What
 // v's memory points to in turn is not hidden; a caller whose callee keeps that

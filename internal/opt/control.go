@@ -16,7 +16,7 @@ import (
 // for each instruction that it leaves behind, so at PC x the credit is at
 // least the number of instructions from x to the function's end; going back
 // from y to x adds the instructions from x to y, which restores that.
-func (p *Program) control(*verifier.Verified) error {
+func (p *Program) control(v *verifier.Verified) error {
 	n := make([]int32, len(p.Insns)+1) // instructions before a PC
 	var count int32
 	for pc := range p.Insns {
@@ -60,6 +60,9 @@ func (p *Program) control(*verifier.Verified) error {
 		}
 		if c.Func == nil && c.Kind != CallPacket {
 			return p.unsupported(pc, "the function is not known")
+		}
+		if c.Map = -1; c.Kind == CallPlain && c.Func.Inline() != helpers.InlineNone {
+			c.Map = int32(v.Fact(pc).Map)
 		}
 		index, seen := calls[c]
 		if !seen {

@@ -60,6 +60,7 @@ type Func struct {
 type Call struct {
 	Kind CallKind
 	Func *helpers.Func // nil: an operation of the engine
+	Map  int32         // the only map that it gets, if the Func can be inlined; else -1
 }
 
 // A CallKind says what a call of the host does to the run.
