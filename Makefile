@@ -3,7 +3,7 @@
 # Both modules of the workspace.
 MODULES = ./... ./cmd/skep/...
 
-.PHONY: check test short race fuzz fuzz-verifier diff objects objects-check generate-check \
+.PHONY: check test short race fuzz fuzz-verifier diff corpus objects objects-check generate-check \
 	tidy-check staticcheck bench cross arm64 clean
 
 check: # all that CI runs, with the tools it installs
@@ -37,6 +37,13 @@ fuzz-verifier:
 diff:
 	SKEP_DIFF_PROGS=$${SKEP_DIFF_PROGS:-10000} SKEP_DIFF_OPS=$${SKEP_DIFF_OPS:-100000} \
 		go test -count=1 -timeout 30m -run 'Kernel|Oracle|Diff' -v ./internal/... ./maps/... ./vm/... ./helpers/... ./hook/...
+
+# A corpus of objects, verified by skep and by the kernel of this machine in one
+# run: CORPUS is their directory, CORPUS_TABLE the table of programs. Needs root.
+corpus:
+	@test -n "$(CORPUS)" -a -n "$(CORPUS_TABLE)" || { echo "make corpus CORPUS=directory CORPUS_TABLE=file"; exit 2; }
+	go build -o bin/corpus ./internal/corpus
+	bin/corpus -objects "$(CORPUS)" -table "$(CORPUS_TABLE)" -ledger testdata/verifier/corpus.ledger $(CORPUS_FLAGS)
 
 # Every directory that holds C holds a Makefile that builds its objects.
 OBJECT_DIRS = $(sort $(dir $(shell git ls-files '*.c' | xargs -r -n1 dirname | sort -u | sed 's,$$,/Makefile,' | xargs -r ls 2>/dev/null)))

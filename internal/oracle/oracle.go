@@ -31,6 +31,7 @@ type LoadOptions struct {
 	Maps     []*Map
 	License  string // "" means GPL
 	Flags    uint32
+	Attach   uint32 // expected_attach_type
 	LogLevel uint32 // 0: 1
 	NoLog    bool   // faster, and programs with a long log load too
 	// NoFuncInfo leaves out the BTF that says where functions begin. Without

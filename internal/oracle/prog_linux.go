@@ -26,7 +26,8 @@ type progLoadAttr struct {
 	logLevel, logSize   uint32
 	logBuf              uint64
 	_, flags            uint32
-	_                   [6]uint32 // name, device, attach type
+	_                   [5]uint32 // name, device
+	attach              uint32
 	btfFD, funcInfoSize uint32
 	funcInfo            uint64
 	funcInfoCount, _    uint32
@@ -56,6 +57,7 @@ func Load(o LoadOptions) (p *Program, log string, err error) {
 		insnCount: uint32(len(insns)),
 		logLevel:  max(o.LogLevel, 1),
 		flags:     o.Flags,
+		attach:    o.Attach,
 	}
 	if o.Type == Syscall {
 		attr.flags |= sleepable
