@@ -99,7 +99,8 @@ type solver struct {
 	changes  map[int]state.Live // what loops write, by head
 	merges   state.Merge        // see widening
 	queue    nodeHeap
-	steps    []step // by id: what each explored state led to
+	steps    []step         // by id: what each explored state led to
+	kept     []*state.State // by id, with Options.Invariants: the state itself
 	stored   int
 	bytes    int64 // of the stored states
 	visits   int64
@@ -339,6 +340,7 @@ func (sv *solver) run() error {
 		s := p.s
 		if sv.o.Invariants {
 			n.kept = append(n.kept, s.Clone())
+			sv.kept = append(sv.kept, n.kept[len(n.kept)-1])
 		}
 		if p.b != nil {
 			p.b.wait = nil

@@ -37,6 +37,7 @@ type Verified struct {
 	stats Stats
 
 	solver *solver // with Options.Invariants: what was explored
+	points *points // and what Watches made of it
 }
 
 // Program returns the program.

@@ -21,6 +21,9 @@ import (
 
 // A campaign counts what a fuzz run did.
 type campaign struct {
+	runsEach  int    // of one accepted program, at most
+	stepsEach uint64 // after so many it is the next one's turn
+
 	programs, mutants       int
 	accepted, mutantsPassed int
 	limits, unlinkable      int
@@ -28,11 +31,13 @@ type campaign struct {
 	steps                   uint64
 	violations              int
 	refused                 map[verifier.Code]int // of unchanged programs
+	watching                time.Duration
 }
 
 func (c *campaign) String() string {
-	return fmt.Sprintf("%d programs, %d accepted; %d mutants, %d accepted, %d did not link; %d limits; %d runs, %d steps, %d violations; refused %v",
-		c.programs, c.accepted, c.mutants, c.mutantsPassed, c.unlinkable, c.limits, c.runs, c.steps, c.violations, c.refused)
+	return fmt.Sprintf("%d programs, %d accepted (%.1f%%); %d mutants, %d accepted, %d did not link; %d limits; %d runs, %d steps, %d ns each, %d violations; refused %v",
+		c.programs, c.accepted, 100*float64(c.accepted)/float64(max(1, c.programs)), c.mutants, c.mutantsPassed, c.unlinkable, c.limits,
+		c.runs, c.steps, uint64(c.watching)/max(1, c.steps), c.violations, c.refused)
 }
 
 // TestSound holds the verifier to its word: generated programs and mutants of
@@ -42,18 +47,19 @@ func (c *campaign) String() string {
 // of it, before every instruction. SKEP_FUZZ_STEPS says how many instructions
 // to watch, SKEP_FUZZ_SEED where to begin.
 func TestSound(t *testing.T) {
-	steps, first := uint64(300_000), uint64(1)
+	steps, first := uint64(2_000_000), uint64(1)
+	c := campaign{runsEach: 60, stepsEach: 10_000, refused: map[verifier.Code]int{}}
 	if testing.Short() {
-		steps = 60_000
+		steps = 300_000
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SKEP_FUZZ_STEPS"), 10, 64); err == nil {
-		steps = n
+		steps, c.runsEach, c.stepsEach = n, 300, 40_000
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SKEP_FUZZ_SEED"), 10, 64); err == nil {
 		first = n
 	}
-	c := campaign{refused: map[verifier.Code]int{}}
 	start := time.Now()
+	said := start
 	for seed := first; c.steps < steps; seed++ {
 		if err := c.program(seed); err != nil {
 			c.violations++
@@ -62,8 +68,12 @@ func TestSound(t *testing.T) {
 				break
 			}
 		}
+		if time.Since(said) > time.Minute {
+			said = time.Now()
+			t.Logf("so far, to seed %d: %v", seed, &c)
+		}
 	}
-	t.Logf("%v in %v", &c, time.Since(start).Round(time.Millisecond))
+	t.Logf("from seed %d: %v in %v", first, &c, time.Since(start).Round(time.Millisecond))
 }
 
 func soundOptions(r *rand.Rand, kind string) bpftest.Options {
@@ -143,15 +153,17 @@ func (c *campaign) try(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand, wh
 		return false, nil
 	}
 	defer coll.Close()
-	for range 3 {
+	start := time.Now()
+	defer func() { c.watching += time.Since(start) }()
+	w := newWatcher(r, &watched{v: v, p: coll.programs[p.Name]})
+	for n := 0; n < c.runsEach && w.steps < c.stepsEach; n++ {
 		c.runs++
-		n, err := watchRun(coll.programs[p.Name], v, hostilePackets(r, g.Packet), r)
-		c.steps += n
-		if err != nil {
-			return true, err
+		if err = w.run(hostilePackets(r, g.Packet)); err != nil {
+			break
 		}
 	}
-	return true, nil
+	c.steps += w.steps
+	return true, err
 }
 
 func insnText(insns []prog.Insn) string {

@@ -6,75 +6,113 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/checked"
-	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
 )
 
-// A watcher runs a verified program in the checked interpreter and compares
-// each step with what was proven.
+// A watcher runs verified programs in the checked interpreter and compares
+// each step with what was proven. The first program may call the others as its
+// tail.
 type watcher struct {
-	v     *verifier.Verified
-	p     *Program
-	r     *rand.Rand
-	slot  *slot
-	watch *verifier.Watch
+	r      *rand.Rand
+	slot   *slot
+	proofs []*watched // the first is the one that runs
+	worst  uint64     // instructions that a run may take
 
-	calls []prog.PC
+	// before is called before each instruction is looked at, if it is not nil.
+	before func(c *checked.Code, pc int, regs *[16]uint64)
+
+	// What runs now is the last: an exit of a program that a subprogram called
+	// as its tail goes back to the one before.
+	stack []*activation
+	spare []*activation
+
+	steps uint64 // of all runs
+	laws  uint64 // how often the laws were checked
+	key   [8]byte
+	value []byte
+	err   error
+}
+
+// A watched is a program with its proof.
+type watched struct {
+	v    *verifier.Verified
+	p    *Program
+	maps []maps.Map // in the program's order
+}
+
+// An activation is a program under way.
+type activation struct {
+	*watched
+	watch *verifier.Watch
 	c     verifier.Concrete
-	top   uint64 // R10 of the outermost frame
-	last  prog.PC
-	steps uint64
+	base  uint64 // R10 of the outermost frame
+	pc    int    // of the instruction before; −1: none
 
 	jumped bool // the instruction at jump was a conditional jump
 	jump   prog.PC
-	err    error
 }
+
+const frameSize = 512
 
 // errTooLong is the violation of running longer than was proven.
 var errTooLong = errors.New("the run takes more instructions than the worst case")
 
 // watchRun runs p once. The error says what the proof is wrong about.
 func watchRun(p *Program, v *verifier.Verified, in any, r *rand.Rand) (steps uint64, err error) {
-	s, err := p.open(context.Background())
+	w := newWatcher(r, &watched{v: v, p: p})
+	err = w.run(in)
+	return w.steps, err
+}
+
+func newWatcher(r *rand.Rand, proofs ...*watched) *watcher {
+	w := &watcher{r: r, proofs: proofs}
+	for _, d := range proofs {
+		for _, spec := range d.v.Program().Maps {
+			d.maps = append(d.maps, d.p.coll.specs[spec])
+		}
+		w.worst = max(w.worst, uint64(d.v.Stats().WorstCase))
+	}
+	if len(proofs) > 1 {
+		w.worst *= 34 // a chain of 33 tail calls
+	}
+	return w
+}
+
+// run runs the first program once.
+func (w *watcher) run(in any) error {
+	s, err := w.proofs[0].p.open(context.Background())
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer s.close()
 	if err := s.give(in); err != nil {
-		return 0, err
+		return err
 	}
-	w := &watcher{v: v, p: p, r: r, slot: s, watch: v.Watch()}
-	w.c.Object = w.object
-	w.c.Map = func(i int32) uint64 { return 0xeb9f_0001_0000_0000 | uint64(uint32(i)) }
-	w.c.Func = func(pc int32) uint64 { return 0xeb9f_0002_0000_0000 | uint64(uint32(pc)) }
-	limit := uint64(v.Stats().WorstCase) + 1
+	w.slot = s
+	w.spare = append(w.spare, w.stack...)
+	w.stack = w.stack[:0]
 	const most = 20_000
-	s.machine.Limit(min(limit, most))
+	s.machine.Limit(min(w.worst+1, most))
 	s.machine.Observe = w.observe
 	_, err = s.exec()
-	steps = s.machine.Insns()
-	switch {
+	switch n := s.machine.Insns(); {
 	case w.err != nil:
-		return steps, w.err
-	case errors.Is(err, ErrMaxInsns) && limit < most:
-		return steps, errTooLong
-	case errors.Is(err, ErrMaxInsns):
-		return steps, nil
-	case err != nil:
-		return steps, fmt.Errorf("fault: %w", err)
-	case steps > uint64(v.Stats().WorstCase):
-		return steps, errTooLong
+		return w.err
+	case errors.Is(err, ErrMaxInsns) && w.worst < most, err == nil && n > w.worst:
+		return errTooLong
+	case err != nil && !errors.Is(err, ErrMaxInsns):
+		return fmt.Errorf("fault: %w", err)
 	}
-	return steps, nil
+	return nil
 }
 
+// object returns the live memory that holds addr.
 func (w *watcher) object(addr uint64) (start, size uint64, ok bool) {
 	g := w.slot.machine.Space.Region(addr)
 	if g == nil {
@@ -89,187 +127,128 @@ func (w *watcher) object(addr uint64) (start, size uint64, ok bool) {
 
 // observe is called before each instruction.
 func (w *watcher) observe(c *checked.Code, pc int, regs *[16]uint64) {
-	if w.err != nil || c.Owner() != any(w.p) {
+	if w.err != nil {
+		return
+	}
+	if w.before != nil {
+		w.before(c, pc, regs)
+	}
+	a, err := w.current(c, pc, regs)
+	if a == nil || err != nil {
+		w.err = err
 		return
 	}
 	w.steps++
-	const frame = 512
-	if w.steps == 1 {
-		w.top = regs[10]
-		w.c.Ctx = regs[1]
-		w.c.Frames = append(w.c.Frames, verifier.ConcreteFrame{})
+	depth := int(regs[10]-a.base) / frameSize
+	if depth == len(a.c.Frames) {
+		a.enter(w.slot, int32(a.pc), regs[10])
 	}
-	depth := int(regs[10]-w.top) / frame
-	if depth == len(w.c.Frames) {
-		w.calls = append(w.calls, w.last)
-		w.c.Frames = append(w.c.Frames, verifier.ConcreteFrame{})
-	}
-	w.c.Frames, w.calls = w.c.Frames[:depth+1], w.calls[:depth]
-	f := &w.c.Frames[depth]
-	copy(f.Regs[:], regs[:11])
-	f.Stack = w.slot.machine.Bytes(regs[10]-frame, frame)
-	w.last = prog.PC(pc)
-	w.packet()
-	if err := w.watch.Step(prog.PC(pc), w.calls, &w.c); err != nil {
+	a.c.Frames = a.c.Frames[:depth+1]
+	a.c.Frames[depth].Regs = [11]uint64(regs[:11])
+	a.pc = pc
+	a.packet(w.slot)
+	if err := a.watch.Step(prog.PC(pc), &a.c); err != nil {
 		w.err = err
-	} else if err := w.facts(prog.PC(pc), regs); err != nil {
+	} else if err := w.facts(a, prog.PC(pc), regs); err != nil {
 		w.err = fmt.Errorf("fact of instruction %d: %w", pc, err)
 	}
-	if w.err == nil && w.r.IntN(16) == 0 {
-		if err := w.watch.Laws(&w.c); err != nil {
+	// The laws cost thousands of steps.
+	if w.laws < 2+w.steps/20_000 && w.err == nil && w.r.IntN(16) == 0 {
+		if done, err := a.watch.Laws(&a.c); err != nil {
 			w.err = fmt.Errorf("states before instruction %d: %w", pc, err)
+		} else if done {
+			w.laws++
 		}
 	}
-	if w.r.IntN(8) == 0 {
-		w.disturb()
+	if w.r.Uint32()&31 == 0 {
+		w.disturb(a)
 	}
 }
 
-// facts checks what engines are told of the instruction at pc, and of the jump
-// before it.
-func (w *watcher) facts(pc prog.PC, regs *[16]uint64) error {
-	if w.jumped {
-		way := verifier.BranchTaken
-		if pc == w.jump+1 {
-			way = verifier.BranchFall
+// current returns the activation that c runs in now; nil if it is of a program
+// without a proof here.
+func (w *watcher) current(c *checked.Code, pc int, regs *[16]uint64) (*activation, error) {
+	for n := len(w.stack); n > 0; n-- {
+		a := w.stack[n-1]
+		if regs[10] < a.base {
+			continue // it has ended, in a frame that was its own
 		}
-		if b := w.v.Fact(w.jump).Branch; b&way == 0 {
-			return fmt.Errorf("the jump at %d goes to %d; possible is %d", w.jump, pc, b)
+		if c.Owner() == any(a.p) && (pc != 0 || !a.leaves()) {
+			w.spare = append(w.spare, w.stack[n:]...)
+			w.stack = w.stack[:n]
+			return a, nil
+		}
+		break
+	}
+	// A tail call: the program that called it is over, or waits below.
+	for n := len(w.stack); n > 0 && w.stack[n-1].base >= regs[10]; n-- {
+		w.spare = append(w.spare, w.stack[n-1])
+		w.stack = w.stack[:n-1]
+	}
+	for _, d := range w.proofs {
+		if c.Owner() == any(d.p) {
+			if pc != 0 {
+				return nil, fmt.Errorf("program %s goes on at instruction %d: proven to begin at its first", d.p.name, pc)
+			}
+			a := w.activate(d)
+			a.base = regs[10]
+			a.c.Ctx = regs[1]
+			a.enter(w.slot, -1, regs[10])
+			w.stack = append(w.stack, a)
+			return a, nil
 		}
 	}
-	in, f := w.v.Program().Insns[pc], w.v.Fact(pc)
-	w.jumped, w.jump = false, pc
-	if !f.Reached {
-		return errors.New("proven unreachable")
-	}
-	switch c := in.Op.Class(); c {
-	case isa.JMP, isa.JMP32:
-		switch in.Op.JmpOp() {
-		case isa.JA, isa.Call, isa.Exit, isa.MayGoto:
-		default:
-			w.jumped = in.Off != 0
-		}
-	case isa.ALU, isa.ALU64:
-		d := regs[in.Src]
-		if c == isa.ALU {
-			d = uint64(uint32(d))
-		}
-		if f.NonZero && in.Op.Source() == isa.X && d == 0 {
-			return errors.New("the divisor is 0")
-		}
-	case isa.LDX, isa.ST, isa.STX:
-		base := regs[in.Src]
-		if c != isa.LDX && in.Imm != isa.LoadAcquire || c == isa.STX && in.Op.Mode() != isa.ATOMIC || c == isa.ST {
-			base = regs[in.Dst]
-		}
-		return w.access(f, base+uint64(int64(in.Off)), regs[10])
-	}
-	return nil
+	return nil, nil
 }
 
-// access checks where an access begins.
-func (w *watcher) access(f verifier.Fact, addr, fp uint64) error {
-	const frame = 512
-	region, off := verifier.Region(0), int64(0)
-	switch {
-	case addr-(fp-frame) < frame:
-		region, off = verifier.RegionStack, int64(addr-fp)
-	case addr-(w.top-frame) < fp-w.top:
-		region, off = verifier.RegionCallerStack, int64((addr-w.top)%frame)-frame
-		if off == -frame {
-			return nil
-		}
-	case addr-w.c.Packet < w.c.PacketLen:
-		region, off = verifier.RegionPacket, int64(addr-w.c.Packet)
-	case addr-w.c.Ctx < uint64(w.v.Program().Type.Ctx.Size):
-		region, off = verifier.RegionCtx, int64(addr-w.c.Ctx)
-	default:
-		start, _, ok := w.object(addr)
-		if !ok {
-			return nil // a fault, which the run reports
-		}
-		region, off = verifier.RegionMapValue|verifier.RegionMem|verifier.RegionMapKey, int64(addr-start)
-		if f.Region&verifier.RegionMapValue == 0 {
-			off = max(f.Min, min(off, f.Max)) // keys may lie inside of something
+// leaves reports whether the instruction before may have been a tail call.
+func (a *activation) leaves() bool {
+	const tailCall = 12
+	return a.pc >= 0 && a.v.Program().Insns[a.pc].IsCall(0) && a.v.Program().Insns[a.pc].Imm == tailCall
+}
+
+// activate returns an activation of d at its beginning.
+func (w *watcher) activate(d *watched) *activation {
+	for i, a := range w.spare {
+		if a.watched == d {
+			last := len(w.spare) - 1
+			w.spare[i] = w.spare[last]
+			w.spare = w.spare[:last]
+			a.watch.Restart()
+			a.c.Frames, a.pc, a.jumped = a.c.Frames[:0], -1, false
+			return a
 		}
 	}
-	if f.Region&region == 0 || off < f.Min || off > f.Max {
-		return fmt.Errorf("access to %b at %d; proven are %b from %d to %d", region, off, f.Region, f.Min, f.Max)
-	}
-	return nil
+	a := &activation{watched: d, watch: d.v.Watch(), pc: -1}
+	a.c.Object = w.object
+	a.c.Map = func(i int32) uint64 { return 0xeb9f_0001_0000_0000 | uint64(uint32(i)) }
+	a.c.Func = func(pc int32) uint64 { return 0xeb9f_0002_0000_0000 | uint64(uint32(pc)) }
+	return a
+}
+
+// enter adds the frame of the function called at call, whose stack ends at fp.
+func (a *activation) enter(s *slot, call int32, fp uint64) {
+	a.c.Frames = append(a.c.Frames, verifier.ConcreteFrame{Call: call, Stack: s.machine.Bytes(fp-frameSize, frameSize)})
 }
 
 // packet takes the packet's place from the context.
-func (w *watcher) packet() {
+func (a *activation) packet(s *slot) {
 	var end uint64
 	meta := false
-	for _, f := range w.p.packetFields {
-		at := binary.NativeEndian.Uint64(w.slot.ctx[f.off:])
+	for _, f := range a.p.packetFields {
+		x := binary.NativeEndian.Uint64(s.ctx[f.off:])
 		switch f.kind {
 		case hook.FieldPacket:
-			w.c.Packet = at
+			a.c.Packet = x
 		case hook.FieldPacketEnd:
-			end = at
+			end = x
 		case hook.FieldPacketMeta:
-			w.c.Meta, meta = at, true
+			a.c.Meta, meta = x, true
 		}
 	}
-	w.c.PacketLen = end - w.c.Packet
+	a.c.PacketLen = end - a.c.Packet
 	if !meta {
-		w.c.Meta = w.c.Packet
+		a.c.Meta = a.c.Packet
 	}
-	w.c.MetaLen = w.c.Packet - w.c.Meta
-}
-
-// disturb does to the maps what other CPUs and the host may do at any moment.
-func (w *watcher) disturb() {
-	ms := w.maps()
-	if len(ms) == 0 {
-		return
-	}
-	m := ms[w.r.IntN(len(ms))]
-	spec := m.Spec()
-	if spec.Type != maps.Array && spec.Type != maps.Hash || spec.Flags != 0 || spec.Frozen {
-		return
-	}
-	key := make([]byte, spec.KeySize)
-	key[0] = byte(w.r.IntN(int(spec.MaxEntries) + 2))
-	switch w.r.IntN(6) {
-	case 0:
-		_ = m.DeleteElem(0, key)
-	default:
-		value := make([]byte, spec.ValueSize)
-		if old := m.LookupElem(0, key); old != nil {
-			copy(value, old)
-		}
-		for range 1 + w.r.IntN(4) {
-			value[w.r.IntN(len(value))] = []byte{0, 1, 0x7f, 0x80, 0xff, byte(w.r.Uint32())}[w.r.IntN(6)]
-		}
-		_ = m.UpdateElem(0, key, value, 0)
-	}
-}
-
-// hostilePackets are packets that programs do not expect, and one that they do.
-func hostilePackets(r *rand.Rand, usual []byte) any {
-	n := []int{0, 1, 2, 13, 14, 15, 34, 63, 64, 65, 200, len(usual)}[r.IntN(12)]
-	if r.IntN(3) == 0 {
-		return slices.Clone(usual)
-	}
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = []byte{0, 1, 0x7f, 0x80, 0xff, byte(r.Uint32()), byte(r.Uint32())}[r.IntN(7)]
-	}
-	if r.IntN(2) == 0 {
-		return b
-	}
-	return NewPacket(b, 32*r.IntN(3), 32*r.IntN(3))
-}
-
-// maps returns the program's maps, in its order.
-func (w *watcher) maps() []maps.Map {
-	var ms []maps.Map
-	for _, spec := range w.v.Program().Maps {
-		ms = append(ms, w.p.coll.specs[spec])
-	}
-	return ms
+	a.c.MetaLen = a.c.Packet - a.c.Meta
 }

@@ -24,12 +24,35 @@ type Concrete struct {
 	// program, or for the function at pc.
 	Map  func(i int32) uint64
 	Func func(pc int32) uint64
+
+	// Notes says what places held when loops, by the solver's name, began
+	// their iteration.
+	Notes [][]Note
 }
 
 // A ConcreteFrame is one activation of a function.
 type ConcreteFrame struct {
+	Call  int32 // PC of the call in the frame below; −1 in the outermost
 	Regs  [11]uint64
 	Stack []byte // StackSize bytes, which end where R10 points
+}
+
+// A Note is the number that a place held, or the offset of the pointer there.
+type Note struct {
+	Place Place
+	X     uint64
+}
+
+// note returns what c notes of place p for loop. ok is false if it does not.
+func (c *Concrete) note(loop int32, p Place) (x uint64, ok bool) {
+	if int(loop) < len(c.Notes) {
+		for i := range c.Notes[loop] {
+			if n := &c.Notes[loop][i]; n.Place == p {
+				return n.X, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // Holds reports why s does not describe c; nil if it does. A location that s
@@ -43,6 +66,11 @@ type ConcreteFrame struct {
 func (s *State) Holds(c *Concrete) error {
 	if len(s.Frames) != len(c.Frames) {
 		return fmt.Errorf("%d frames, not %d", len(c.Frames), len(s.Frames))
+	}
+	for i := range s.Frames {
+		if have, want := c.Frames[i].Call, s.Frames[i].Call; have != want {
+			return fmt.Errorf("frame %d was called at %d, not at %d", i, have, want)
+		}
 	}
 	h := &holding{s: s, c: c,
 		val: make([]uint64, len(s.Vals)), known: make([]bool, len(s.Vals)),
@@ -143,12 +171,22 @@ func (h *holding) assign(where Place, v ValID, x uint64) error {
 }
 
 func (h *holding) scalars() error {
-	return h.each(func(where Place, r Reg, x uint64) error {
+	if err := h.each(func(where Place, r Reg, x uint64) error {
 		if r.Kind != Scalar {
 			return nil
 		}
 		return h.assign(where, r.V, x-uint64(r.C))
-	})
+	}); err != nil {
+		return err
+	}
+	for _, g := range h.s.Ghosts {
+		if x, ok := h.c.note(g.Loop, g.Place); ok {
+			if err := h.assign(g.Place, g.Reg.V, x-uint64(g.Reg.C)); err != nil {
+				return fmt.Errorf("at the start of the iteration: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // pointers checks addresses: each lies where its object and offset say.
@@ -163,7 +201,7 @@ func (h *holding) pointers() error {
 	// First the objects that an address whose offset is known places.
 	for range 2 {
 		if err := h.each(func(where Place, r Reg, x uint64) error {
-			if !r.Kind.IsPointer() || r.Kind == Object {
+			if !addressed(r.Kind) {
 				return nil
 			}
 			if x == 0 && (h.s.Objs[r.Obj].Nullable || h.null[r.Obj]) {
@@ -185,7 +223,7 @@ func (h *holding) pointers() error {
 		}
 	}
 	return h.each(func(where Place, r Reg, x uint64) error {
-		if !r.Kind.IsPointer() || r.Kind == Object || h.null[r.Obj] || h.placed[r.Obj] {
+		if !addressed(r.Kind) || h.null[r.Obj] || h.placed[r.Obj] {
 			return nil
 		}
 		if start, _, ok := h.c.Object(x); ok {
