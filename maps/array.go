@@ -272,3 +272,5 @@ func (m *core) spread(value []byte, cpus int) []byte {
 	}
 	return all
 }
+
+func (m *array) batch() batchOp { return batchLookup | batchUpdate }

@@ -84,11 +84,8 @@ const (
 // batchOps returns what the kernel offers for m's type; everything for maps of
 // a host's own.
 func batchOps(m Map) batchOp {
-	switch m.(type) {
-	case *progArray, *ringBuf:
-		return 0
-	case *array, *perCPUArray:
-		return batchLookup | batchUpdate
+	if m, ok := m.(interface{ batch() batchOp }); ok {
+		return m.batch()
 	}
 	return batchLookup | batchLookupDelete | batchUpdate | batchDelete
 }

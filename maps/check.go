@@ -65,9 +65,12 @@ func checkArray(s *Spec) error {
 	return nil
 }
 
-// The largest allocation a hash entry must fit in: KMALLOC_MAX_SIZE of a kernel
-// with 4 KiB pages, less sizeof(struct htab_elem).
-const maxHashEntry = 4<<20 - 48
+// maxAlloc is KMALLOC_MAX_SIZE of a kernel with 4 KiB pages.
+const maxAlloc = 4 << 20
+
+// maxHashEntry is what key and value of a hash entry must fit in: maxAlloc, less
+// sizeof(struct htab_elem).
+const maxHashEntry = maxAlloc - 48
 
 // checkHash is htab_map_alloc_check (kernel/bpf/hashtab.c).
 func checkHash(s *Spec) error {

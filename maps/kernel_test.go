@@ -77,10 +77,28 @@ func TestKernelCreate(t *testing.T) {
 				s.Type, s.KeySize, s.ValueSize, s.MaxEntries, s.Flags, s.Extra, got, text(number(want)))
 		}
 	}
-	for _, typ := range []maps.Type{maps.Hash, maps.Array, maps.ProgArray, maps.PerCPUHash, maps.PerCPUArray, maps.RingBuf} {
+	for _, typ := range []maps.Type{maps.Hash, maps.Array, maps.ProgArray, maps.PerCPUHash, maps.PerCPUArray, maps.RingBuf,
+		maps.Queue, maps.Stack, maps.BloomFilter, maps.LPMTrie} {
 		base := maps.Spec{Type: typ, KeySize: 4, ValueSize: 4, MaxEntries: 4}
-		if typ == maps.RingBuf {
+		switch typ {
+		case maps.RingBuf:
 			base = maps.Spec{Type: typ, MaxEntries: 4096}
+		case maps.Queue, maps.Stack, maps.BloomFilter:
+			base.KeySize = 0
+		case maps.LPMTrie:
+			base.KeySize = 8
+			flags = append(flags, maps.NoPrealloc|maps.ReadOnly, maps.NoPrealloc|maps.WriteOnlyProg, maps.NoPrealloc|maps.MMapable)
+			base.Flags = maps.NoPrealloc
+			for _, k := range []uint32{259, 260, 261} {
+				s := base
+				s.KeySize = k
+				check(s)
+			}
+			for v := uint32(4<<20 - 340); v < 4<<20-260; v++ {
+				s := base
+				s.ValueSize = v
+				check(s)
+			}
 		}
 		for _, f := range flags {
 			for _, k := range sizes {
@@ -102,8 +120,10 @@ func TestKernelCreate(t *testing.T) {
 				check(s)
 			}
 			s := base
-			s.Flags, s.Extra = f, 1
-			check(s)
+			for _, x := range []uint64{1, 15, 16, 1 << 32} {
+				s.Flags, s.Extra = f, x
+				check(s)
+			}
 			s.Extra, s.KeySize, s.ValueSize, s.MaxEntries = 0, 0, 0, 0
 			check(s)
 		}
@@ -147,6 +167,9 @@ func newPair(t *testing.T, s maps.Spec, seed uint64) *pair {
 // key returns one of half as many keys again as the map holds.
 func (p *pair) key() []byte {
 	key := make([]byte, p.spec.KeySize)
+	if p.spec.Type == maps.LPMTrie {
+		return p.prefix(key)
+	}
 	n := p.r.Uint32N(p.spec.MaxEntries + p.spec.MaxEntries/2 + 2)
 	if p.r.IntN(50) == 0 {
 		n = ^uint32(0) - n
@@ -160,8 +183,41 @@ func (p *pair) key() []byte {
 	return key
 }
 
+// prefix fills key with a prefix, of few enough for some to lie in others, and
+// now and then too long.
+func (p *pair) prefix(key []byte) []byte {
+	n := (len(key) - 4) * 8
+	bits := p.r.IntN(n + 1)
+	switch p.r.IntN(8) {
+	case 0:
+		bits = n
+	case 1:
+		bits = min(p.r.IntN(6), n)
+	case 2:
+		if p.r.IntN(4) == 0 {
+			bits = n + 1 + p.r.IntN(3)
+		}
+	}
+	binary.NativeEndian.PutUint32(key, uint32(bits))
+	fill := []byte{0, 0xff, 0x80, 0x01}[p.r.IntN(4)]
+	for i := 4; i < len(key); i++ {
+		key[i] = fill
+	}
+	for range p.r.IntN(3) {
+		key[4+p.r.IntN(len(key)-4)] ^= 1 << p.r.IntN(8)
+	}
+	return key
+}
+
+// keyless reports whether values have no keys.
+func (p *pair) keyless() bool { return p.spec.KeySize == 0 }
+
 func (p *pair) value() []byte {
 	v := make([]byte, p.vsize)
+	if p.spec.Type == maps.BloomFilter { // of few values
+		v[len(v)-1] = byte(p.r.Uint32N(p.spec.MaxEntries*2 + 2))
+		return v
+	}
 	for i := range v {
 		v[i] = byte(p.r.Uint32())
 	}
@@ -176,6 +232,10 @@ func (p *pair) flags() maps.UpdateFlags {
 func (p *pair) step() error {
 	key := p.key()
 	a, b := make([]byte, p.vsize), make([]byte, p.vsize)
+	if p.keyless() { // a bloom filter reads what it is asked for
+		a = p.value()
+		copy(b, a)
+	}
 	diff := func(op string, got, want error) error {
 		if g, w := number(got), number(want); g != w {
 			return fmt.Errorf("%s %x: %s, the kernel: %s", op, key, text(g), text(w))
@@ -198,6 +258,9 @@ func (p *pair) step() error {
 	case 6:
 		if p.r.IntN(4) == 0 {
 			key = nil
+		}
+		if p.keyless() {
+			return diff("next key", p.ours.NextKey(key, nil), p.theirs.NextKey(key, nil))
 		}
 		a, b = make([]byte, p.spec.KeySize), make([]byte, p.spec.KeySize)
 		got, want := p.ours.NextKey(key, a), p.theirs.NextKey(key, b)
@@ -251,6 +314,9 @@ func (p *pair) unordered() bool {
 // walk compares all entries, by NextKey and by batches, the last of which empties
 // the maps.
 func (p *pair) walk() error {
+	if p.keyless() {
+		return p.drain()
+	}
 	ours, e1 := p.list(p.ours.NextKey, p.ours.Lookup)
 	theirs, e2 := p.list(p.theirs.NextKey, func(k, v []byte) error { return p.theirs.Lookup(k, v, 0) })
 	if number(e1) != number(e2) || !bytes.Equal(ours, theirs) {
@@ -260,6 +326,20 @@ func (p *pair) walk() error {
 		return err
 	}
 	return p.walkBatch("lookup and delete batch", maps.LookupAndDeleteBatch, oracle.BatchLookupDelete)
+}
+
+// drain compares what is left in maps without keys.
+func (p *pair) drain() error {
+	for i := 0; ; i++ {
+		a, b := make([]byte, p.vsize), make([]byte, p.vsize)
+		e1, e2 := p.ours.(maps.LookupDeleter).LookupAndDelete(nil, a), p.theirs.LookupAndDelete(nil, b, 0)
+		if number(e1) != number(e2) || !bytes.Equal(a, b) {
+			return fmt.Errorf("value %d: %x, %v; the kernel: %x, %v", i, a, e1, b, e2)
+		}
+		if e1 != nil {
+			return nil
+		}
+	}
 }
 
 func (p *pair) walkBatch(name string, ours func(maps.Map, *maps.Cursor, []byte, []byte) (int, error), theirs oracle.BatchOp) error {
@@ -325,14 +405,25 @@ func TestKernelOps(t *testing.T) {
 	}
 	access := []maps.Flags{0, 0, 0, maps.ReadOnly, maps.WriteOnly, maps.ReadOnlyProg, maps.WriteOnlyProg}
 	sizes := [][2]uint32{{4, 8}, {8, 8}, {1, 1}, {3, 5}, {12, 4}, {16, 24}, {5, 16}, {64, 100}, {8, 4096}}
-	for _, typ := range []maps.Type{maps.Array, maps.PerCPUArray, maps.Hash, maps.PerCPUHash} {
+	for _, typ := range []maps.Type{maps.Array, maps.PerCPUArray, maps.Hash, maps.PerCPUHash,
+		maps.Queue, maps.Stack, maps.BloomFilter, maps.LPMTrie} {
 		t.Run(typ.String(), func(t *testing.T) {
 			ops, total := diffOps(t), 0
 			for round := 0; total < ops; round++ {
 				s := maps.Spec{Name: "m", Type: typ, KeySize: 4, ValueSize: sizes[round%len(sizes)][1]}
 				s.MaxEntries = []uint32{1, 2, 3, 8, 30, 200}[round%6]
 				s.Flags = access[round%len(access)]
-				if typ == maps.Hash || typ == maps.PerCPUHash {
+				switch typ {
+				case maps.Queue, maps.Stack:
+					s.KeySize = 0
+				case maps.BloomFilter:
+					s.KeySize, s.Extra = 0, uint64(round%16)
+					s.ValueSize = []uint32{8, 1, 5, 12, 13, 24, 27, 100}[round%8]
+					s.Flags |= maps.ZeroSeed
+				case maps.LPMTrie:
+					s.KeySize = 4 + []uint32{4, 1, 8, 16, 5, 13, 256}[round%7]
+					s.Flags |= maps.NoPrealloc
+				case maps.Hash, maps.PerCPUHash:
 					s.KeySize = sizes[round%len(sizes)][0]
 					s.Flags |= []maps.Flags{0, maps.NoPrealloc, maps.ZeroSeed}[round%3]
 				}

@@ -183,6 +183,19 @@ type (
 	// A Sizer knows how many bytes of memory it occupies.
 	Sizer interface{ Bytes() int64 }
 
+	// A Pusher holds values without keys: queues, stacks and bloom filters.
+	// Programs reach them by these three; values have ValueSize bytes.
+	Pusher interface {
+		// PushElem adds a copy of value. E2BIG: the map is full; with Exist
+		// the oldest value gives way instead.
+		PushElem(value []byte, flags UpdateFlags) error
+		// PopElem moves the next value to value. ENOENT: there is none.
+		PopElem(value []byte) error
+		// PeekElem copies the next value to value. A bloom filter reads
+		// value and reports whether it may hold it. ENOENT: no.
+		PeekElem(value []byte) error
+	}
+
 	// A ProgramArray holds the targets of tail calls, which are opaque to it.
 	ProgramArray interface {
 		// Store puts target at index, or empties the place if target is nil.

@@ -24,6 +24,10 @@ var constructors = map[Type]struct {
 	RingBuf:     {checkRingBuf, newRingBuf},
 	PerCPUHash:  {checkHash, newPerCPUHash},
 	PerCPUArray: {checkArray, newPerCPUArray},
+	Queue:       {checkQueue, newQueue},
+	Stack:       {checkQueue, newQueue},
+	BloomFilter: {checkBloom, newBloom},
+	LPMTrie:     {checkLPM, newLPM},
 }
 
 // New makes the map that spec describes, of which it keeps a copy, and stores

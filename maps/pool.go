@@ -119,6 +119,13 @@ func (p *pool) keyWord(i uint32) uint64 {
 	return c.words[at*c.keyStep]
 }
 
+// words returns the key of entry i as words.
+func (p *pool) words(i uint32) []uint64 {
+	c, at := p.place(i)
+	off := at * c.keyStep
+	return c.words[off : off+p.keyWords : off+p.keyWords]
+}
+
 // key returns the first n bytes of the key of entry i.
 func (p *pool) key(i uint32, n int) []byte {
 	c, at := p.place(i)

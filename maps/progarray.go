@@ -120,3 +120,5 @@ func (m *progArray) NextKey(key, next []byte) error {
 	}
 	return m.nextIndex(key, next)
 }
+
+func (m *progArray) batch() batchOp { return 0 }

@@ -200,3 +200,5 @@ func (m *ringBuf) Lookup(_, _ []byte) error                { return m.none(m.may
 func (m *ringBuf) Update(_, _ []byte, _ UpdateFlags) error { return m.none(m.mayWrite()) }
 func (m *ringBuf) Delete([]byte) error                     { return m.none(m.mayWrite()) }
 func (m *ringBuf) NextKey(_, _ []byte) error               { return m.none(m.mayRead()) }
+
+func (m *ringBuf) batch() batchOp { return 0 }
