@@ -27,14 +27,17 @@ const (
 	CallPlain    = opt.CallPlain
 	CallCallback = opt.CallCallback
 	// CallTail gets R1 to R3 and 0 in the main program, else another number.
-	// In the main program it returns where to go on, the target's Main, or 0
-	// to go on here. Elsewhere it runs the target itself, at Context.Frame,
-	// with the result in Context.R0, and returns 1; or 0 to go on here.
+	// It returns 0 to go on here; TailRan if it has run the target, at
+	// Context.Frame, with the result in Context.R0; or, in the main program
+	// alone, where to go on: the target's Main.
 	CallTail = opt.CallTail
 	// CallPacket gets the offset, in 32 bits, and the size of a legacy packet
 	// load. It returns the value, or a negative number to end the function.
 	CallPacket = opt.CallPacket
 )
+
+// TailRan is what CallTail returns if the target has run.
+const TailRan = layout.Ran
 
 // A Call is a function of the host that a program calls.
 type Call = opt.Call

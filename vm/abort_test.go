@@ -65,7 +65,7 @@ func TestAbortReleases(t *testing.T) {
 	var p pool
 	typ := *packetType
 	typ.Helpers = p.helpers()
-	c := load(t, &typ, borrowTwice, vm.Options{})
+	c := load(t, &typ, borrowTwice, unproven)
 	r, err := c.Program("p").Do(context.Background(), nil, vm.RunOptions{})
 	if err != nil || p.out != 0 {
 		t.Fatalf("whole run: %v, %d borrowed", err, p.out)
@@ -94,7 +94,7 @@ r1 = r6
 r2 = 0
 call 132
 r0 = 0
-exit`, vm.Options{}, ring)
+exit`, unproven, ring)
 	p := c.Program("p")
 	r, err := p.Do(context.Background(), nil, vm.RunOptions{})
 	if err != nil {
@@ -132,7 +132,7 @@ func TestPanics(t *testing.T) {
 	typ := *packetType
 	typ.Helpers = p.helpers()
 	for helper, want := range map[string]any{"3": "helper", "4": nil} {
-		c := load(t, &typ, "call 1\ncall "+helper+"\nr0 = 0\nexit", vm.Options{})
+		c := load(t, &typ, "call 1\ncall "+helper+"\nr0 = 0\nexit", unproven)
 		done := make(chan any)
 		go func() {
 			defer func() { done <- recover() }()
@@ -145,11 +145,11 @@ func TestPanics(t *testing.T) {
 		if s := c.Program("p").Stats(); s.Runs != 1 || s.Errors != 1 {
 			t.Errorf("helper %s: stats %+v", helper, s)
 		}
-		if _, err := load(t, &typ, borrowTwice, vm.Options{}).Program("p").Run(nil); err != nil {
+		if _, err := load(t, &typ, borrowTwice, unproven).Program("p").Run(nil); err != nil {
 			t.Errorf("the run after: %v", err)
 		}
 	}
-	c := load(t, &typ, "call 1\ncall 5\nr0 = 0\nexit", vm.Options{})
+	c := load(t, &typ, "call 1\ncall 5\nr0 = 0\nexit", unproven)
 	var f *vm.Fault
 	if _, err := c.Program("p").Run(nil); !errors.Is(err, errAborted) || !errors.As(err, &f) || f.PC != 1 || p.out != 0 {
 		t.Errorf("abort: %v, %d borrowed", err, p.out)
@@ -167,7 +167,7 @@ func TestReleased(t *testing.T) {
 		"call 1\nr1 = r0\nr1 += 8\ncall 2\nr0 = 0\nexit",
 	} {
 		var f *vm.Fault
-		if _, err := load(t, &typ, text, vm.Options{}).Program("p").Run(nil); !errors.As(err, &f) || p.out != 0 {
+		if _, err := load(t, &typ, text, unproven).Program("p").Run(nil); !errors.As(err, &f) || p.out != 0 {
 			t.Errorf("%q: %v, %d borrowed", text, err, p.out)
 		}
 	}

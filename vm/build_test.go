@@ -49,5 +49,9 @@ func load(t testing.TB, typ *hook.Type, text string, o vm.Options, ms ...*maps.S
 	return c
 }
 
+// unproven are the options of programs that need no proof: each access is
+// checked.
+var unproven = vm.Options{Engine: vm.Checked}
+
 // lines joins the lines of a program.
 func lines(l ...string) string { return strings.Join(l, "\n") }

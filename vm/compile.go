@@ -14,76 +14,68 @@ import (
 	"github.com/skepvm/skep/verifier"
 )
 
-// autoCompiles says whether Auto means machine code where that is possible.
-// It becomes true when the comparison of the engines covers every program that
-// the verifier accepts.
-const autoCompiles = false
-
-// compiles reports whether programs are to be compiled if they can be.
-func (e Engine) compiles() bool { return e == JIT || e == Auto && autoCompiles }
-
 // Engine returns the engine that runs the program, and why it is not a faster
 // one; "" if there is none.
 func (p *Program) Engine() (e Engine, why string) {
-	switch {
-	case p == nil || p.err != nil:
+	if p == nil || p.err != nil {
 		return Auto, "the program cannot run"
-	case p.native != nil:
-		return JIT, ""
 	}
-	return Checked, p.reason
+	return p.engine, p.why
 }
 
-// available reports why this process cannot run machine code; nil if it can.
-func available() error {
-	if _, err := jit.Host(); err != nil {
-		return err
-	}
-	return execmem.Available()
-}
-
-// compile makes machine code of a program that is bound to ms, and which v, if
-// it is not nil, proves safe. The program runs checked if there can be none,
-// and its reason says why.
-func (c *Collection) compile(p *Program, v *verifier.Verified, ms []maps.Map) error {
-	switch {
-	case c.opts.Engine == Checked:
-		p.reason = "the checked interpreter was asked for"
-		return nil
-	case !c.opts.Engine.compiles():
-		p.reason = "machine code was not asked for"
+// make makes p ready for the first engine of ms that the options allow and that
+// can run it. An error means that it must not run in the checked interpreter
+// either.
+func (c *Collection) make(p *Program, ms []maker) error {
+	asked := c.opts.Engine
+	if p.proof == nil || asked == Checked {
 		return nil
 	}
-	if err := c.makeCode(p, v, ms); err != nil {
-		p.reason = err.Error()
-		if c.opts.Engine == JIT {
+	for _, m := range ms {
+		if asked != Auto && asked != m.engine {
+			continue
+		}
+		err := m.usable(asked)
+		if err == nil {
+			err = c.checkMaps(p, p.proof.ms)
+		}
+		if err == nil {
+			err = m.make(c, p, p.proof.v, p.proof.ms)
+		}
+		if err == nil {
+			p.engine = m.engine
+			return nil
+		}
+		p.because(m.engine, err)
+		if asked != Auto {
 			return err
 		}
 	}
 	return nil
 }
 
-// makeCode proves p safe if nobody has, and makes its code, which seal makes
-// executable.
-func (c *Collection) makeCode(p *Program, v *verifier.Verified, ms []maps.Map) error {
-	if err := available(); err != nil {
+// because notes why p does not run in e.
+func (p *Program) because(e Engine, err error) {
+	if p.why != "" {
+		p.why += "; "
+	}
+	p.why += fmt.Sprintf("%s: %v", e, err)
+}
+
+// usableJIT reports why this process cannot run machine code, which asked asks
+// for; nil if it can.
+func usableJIT(asked Engine) error {
+	if _, err := jit.Host(); err != nil {
 		return err
 	}
-	for i, m := range ms {
-		// Code trusts values to be whole, which a host's own map may get wrong.
-		if _, ok := m.(maps.Slabber); !ok && m.Spec().ValueSize > 0 && c.opts.Maps[p.prog.Maps[i].Name] != nil {
-			return fmt.Errorf("map %s is the host's own: accesses to its values must be checked", p.prog.Maps[i].Name)
-		}
+	if asked == Auto && !execmem.Default {
+		return fmt.Errorf("machine code has not been tried on %s: it must be asked for", runtime.GOOS)
 	}
-	if v == nil {
-		rules := c.opts.Rules
-		rules.AllowUnbounded = true // the meter ends what does not end
-		rules.MaxWorstCase = 1<<63 - 1
-		var err error
-		if v, err = c.prove(p.prog, rules); err != nil {
-			return fmt.Errorf("not verified: %w", err)
-		}
-	}
+	return execmem.Available()
+}
+
+// makeNative makes p's machine code, which seal makes executable.
+func (c *Collection) makeNative(p *Program, v *verifier.Verified, ms []maps.Map) error {
 	host, err := jit.Host()
 	if err != nil {
 		return err
@@ -102,51 +94,35 @@ func valueAddr(m maps.Map) uint64 {
 	return mem.Addr(m.LookupElem(0, make([]byte, m.Spec().KeySize)))
 }
 
-// seal makes the code of the collection's programs executable.
+// seal makes the machine code of the collection's programs executable, and
+// ends the loading. Where the host refuses, they go on to the next engine.
 func (c *Collection) seal() error {
-	c.matchTailCalls()
-	if c.batch.Len() == 0 {
-		return nil
+	var err error
+	if c.batch.Len() > 0 {
+		c.block, err = c.batch.Seal()
+		c.batch = execmem.Batch{}
 	}
-	block, err := c.batch.Seal()
-	c.batch = execmem.Batch{}
 	for _, p := range c.programs {
-		switch {
-		case p.native == nil:
-		case err != nil:
-			p.native, p.reason = nil, err.Error()
-		default:
-			p.native.addr += block.Addr()
+		if p.native != nil && err == nil {
+			p.native.addr += c.block.Addr()
 		}
-	}
-	if err != nil {
-		if c.opts.Engine == JIT {
-			return err
-		}
-		return nil
-	}
-	c.block = block
-	// A collection that nobody can reach has no run under way.
-	c.cleanup = runtime.AddCleanup(c, func(b *execmem.Block) { _ = b.Free() }, block)
-	return nil
-}
-
-// matchTailCalls takes the machine code away from programs with tail calls if
-// another program of their type has none: a run does not change its engine.
-func (c *Collection) matchTailCalls() {
-	for _, q := range c.programs {
-		if q.native != nil || q.err != nil {
-			continue
-		}
-		for _, p := range c.programs {
-			if p.native != nil && p.typ == q.typ && p.native.tailCalls() {
-				p.native = nil
-				p.reason = fmt.Sprintf("its tail calls may reach program %s, which is not compiled: %s", q.name, q.reason)
-				c.matchTailCalls()
-				return
+		if p.native != nil && err != nil {
+			p.native, p.engine = nil, Checked
+			p.because(JIT, err)
+			if c.opts.Engine == JIT {
+				return err
+			}
+			if err := c.make(p, makers[1:]); err != nil {
+				return err
 			}
 		}
+		p.proof = nil
 	}
+	if c.block != nil {
+		// A collection that nobody can reach has no run under way.
+		c.cleanup = runtime.AddCleanup(c, func(b *execmem.Block) { _ = b.Free() }, c.block)
+	}
+	return nil
 }
 
 // release frees the code when no run can be in it any more.

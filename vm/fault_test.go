@@ -72,7 +72,7 @@ func TestFaults(t *testing.T) {
 			set := helpers.Base()
 			typ := *packetType
 			typ.Helpers = set
-			c := load(t, &typ, tc.text, vm.Options{}, counters)
+			c := load(t, &typ, tc.text, unproven, counters)
 			buf := []byte(strings.Repeat("\xaa", 48))
 			_, err := c.Program("p").Run(buf[16:32:32])
 			var f *vm.Fault

@@ -52,7 +52,7 @@ func FuzzRun(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c, err := vm.LoadProgram(p, vm.Options{Deterministic: true, MaxInsns: 20_000, Helpers: map[helpers.ID]*helpers.Func{}})
+		c, err := vm.LoadProgram(p, vm.Options{Engine: vm.Checked, Deterministic: true, MaxInsns: 20_000, Helpers: map[helpers.ID]*helpers.Func{}})
 		if err != nil {
 			return
 		}
@@ -60,7 +60,7 @@ func FuzzRun(f *testing.F) {
 		const guard = 64
 		for _, lax := range []bool{false, true} {
 			if lax {
-				c2, err := vm.LoadProgram(p, vm.Options{Deterministic: true, MaxInsns: 20_000, AllowUninitStack: true})
+				c2, err := vm.LoadProgram(p, vm.Options{Engine: vm.Checked, Deterministic: true, MaxInsns: 20_000, AllowUninitStack: true})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -42,7 +42,7 @@ func (s *slot) giveBytes(b []byte) error {
 	if b != nil {
 		s.machine.LimitCtx(uint32(len(b)))
 		if len(b) < int(t.Ctx.Size) {
-			s.compiled = false // code trusts the whole context to be there
+			s.exec = &s.reference // the others trust the whole context to be there
 		}
 		s.copyFields(b, true)
 	}
@@ -104,7 +104,7 @@ func (s *slot) apply(o *RunOptions) error {
 		s.machine.Limit(s.run.MaxInsns)
 	}
 	if o.Observe != nil {
-		s.compiled = false
+		s.exec = &s.reference
 		s.machine.Observe = func(c *checked.Code, pc int, regs *[16]uint64) { o.Observe(c.Owner().(*Program), pc, regs) }
 	}
 	return nil
@@ -112,7 +112,7 @@ func (s *slot) apply(o *RunOptions) error {
 
 // report fills in what a run has to say besides R0.
 func (s *slot) report(o *RunOptions, res *Result, err error) {
-	res.Insns = s.insns()
+	res.Insns = s.exec.insns()
 	t := s.prog.typ
 	if s.prog.hasPacket {
 		res.Packet = s.pkt.Data()

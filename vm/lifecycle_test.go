@@ -49,7 +49,7 @@ r0 = 0
 exit`
 	cycle := func(t *testing.T, i int) {
 		t.Helper()
-		c := load(t, packetType, text, vm.Options{}, ms...)
+		c := load(t, packetType, text, unproven, ms...)
 		_, err := c.Program("p").Do(context.Background(), make([]byte, 64), vm.RunOptions{Fields: map[string]uint64{"ro": uint64(i % 2)}})
 		var f *vm.Fault
 		if (i%2 == 0) != errors.As(err, &f) {

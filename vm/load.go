@@ -243,11 +243,11 @@ func (c *Collection) bind(lp *prog.Program) (*Program, error) {
 			return nil, fmt.Errorf("map %q is not part of the object", s.Name)
 		}
 	}
-	v, err := c.verify(lp)
+	v, why, err := c.verify(lp)
 	if err != nil {
 		return nil, err
 	}
-	p, err := newProgram(c, lp, c.set(lp.Type), ms)
+	p, err := newProgram(c, lp, c.set(lp.Type), ms, v)
 	var bad *checked.BindError
 	if errors.As(err, &bad) {
 		err = bindError(lp, bad)
@@ -255,7 +255,8 @@ func (c *Collection) bind(lp *prog.Program) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, c.compile(p, v, ms)
+	p.why = why
+	return p, c.make(p, makers)
 }
 
 // set returns the functions that programs of type t may call.

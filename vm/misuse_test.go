@@ -61,7 +61,7 @@ func TestUnknownHelperInSubprogram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = vm.LoadProgram(p, vm.Options{})
+	_, err = vm.LoadProgram(p, unproven)
 	var e *prog.Error
 	if !errors.As(err, &e) || e.Func != p.Funcs[1].Name || e.PC != 1 || e.Insn.Imm != 9999 {
 		t.Errorf("%v; want slot 1 of %s", err, p.Funcs[1].Name)

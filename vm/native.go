@@ -36,16 +36,6 @@ func newNative(code *jit.Code, ms []maps.Map) *native {
 	return n
 }
 
-// tailCalls reports whether the program may go on in another.
-func (n *native) tailCalls() bool {
-	for _, c := range n.code.Calls() {
-		if c.Kind == jit.CallTail {
-			return true
-		}
-	}
-	return false
-}
-
 // slice is how many instructions machine code runs between two looks at
 // whether the run was cancelled: code cannot be preempted, so this bounds how
 // long the collector may have to wait. At half a nanosecond to one each it is
@@ -56,8 +46,9 @@ const slice = 1 << 17
 // MAX_TAIL_CALL_CNT).
 const maxTailCalls = 33
 
-// A machine is what a slot needs to run machine code.
+// A machine is the executor of machine code.
 type machine struct {
+	slot   *slot
 	rt     rt.Run
 	frames []byte
 	base   uint64 // address of frames
@@ -73,23 +64,21 @@ type machine struct {
 	done  <-chan struct{}
 }
 
-// prepare makes m ready for the first run.
-func (m *machine) prepare(s *slot) {
-	if m.rt.Context != nil {
-		return
+// prepare returns m, ready to run in s.
+func (m *machine) prepare(s *slot) *machine {
+	if m.slot == nil {
+		m.slot = s
+		m.rt.Context = rt.NewContext(jit.Frames)
+		m.rt.Env = s
+		m.rt.Yield = m.yield
+		m.frames = m.rt.Context.Frames()
+		m.base = m.rt.Context.FrameBase()
 	}
-	m.rt.Context = rt.NewContext(jit.Frames)
-	m.rt.Env = s
-	m.rt.Yield = s.yield
-	m.frames = m.rt.Context.Frames()
-	m.base = m.rt.Context.FrameBase()
+	return m
 }
 
-// execNative runs the machine code of the slot's program.
-func (s *slot) execNative() (r0 uint64, err error) {
-	m := &s.native
-	m.prepare(s)
-	c := m.rt.Context
+func (m *machine) exec() (r0 uint64, err error) {
+	s, c := m.slot, m.rt.Context
 	c.Resume()
 	c.Meter = 0
 	c.Frame = m.base + jit.StackSize
@@ -102,7 +91,7 @@ func (s *slot) execNative() (r0 uint64, err error) {
 	if ctx := s.run.Context; ctx != nil {
 		m.done = ctx.Done()
 	}
-	if s.cancelled() {
+	if m.cancelled() {
 		return 0, m.err
 	}
 	m.grant()
@@ -128,8 +117,8 @@ func (m *machine) enter(p *Program, entry uintptr) (r0 uint64, ok bool) {
 }
 
 // nest is enter for code that runs within a helper of other code.
-func (s *slot) nest(p *Program, entry uintptr) (r0 uint64, ok bool) {
-	m, c := &s.native, s.native.rt.Context
+func (m *machine) nest(p *Program, entry uintptr) (r0 uint64, ok bool) {
+	s, c := m.slot, m.rt.Context
 	cur, main, frame, save := m.cur, m.frame, c.Frame, c.Save
 	if p != cur {
 		s.machine.Switch(p.code)
@@ -155,29 +144,27 @@ func (m *machine) grant() {
 }
 
 // yield is called when the meter is spent.
-func (s *slot) yield(c *rt.Context) {
-	m := &s.native
-	if s.cancelled() {
+func (m *machine) yield(c *rt.Context) {
+	if m.cancelled() {
 		c.Stop()
 		return
 	}
 	if uint64(-c.Meter) > m.left {
-		s.stop(prog.PC(c.Arg[0]), ErrMaxInsns)
+		m.stop(prog.PC(c.Arg[0]), ErrMaxInsns)
 		return
 	}
 	m.grant()
 }
 
 // cancelled reports whether the run was cancelled, and notes why.
-func (s *slot) cancelled() bool {
-	m := &s.native
+func (m *machine) cancelled() bool {
 	if m.done == nil {
 		return false
 	}
 	select {
 	case <-m.done:
 		if m.err == nil {
-			m.err = context.Cause(s.run.Context)
+			m.err = context.Cause(m.slot.run.Context)
 		}
 		return true
 	default:
@@ -186,34 +173,31 @@ func (s *slot) cancelled() bool {
 }
 
 // stop ends the run at pc of the program that runs, with err.
-func (s *slot) stop(pc prog.PC, err error) {
-	m := &s.native
+func (m *machine) stop(pc prog.PC, err error) {
 	if m.err == nil {
 		m.err = newFault(&checked.Fault{Prog: m.cur.prog, PC: pc, Reason: err.Error(), Err: err})
 	}
 	m.rt.Context.Stop()
 }
 
-// nativeInsns returns how many instructions the run has executed, at most.
-func (s *slot) nativeInsns() uint64 {
-	m := &s.native
-	if m.rt.Context == nil || m.given == 0 {
+func (m *machine) abort(err error) { m.stop(prog.PC(m.rt.Context.Save[0]), err) }
+
+// insns returns how many instructions the run has executed, at most.
+func (m *machine) insns() uint64 {
+	if m.given == 0 {
 		return 0
 	}
-	return m.given - uint64(m.rt.Context.Meter) + uint64(s.prog.native.code.Weight())
+	n := m.given - uint64(m.rt.Context.Meter) + uint64(m.slot.prog.native.code.Weight())
+	return n + m.slot.machine.Insns() // after a tail call to a program without machine code
 }
 
-// endNative forgets what the run was given.
-func (s *slot) endNative() {
-	m := &s.native
+func (m *machine) end() {
 	m.cur, m.rt.Helpers, m.err, m.done, m.given = nil, nil, nil, nil, 0
 	clear(m.kept)
 	m.kept = m.kept[:0]
 }
 
-// bytes returns the n bytes of the stack at addr; ok is false if addr is
-// not in the stack.
-func (m *machine) bytes(addr uint64, n int) (b []byte, ok bool) {
+func (m *machine) stack(addr uint64, n int) (b []byte, ok bool) {
 	o := addr - m.base
 	if o >= uint64(len(m.frames)) {
 		return nil, false
@@ -226,31 +210,30 @@ func (m *machine) bytes(addr uint64, n int) (b []byte, ok bool) {
 
 // hasRoom reports whether n frames fit, the first with its R10 at frame, and ends
 // the run if they do not.
-func (s *slot) hasRoom(frame uint64, n int) bool {
-	if frame-jit.StackSize-s.native.base+uint64(n)*jit.FrameSize <= jit.Frames {
+func (m *machine) hasRoom(frame uint64, n int) bool {
+	if frame-jit.StackSize-m.base+uint64(n)*jit.FrameSize <= jit.Frames {
 		return true
 	}
-	s.Abort(errDepth)
+	m.abort(errDepth)
 	return false
 }
 
 var errDepth = errors.New("call depth is 8 frames already")
 
-// callNative runs the function that fn means, for a helper.
-func (s *slot) callNative(fn, a1, a2, a3, a4, a5 uint64) (uint64, error) {
-	m, c := &s.native, s.native.rt.Context
+func (m *machine) call(fn, a1, a2, a3, a4, a5 uint64) (uint64, error) {
+	c := m.rt.Context
 	if m.err != nil {
 		return 0, m.err
 	}
 	off, frames, ok := m.cur.native.code.Function(fn)
 	if !ok {
-		s.Abort(fmt.Errorf("call of %#x, which is no subprogram", fn))
+		m.abort(fmt.Errorf("call of %#x, which is no subprogram", fn))
 	}
-	if !ok || !s.hasRoom(c.Frame, frames) {
+	if !ok || !m.hasRoom(c.Frame, frames) {
 		return 0, m.err
 	}
 	c.Arg = [5]uint64{a1, a2, a3, a4, a5}
-	r0, ok := s.nest(m.cur, m.cur.native.addr+uintptr(off))
+	r0, ok := m.nest(m.cur, m.cur.native.addr+uintptr(off))
 	if !ok {
 		return 0, m.err
 	}
@@ -277,27 +260,58 @@ func nativeTail(env helpers.Env, ctx, handle, index, nested, _ uint64) uint64 {
 	if p == nil {
 		return 0
 	}
+	m.kept = append(m.kept, p)
 	if p.native == nil {
-		s.Abort(fmt.Errorf("tail call to program %s, which has no machine code: %s", p.name, p.reason))
-		return 0
+		m.goOnChecked(p)
+		return jit.TailRan
 	}
 	frame := m.frame
 	if nested != 0 {
 		frame = m.rt.Context.Frame
 	}
-	if _, frames := p.native.code.Main(); !s.hasRoom(frame, frames) {
+	if _, frames := p.native.code.Main(); !m.hasRoom(frame, frames) {
 		return 0
 	}
 	m.tails++
-	m.kept = append(m.kept, p)
 	if nested == 0 {
 		s.machine.Switch(p.code)
 		m.cur, m.rt.Helpers = p, p.native.impls
 		return uint64(p.native.main())
 	}
 	m.rt.Context.Arg[0] = ctx
-	if _, ok := s.nest(p, p.native.main()); !ok {
+	if _, ok := m.nest(p, p.native.main()); !ok {
 		return 0
 	}
-	return 1
+	return jit.TailRan
+}
+
+// goOnChecked runs p, which has no machine code, in the checked interpreter,
+// and leaves its result in Context.R0.
+func (m *machine) goOnChecked(p *Program) {
+	s, c := m.slot, m.rt.Context
+	left := m.left
+	if left < 1<<63 { // otherwise there is no limit
+		left += uint64(c.Meter)
+	}
+	before := s.machine.Insns()
+	s.exec = &s.reference
+	defer func() {
+		s.exec = m
+		s.machine.Switch(m.cur.code)
+	}()
+	r0, err := s.machine.GoOn(p.code, m.tails+1, left)
+	m.tails = s.machine.Tails()
+	if f, ok := err.(*checked.Fault); ok {
+		err = newFault(f)
+	}
+	if err != nil {
+		m.err = err
+		c.Stop()
+	}
+	spent := s.machine.Insns() - before
+	if spent > m.left {
+		c.Meter -= int64(spent - m.left)
+	}
+	m.left -= min(spent, m.left)
+	c.R0 = r0
 }

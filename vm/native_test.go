@@ -16,10 +16,14 @@ import (
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier"
 	"github.com/skepvm/skep/vm"
 )
 
 var compiled = vm.Options{Engine: vm.JIT}
+
+// endless are the options of programs that may never end.
+var endless = vm.Options{Engine: vm.JIT, Rules: verifier.Options{AllowUnbounded: true}}
 
 // sum64 is a map of one number.
 func sum64() *maps.Spec {
@@ -100,11 +104,68 @@ func TestNativeTailCalls(t *testing.T) {
 	}
 }
 
+// TestMixedTailCalls goes on in programs without machine code and back.
+func TestMixedTailCalls(t *testing.T) {
+	needCompiler(t)
+	jumps, err := maps.New(&maps.Spec{Name: "jumps", Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer jumps.Close()
+	count, err := maps.New(sum64())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer count.Close()
+	given := map[string]maps.Map{"jumps": jumps, "sum": count}
+	specs := []*maps.Spec{jumps.Spec(), count.Spec()}
+	typ := linux.Platform.Type("sched_cls")
+	const add = "r6 = r1\nr2 = map[1][0]+0\nr3 = *(u64 *)(r2 +0)\nr3 += 1\n*(u64 *)(r2 +0) = r3\nr1 = r6\nr2 = map[0]\n"
+	const next = add + "r3 = 1\ncall 12\nr0 = 7\nexit"
+	for _, tc := range []struct {
+		name, text  string
+		limit       int64 // of instructions
+		want, count uint64
+		err         error
+	}{
+		// 34 programs run: the first and 33 targets.
+		{"main", add + "r3 = 1\ncall 12\nr0 = 7\nexit", 0, 7, 34, nil},
+		{"subprogram", "r7 = 100\ncall f\nr0 += r7\nexit\nf:\n" + add + "r3 = 1\ncall 12\nr0 = 3\nexit", 0, 107, 34, nil},
+		{"many from subprograms", "r8 = r1\nr2 = map[1][0]+0\nr7 = 100\ncall f\nr0 += r7\nr7 = r0\nr1 = r8\ncall f\nr0 += r7\nexit\nf:\nr2 = map[0]\nr3 = 2\ncall 12\nr0 = 3\nexit", 0, 118, 0, nil},
+		{"spins", add + "r3 = 3\ncall 12\nr0 = 7\nexit", 100_000, 0, 1, vm.ErrMaxInsns},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := vm.Options{Maps: given, MaxInsns: tc.limit}
+			slow := o
+			slow.Engine = vm.Checked
+			first := load(t, typ, tc.text, o, specs...).Program("p")
+			if e, why := first.Engine(); e != vm.JIT {
+				t.Fatalf("the first runs in %s: %s", e, why)
+			}
+			second := load(t, typ, next, slow, specs...).Program("p")
+			nine := load(t, typ, "r0 = 9\nexit", unproven).Program("p")
+			spin := load(t, typ, "goto -1\nexit", unproven).Program("p")
+			for i, p := range []*vm.Program{first, second, nine, spin} {
+				if err := jumps.(maps.ProgramArray).Store(uint32(i), p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			count.Update(make([]byte, 4), make([]byte, 8), 0)
+			got, err := first.Run(make([]byte, 14))
+			var n [8]byte
+			count.Lookup(make([]byte, 4), n[:])
+			if !errors.Is(err, tc.err) || got != tc.want || binary.NativeEndian.Uint64(n[:]) != tc.count {
+				t.Errorf("got %d, %v, %d programs; want %d, %v, %d", got, err, binary.NativeEndian.Uint64(n[:]), tc.want, tc.err, tc.count)
+			}
+		})
+	}
+}
+
 // TestNativeMeter ends runs that do not end.
 func TestNativeMeter(t *testing.T) {
 	needCompiler(t)
 	const text = "r1 = 0\nr0 = *(u32 *)(r10 -4)\nif r1 == 1 goto +1\ngoto -3\nexit"
-	o := compiled
+	o := endless
 	o.MaxInsns = 1_000_000
 	p := load(t, packetType, text, o).Program("p")
 	r, err := p.Do(context.Background(), nil, vm.RunOptions{})
@@ -259,7 +320,7 @@ func TestNativeAtomics(t *testing.T) {
 		"r1 = 1\nr1 = atomic64_fetch_add((u64 *)(r6 +8), r1)\n"+
 		"r1 = 1\nr1 = atomic64_fetch_xor((u64 *)(r6 +16), r1)\n"+
 		"r8 = *(u64 *)(r6 +24)\nr0 = r8\nr2 = r8\nr2 += 1\nr0 = atomic64_cmpxchg((u64 *)(r6 +24), r0, r2)\nif r0 != r8 goto -6\n"+
-		"r7 += 1\nif r7 < 100 goto -14\nr0 = 0\nexit", compiled,
+		"r7 += 1\nif r7 < 100 goto -14\nr0 = 0\nexit", endless,
 		&maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 32, MaxEntries: 1})
 	value := c.Map("m").(interface {
 		LookupElem(int, []byte) []byte

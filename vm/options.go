@@ -13,18 +13,19 @@ import (
 type Engine string
 
 const (
-	// Auto is the engine that suits the host and the program: so far always
-	// Checked. Program.Engine says which it is.
+	// Auto is the fastest engine that this host has and the program can run
+	// in: so far JIT, on linux with amd64 or arm64, else Checked. Program.Engine
+	// says which it is, and why none that is faster.
 	Auto Engine = ""
 	// Checked is the reference interpreter, which checks every access.
 	Checked Engine = "checked"
-	// JIT is machine code, for programs that the verifier accepts. Loading
-	// another one fails. Machine code does not check accesses, which the proof
-	// has done; stack bytes that a program reads without having written them
-	// are 0. It counts instructions at the heads of loops and on entry to
-	// subprograms, for the longest way from there: what MaxInsns bounds and
-	// Stats counts is therefore at least what was executed, and a run without
-	// loops and calls is not bounded but by its length.
+	// JIT is machine code. Loading a program of which there can be none fails.
+	// Machine code does not check accesses, which the proof has done; stack
+	// bytes that a program reads without having written them are 0. It counts
+	// instructions at the heads of loops and on entry to subprograms, for the
+	// longest way from there: what MaxInsns bounds and Stats counts is
+	// therefore at least what was executed, and a run without loops and calls
+	// is not bounded but by its length.
 	JIT Engine = "jit"
 )
 
@@ -39,18 +40,21 @@ func ParseEngine(name string) (Engine, error) {
 	return Auto, fmt.Errorf("unknown engine %q: there are auto, jit and checked", name)
 }
 
-// A Verify says what Load asks of programs before it makes them ready to run.
+// A Verify says which programs Load makes ready to run without a proof that
+// they are safe: that they never end with a *Fault for what they do to memory,
+// and that their loops end. Options.Rules has the details.
 type Verify uint8
 
 const (
-	// VerifyNone runs whatever can be linked. It is the default because the
-	// checked interpreter, which auto means, checks each access as it happens:
-	// a program that does something wrong ends with a *Fault. Machine code is
-	// made of verified programs alone, whatever Verify says.
-	VerifyNone Verify = iota
-	// VerifyRequire loads only programs that the verifier accepts: they never
-	// end with a *Fault for what they do to memory, and their loops end. Of
-	// another, Collection.Err wraps the *verifier.Error.
+	// VerifyAuto needs a proof unless Engine is Checked, which checks each
+	// access as it happens. Of a program that the verifier refuses,
+	// Collection.Err wraps the *verifier.Error.
+	VerifyAuto Verify = iota
+	// VerifyOptional is VerifyAuto, except that Auto runs a program without a
+	// proof in the checked interpreter. Program.Engine gives the verifier's
+	// reason.
+	VerifyOptional
+	// VerifyRequire needs a proof whatever the engine.
 	VerifyRequire
 )
 
@@ -75,8 +79,8 @@ type Options struct {
 
 	// Verify says whether programs must be proven safe, and Rules by which
 	// rules. Rules.MaxPacket is MaxPacket at most. Unless Rules.Strict is set,
-	// programs may read bytes of their stack that they have not written, as
-	// with AllowUninitStack. Rules.CheckLicense counts without a proof too.
+	// proven programs may read bytes of their stack that they have not written,
+	// as with AllowUninitStack. Rules.CheckLicense counts without a proof too.
 	Verify Verify
 	Rules  verifier.Options
 

@@ -9,6 +9,7 @@ import (
 	"github.com/skepvm/skep/internal/vcpu"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier"
 )
 
 // A Program is a loaded program. Methods of a nil *Program, which is what
@@ -21,8 +22,10 @@ type Program struct {
 	prog *prog.Program
 	code *checked.Code
 
-	native *native // nil: checked
-	reason string  // why there is no machine code
+	engine Engine  // what it runs in
+	why    string  // why in none that is faster
+	native *native // its machine code; nil if engine is not JIT
+	proof  *proof  // nil once the collection is loaded
 
 	maxInsns     uint64
 	ctxRoom      int
@@ -32,6 +35,12 @@ type Program struct {
 	counters     []counters
 }
 
+// A proof is what engines that need one make a program ready with.
+type proof struct {
+	v  *verifier.Verified
+	ms []maps.Map
+}
+
 // A packetField is a context field that follows the packet.
 type packetField struct {
 	off  uint32 // in the host's bytes
@@ -39,16 +48,17 @@ type packetField struct {
 }
 
 // newProgram makes the linked program lp ready to run.
-func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map) (*Program, error) {
+func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map, v *verifier.Verified) (*Program, error) {
 	t := lp.Type
 	p := &Program{
-		coll: c, name: lp.Name, typ: t, prog: lp,
+		coll: c, name: lp.Name, typ: t, prog: lp, engine: Checked,
 		maxInsns: c.opts.maxInsns(),
 		ctxRoom:  int(max(t.Ctx.Size, t.Ctx.HostSize)+7) &^ 7,
 		counters: newCounters(),
 	}
+	uninit := c.opts.AllowUninitStack || v != nil && !c.opts.Rules.Strict
 	var err error
-	p.code, err = checked.Bind(lp, checked.Binding{Maps: ms, Helpers: set, Owner: p, AllowUninitStack: c.opts.allowUninitStack(), CheckLicense: c.opts.Rules.CheckLicense})
+	p.code, err = checked.Bind(lp, checked.Binding{Maps: ms, Helpers: set, Owner: p, AllowUninitStack: uninit, CheckLicense: c.opts.Rules.CheckLicense})
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +69,9 @@ func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map
 		}
 	}
 	p.hasPacket = t.Input == hook.InputPacket || p.packetFields != nil
+	if v != nil {
+		p.proof = &proof{v, ms}
+	}
 	if t.NewState != nil {
 		p.states = &states{typ: t, perCPU: make([]atomic.Pointer[state], vcpu.Count())}
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/skepvm/skep/helpers"
-	"github.com/skepvm/skep/internal/checked"
 	"github.com/skepvm/skep/internal/vcpu"
 )
 
@@ -91,7 +90,8 @@ func (p *Program) run(ctx context.Context, in any, o *RunOptions, res *Result) (
 			return 0, err
 		}
 	}
-	r0, err = s.exec()
+	r0, err = s.exec.exec()
+	s.ok = err == nil
 	s.takeBack(in)
 	if res != nil {
 		s.report(o, res, err)
@@ -120,39 +120,13 @@ func (p *Program) open(ctx context.Context) (*slot, error) {
 	return s, nil
 }
 
-// exec runs the program.
-func (s *slot) exec() (r0 uint64, err error) {
-	if s.compiled {
-		r0, err = s.execNative()
-		s.ok = err == nil
-		return r0, err
-	}
-	r0, err = s.machine.Exec()
-	if err != nil {
-		if f, ok := err.(*checked.Fault); ok {
-			err = newFault(f)
-		}
-		return 0, err
-	}
-	s.ok = true
-	return r0, nil
-}
-
-// insns returns how many instructions the run has executed.
-func (s *slot) insns() uint64 {
-	if s.compiled {
-		return s.nativeInsns()
-	}
-	return s.machine.Insns()
-}
-
 // close counts the run and ends the lease. What the run has borrowed goes back,
 // however the run ended.
 func (s *slot) close() {
 	p, cpu := s.prog, s.lease
 	c := &p.counters[cpu.ID()]
 	c.runs.Add(1)
-	c.insns.Add(s.insns())
+	c.insns.Add(s.exec.insns())
 	if !s.ok {
 		c.errors.Add(1)
 	}

@@ -44,7 +44,7 @@ func TestPrograms(t *testing.T) {
 		{"loop", "r1 = 100\nr0 = 0\nr0 += r1\nr1 += -1\nif r1 != 0 goto -3\nexit", 5050},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := load(t, packetType, tc.text, vm.Options{}, counters)
+			c := load(t, packetType, tc.text, unproven, counters)
 			for range 3 { // a slot is reused
 				r, err := c.Program("p").Do(context.Background(), bytes.Clone(pkt), vm.RunOptions{Fields: map[string]uint64{"ro": 0x11223344}})
 				if err != nil {
@@ -75,7 +75,7 @@ func TestCounts(t *testing.T) {
 		{"call f\nexit\nf:\nr0 = 0\nexit", 4},
 		{"r2 = *(u32 *)(r1 +12)\nif r2 == 1 goto +1\nr3 = 8\nif r2 == 1 goto +1\nr0 = r3\nr0 = 0\nexit", 7}, // R3 is followed
 	} {
-		c := load(t, packetType, tc.text, vm.Options{})
+		c := load(t, packetType, tc.text, unproven)
 		p := c.Program("p")
 		r, err := p.Do(context.Background(), nil, vm.RunOptions{})
 		if err != nil || r.Insns != tc.want {
@@ -98,7 +98,7 @@ func TestCounts(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	c := load(t, packetType, "r0 = 0\ngoto -1", vm.Options{MaxInsns: -1})
+	c := load(t, packetType, "r0 = 0\ngoto -1", vm.Options{Engine: vm.Checked, MaxInsns: -1})
 	ctx, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("enough")
 	time.AfterFunc(20*time.Millisecond, func() { cancel(why) })
@@ -108,7 +108,7 @@ func TestCancel(t *testing.T) {
 	if _, err := load(t, packetType, "r0 = 0\nexit", vm.Options{}).Program("p").RunContext(ctx, nil); err != why {
 		t.Errorf("a run that begins cancelled: got %v", err)
 	}
-	c = load(t, packetType, "r0 = 0\ngoto -1", vm.Options{MaxInsns: 1_000_000})
+	c = load(t, packetType, "r0 = 0\ngoto -1", vm.Options{Engine: vm.Checked, MaxInsns: 1_000_000})
 	if _, err := c.Program("p").Run(nil); !errors.Is(err, vm.ErrMaxInsns) {
 		t.Errorf("got %v, want ErrMaxInsns", err)
 	}
@@ -116,11 +116,11 @@ func TestCancel(t *testing.T) {
 
 func TestUninitStack(t *testing.T) {
 	const text = "r1 = 77\n*(u64 *)(r10 -16) = r1\nr0 = *(u64 *)(r10 -8)\nexit"
-	if _, err := load(t, packetType, text, vm.Options{}).Program("p").Run(nil); err == nil {
+	if _, err := load(t, packetType, text, unproven).Program("p").Run(nil); err == nil {
 		t.Error("strict: no fault")
 	}
-	dirty := load(t, packetType, "r1 = 77\n*(u64 *)(r10 -8) = r1\nr0 = 0\nexit", vm.Options{}).Program("p")
-	lax := load(t, packetType, text, vm.Options{AllowUninitStack: true}).Program("p")
+	dirty := load(t, packetType, "r1 = 77\n*(u64 *)(r10 -8) = r1\nr0 = 0\nexit", unproven).Program("p")
+	lax := load(t, packetType, text, vm.Options{Engine: vm.Checked, AllowUninitStack: true}).Program("p")
 	for range 4 {
 		if _, err := dirty.Run(nil); err != nil {
 			t.Fatal(err)
@@ -135,7 +135,7 @@ func TestUninitStack(t *testing.T) {
 func TestInputs(t *testing.T) {
 	ctxType := &hook.Type{Name: "test_ctx", Input: hook.InputContext, Return: hook.AnyReturn,
 		Ctx: hook.NewCtx("test_ctx", 16, hook.Field{Name: "b", Off: 0, Size: 16, Kind: hook.FieldBytes, Read: 15, Write: 15})}
-	raw := load(t, ctxType, "r0 = *(u64 *)(r1 +8)\n*(u16 *)(r1 +2) = 0x1234\nexit", vm.Options{}).Program("p")
+	raw := load(t, ctxType, "r0 = *(u64 *)(r1 +8)\n*(u16 *)(r1 +2) = 0x1234\nexit", unproven).Program("p")
 	buf := []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 	if r0, err := raw.Run(buf); err != nil || r0 != 0x0f0e0d0c0b0a0908 || buf[2] != 0x34 || buf[3] != 0x12 || buf[4] != 4 {
 		t.Errorf("context: %#x, %v, %x", r0, err, buf)
@@ -155,7 +155,7 @@ func TestInputs(t *testing.T) {
 	// A helper may use bytes of a context, inside it.
 	ctxType.Helpers = helpers.Base()
 	for n, ok := range map[string]bool{"8": true, "9": false} {
-		p := load(t, ctxType, "r3 = r10\nr3 += -8\n*(u64 *)(r10 -8) = 0\nr2 = "+n+"\nr1 += 8\nr4 = r3\nr3 = 10\ncall 105\nr0 = *(u64 *)(r10 -8)\nexit", vm.Options{}).Program("p")
+		p := load(t, ctxType, "r3 = r10\nr3 += -8\n*(u64 *)(r10 -8) = 0\nr2 = "+n+"\nr1 += 8\nr4 = r3\nr3 = 10\ncall 105\nr0 = *(u64 *)(r10 -8)\nexit", unproven).Program("p")
 		copy(buf[8:], "12345678")
 		if r0, err := p.Run(buf); (err == nil) != ok || ok && r0 != 12345678 {
 			t.Errorf("strtol of %s bytes of the context: %d, %v", n, r0, err)
@@ -194,7 +194,7 @@ func TestGrow(t *testing.T) {
 		"*(u32 *)(r1 +0) = 0x01020304",
 		"r0 = *(u32 *)(r6 +4)",
 		"r0 -= r1",
-		"exit"), vm.Options{})
+		"exit"), unproven)
 	p := vm.NewPacket([]byte{9, 9}, 8, 0)
 	if r0, err := c.Program("p").Run(p); err != nil || r0 != 6 {
 		t.Fatalf("got %d, %v", r0, err)
@@ -293,11 +293,11 @@ func TestCallbacks(t *testing.T) {
 		"r0 = 0",
 		"if r1 != 9 goto +1",
 		"r0 = 1",
-		"exit"), vm.Options{})
+		"exit"), unproven)
 	if r0, err := c.Program("p").Run(nil); err != nil || r0 != 9*10000+1000+45 {
 		t.Errorf("got %d, %v", r0, err)
 	}
-	c = load(t, &typ, "r1 = 3\nr2 = subprog[body]\nr3 = 0\ncall 181\nr0 = 0\nexit\nbody:\nr0 = *(u64 *)(r1 +0)\nexit", vm.Options{})
+	c = load(t, &typ, "r1 = 3\nr2 = subprog[body]\nr3 = 0\ncall 181\nr0 = 0\nexit\nbody:\nr0 = *(u64 *)(r1 +0)\nexit", unproven)
 	var f *vm.Fault
 	if _, err := c.Program("p").Run(nil); !errors.As(err, &f) || f.PC != 7 || f.Func != "subprog_1" {
 		t.Errorf("fault in a callback: %v", err)
@@ -411,7 +411,7 @@ func TestMapAccess(t *testing.T) {
 	}{{0, true, true}, {maps.ReadOnlyProg, true, false}, {maps.WriteOnlyProg, false, true}} {
 		spec := &maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1, Flags: tc.flags}
 		own := &hostMap{maps.Base{Description: *spec}, make([]byte, 8)}
-		for name, o := range map[string]vm.Options{"skep's": {}, "host's": {Maps: map[string]maps.Map{"m": own}}} {
+		for name, o := range map[string]vm.Options{"skep's": unproven, "host's": {Engine: vm.Checked, Maps: map[string]maps.Map{"m": own}}} {
 			for op, want := range map[string]bool{read: tc.read, write: tc.write} {
 				_, err := load(t, packetType, op, o, spec).Program("p").Run(nil)
 				if (err == nil) != want {

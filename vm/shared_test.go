@@ -73,7 +73,7 @@ func TestReserveNothing(t *testing.T) {
 			text := []string{"r1 = map[0]", "r2 = 0", "r3 = 0", "call 131", "if r0 == 0 goto none"}
 			text = append(text, test.then...)
 			text = append(text, "r1 = map[0]", "r2 = 3", "call 134", "exit", "none:", "r0 = -1", "exit")
-			coll := load(t, packetType, lines(text...), vm.Options{}, ring)
+			coll := load(t, packetType, lines(text...), unproven, ring)
 			for i := uint64(1); i <= 3; i++ {
 				if pos, err := coll.Program("p").Run(nil); pos != 8*i || err != nil {
 					t.Fatalf("run %d: producer position %d, %v; want %d", i, int64(pos), err, 8*i)

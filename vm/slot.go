@@ -11,22 +11,22 @@ import (
 	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/internal/vcpu"
 	"github.com/skepvm/skep/maps"
-	"github.com/skepvm/skep/prog"
 )
 
 // A slot is the memory of a virtual CPU in which runs take place, one at a
 // time: machine, context, packet, and what the run has borrowed. It is what
 // helpers get as helpers.Env.
 type slot struct {
-	machine *checked.Machine // runs programs, and is the memory of compiled ones
-	native  machine
+	machine   *checked.Machine // the memory of every run
+	exec      executor         // what runs prog: one of the following
+	reference reference
+	native    machine
+
 	lease   *vcpu.CPU
 	cpu     int // as programs see it
 	run     checked.Run
 	started time.Time // with Options.Timing
 	ok      bool      // the run ended without an error
-
-	compiled bool // machine code runs
 
 	prog  *Program
 	ctx   []byte // the host's bytes of the context, and room for the program's layout
@@ -53,6 +53,7 @@ func slotOf(c *vcpu.CPU) *slot {
 	s := &slot{}
 	s.machine = checked.NewMachine(s)
 	s.machine.Tail = s.tail
+	s.reference.Machine = s.machine
 	c.Data = s
 	return s
 }
@@ -88,8 +89,8 @@ func (s *slot) target(m maps.Map, index uint32) *Program {
 func (s *slot) CPU() int { return s.cpu }
 
 func (s *slot) Bytes(addr uint64, n int) []byte {
-	if s.compiled && n > 0 {
-		if b, ok := s.native.bytes(addr, n); ok {
+	if n > 0 {
+		if b, ok := s.exec.stack(addr, n); ok {
 			return b
 		}
 		if b := s.machine.Bytes(addr, n); b != nil {
@@ -105,10 +106,7 @@ func (s *slot) Share(b []byte) uint64 { return s.machine.Share(b) }
 func (s *slot) Map(handle uint64) maps.Map { return s.machine.Map(handle) }
 
 func (s *slot) Call(fn uint64, a1, a2, a3, a4, a5 uint64) (uint64, error) {
-	if s.compiled {
-		return s.callNative(fn, a1, a2, a3, a4, a5)
-	}
-	return s.machine.Call(fn, a1, a2, a3, a4, a5)
+	return s.exec.call(fn, a1, a2, a3, a4, a5)
 }
 
 func (s *slot) Acquire(b []byte, r helpers.Releaser) uint64 {
@@ -170,19 +168,13 @@ func (s *slot) State() any {
 
 func (s *slot) Host() *helpers.Host { return s.prog.coll.host }
 
-func (s *slot) Abort(err error) {
-	if s.compiled {
-		s.stop(prog.PC(s.native.rt.Context.Save[0]), err)
-		return
-	}
-	s.machine.Abort(err)
-}
+func (s *slot) Abort(err error) { s.exec.abort(err) }
 
 // begin makes the slot ready for a run of p.
 func (s *slot) begin(p *Program) {
 	s.prog = p
 	s.ok = false
-	s.compiled = p.native != nil
+	s.exec = s.executor(p)
 	if p.coll.opts.Timing {
 		s.started = time.Now()
 	}
@@ -219,13 +211,11 @@ func (s *slot) end() {
 		h.owner.Discard(h.bytes)
 	}
 	s.machine.End()
-	if s.compiled {
-		s.endNative()
-	}
+	s.exec.end()
 	if s.state != nil {
 		s.prog.states.put(s.lease.ID(), s.state)
 	}
-	s.prog, s.lease, s.ctx, s.state = nil, nil, nil, nil
+	s.prog, s.lease, s.exec, s.ctx, s.state = nil, nil, nil, nil, nil
 	s.pkt = helpers.Packet{}
 	s.run = checked.Run{}
 }

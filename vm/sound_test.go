@@ -147,7 +147,7 @@ func (c *campaign) try(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand, wh
 		Random: r.Uint32,
 		Now:    func(helpers.Clock) uint64 { return r.Uint64() >> r.IntN(64) },
 	}
-	coll, err := LoadProgram(p, Options{Host: host, AllowUninitStack: true})
+	coll, err := LoadProgram(p, Options{Engine: Checked, Host: host, AllowUninitStack: true})
 	if err != nil {
 		c.unlinkable++
 		return false, nil
@@ -206,7 +206,7 @@ func TestEmptyPacket(t *testing.T) {
 	if _, _, err := verifier.Verify(context.Background(), p, verifier.Options{}); err != nil {
 		t.Fatalf("not accepted, so this tests nothing: %v", err)
 	}
-	coll, err := LoadProgram(p, Options{})
+	coll, err := LoadProgram(p, Options{Engine: Checked})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,8 @@ func RunTyped[T any](ctx context.Context, p *Program, t *hook.TypeOf[T], v *T) (
 			return 0, err
 		}
 	}
-	r0, err = s.exec()
+	r0, err = s.exec.exec()
+	s.ok = err == nil
 	t.Decode(s.ctx, v)
 	return r0, err
 }

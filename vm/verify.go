@@ -2,18 +2,25 @@ package vm
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
 )
 
-// verify proves p safe if the options ask for it; otherwise v is nil.
-func (c *Collection) verify(p *prog.Program) (v *verifier.Verified, err error) {
-	if c.opts.Verify == VerifyNone {
-		return nil, nil
+// verify proves p safe if the options need or use a proof. v is nil if there is
+// none, and why says why not; an error refuses p.
+func (c *Collection) verify(p *prog.Program) (v *verifier.Verified, why string, err error) {
+	o := &c.opts
+	if o.Engine == Checked && o.Verify != VerifyRequire {
+		return nil, "the checked interpreter was asked for", nil
 	}
-	return c.prove(p, c.opts.Rules)
+	v, err = c.prove(p, o.Rules)
+	if err != nil && o.Engine == Auto && o.Verify == VerifyOptional {
+		return nil, fmt.Sprintf("not proven safe: %v", err), nil
+	}
+	return v, "", err
 }
 
 // prove proves p safe by the given rules. The functions that the host adds
@@ -36,10 +43,4 @@ func (c *Collection) prove(p *prog.Program, rules verifier.Options) (*verifier.V
 	}
 	v, _, err := verifier.Verify(context.Background(), &with, rules)
 	return v, err
-}
-
-// allowUninitStack says whether programs may read stack bytes that they have
-// not written: the verifier's rules, if it was asked, decide that.
-func (o *Options) allowUninitStack() bool {
-	return o.AllowUninitStack || o.Verify != VerifyNone && !o.Rules.Strict
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/skepvm/skep/helpers"
@@ -42,19 +43,71 @@ func TestVerifyRequire(t *testing.T) {
 		t.Errorf("with RequireAll: %v", err)
 	}
 
-	// Without a proof the same program runs, and each access is checked.
-	free, err := vm.Load(obj, vm.Options{})
+}
+
+// TestVerifyAuto: by default every engine but the checked interpreter needs a
+// proof; a host can have unproven programs checked instead.
+func TestVerifyAuto(t *testing.T) {
+	obj := &prog.Object{Programs: []*prog.Spec{verifySpec(t, "good", "r0 = 2\nexit"), verifySpec(t, "bad", unchecked)}}
+	for _, tc := range []struct {
+		name string
+		o    vm.Options
+		runs bool // bad does
+		good vm.Engine
+	}{
+		{"default", vm.Options{}, false, best(t)},
+		{"optional", vm.Options{Verify: vm.VerifyOptional}, true, best(t)},
+		{"checked", vm.Options{Engine: vm.Checked}, true, vm.Checked},
+		{"checked, optional", vm.Options{Engine: vm.Checked, Verify: vm.VerifyOptional}, true, vm.Checked},
+		{"checked, proven", vm.Options{Engine: vm.Checked, Verify: vm.VerifyRequire}, false, vm.Checked},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, err := vm.Load(obj, tc.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if e, why := c.Program("good").Engine(); e != tc.good || e != vm.Checked && why != "" {
+				t.Errorf("the good program runs in %s: %s", e, why)
+			}
+			if r0, err := c.Program("good").Run(nil); r0 != 2 || err != nil {
+				t.Errorf("the good program: %d, %v", r0, err)
+			}
+			bad := c.Program("bad")
+			if !tc.runs {
+				var e *verifier.Error
+				if !errors.As(bad.Err(), &e) || e.Code != verifier.OutOfBounds {
+					t.Errorf("the bad program: %v", bad.Err())
+				}
+				return
+			}
+			if r0, err := bad.Run([]byte{7}); r0 != 7 || err != nil {
+				t.Errorf("the bad program: %d, %v", r0, err)
+			}
+			var f *vm.Fault
+			if _, err := bad.Run(nil); !errors.As(err, &f) {
+				t.Errorf("the bad program without a packet: %v", err)
+			}
+			e, why := bad.Engine()
+			if want := "0 bytes are proven"; e != vm.Checked || tc.o.Engine == vm.Auto && !strings.Contains(why, want) {
+				t.Errorf("the bad program runs in %s: %s; want %s", e, why, want)
+			}
+		})
+	}
+}
+
+// best returns the engine that Auto means for a program that can run in any.
+func best(t testing.TB) vm.Engine {
+	p, err := prog.FromInsns("p", packetType, assemble(t, "r0 = 0\nexit"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer free.Close()
-	if r0, err := free.Program("bad").Run([]byte{7}); r0 != 7 || err != nil {
-		t.Errorf("without verification: %d, %v", r0, err)
+	c, err := vm.LoadProgram(p, vm.Options{Engine: vm.JIT})
+	if err != nil {
+		return vm.Checked
 	}
-	var f *vm.Fault
-	if _, err := free.Program("bad").Run(nil); !errors.As(err, &f) {
-		t.Errorf("without verification, no packet: %v", err)
-	}
+	c.Close()
+	return vm.JIT
 }
 
 // TestVerifyRules checks that the rules arrive, and decide about the stack.

@@ -13,14 +13,15 @@
 //
 // # Safety
 //
-// By default programs run in the checked interpreter, which checks every
-// access, so they need no proof: a program that does something wrong ends with
-// a *Fault and has touched nothing but its own memory: stack, context, packet,
-// maps, and what helpers gave it. Options.Verify asks for a proof all the same,
-// so that mistakes show when a program is loaded rather than when it runs. With
-// Engine JIT a program becomes machine code, which checks nothing: it is made
-// of programs with a proof alone. How long a program may run is bounded by
-// Options.MaxInsns. Whatever a run borrowed, such as a
-// ring buffer reservation, it gives back when it ends, also if it was cut
-// short, or if a helper panicked: the panic then surfaces from Run.
+// By default a program must be proven safe before it runs: Load refuses one that
+// the verifier does not accept, and says why. A proven program becomes machine
+// code where the host allows it, which checks nothing; elsewhere, and with
+// Engine Checked, programs run in the checked interpreter, which checks every
+// access and needs no proof: a program that does something wrong ends with a
+// *Fault and has touched nothing but its own memory: stack, context, packet,
+// maps, and what helpers gave it. Program.Engine says which engine runs a
+// program, and why. How long a run may take is bounded by Options.MaxInsns.
+// Whatever it borrowed, such as a ring buffer reservation, it gives back when it
+// ends, also if it was cut short, or if a helper panicked: the panic then
+// surfaces from Run.
 package vm

@@ -47,7 +47,7 @@ func TestWatchNotices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	coll, err := LoadProgram(p, Options{})
+	coll, err := LoadProgram(p, Options{Engine: Checked})
 	if err != nil {
 		t.Fatal(err)
 	}

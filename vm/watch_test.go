@@ -100,7 +100,8 @@ func (w *watcher) run(in any) error {
 	const most = 20_000
 	s.machine.Limit(min(w.worst+1, most))
 	s.machine.Observe = w.observe
-	_, err = s.exec()
+	s.exec = &s.reference
+	_, err = s.exec.exec()
 	switch n := s.machine.Insns(); {
 	case w.err != nil:
 		return w.err

@@ -52,6 +52,7 @@ a page leaves, as in the kernel's own test runs, so that programs can grow them.
 With --json, one object per run, or per packet of a capture:
 
   program, engine   which program ran, and how
+  engine_reason     why in no faster engine, if there is a reason
   retval            what it returned, as the kernel reports it (the low 32 bits
                     of R0; all of R0, signed, at a host's own hook); null after
                     a fault
@@ -73,6 +74,10 @@ structs, or "hex:0a0b" for the bytes themselves. A file holds entries,
 --write writes a pcap file of the packets that the program let pass, as it left
 them: what it did not drop (XDP_DROP, XDP_ABORTED, TC_ACT_SHOT, 0 of a socket
 filter).
+
+A program must be proven safe before it runs (see skep verify), except with
+--engine checked, where each access is checked when it happens. --engine auto is
+machine code where that is possible; --json says why if it is not.
 
 --trace prints each instruction with the register it wrote, to standard
 error, where text printed by bpf_trace_printk goes, too.
@@ -99,7 +104,7 @@ refused, 2 for bad usage or input.`,
 	g.IntVar(&f.repeat, "repeat", 1, "run `N` times on the same packet")
 	g.BoolVar(&f.dumpMaps, "dump-maps", false, "print the contents of maps at the end")
 	g.BoolVar(&f.trace, "trace", false, "print each instruction that runs")
-	g.BoolVar(&f.verify, "verify", false, "run only what the verifier accepts (see skep verify)")
+	g.BoolVar(&f.verify, "verify", false, "with --engine checked: run only what the verifier accepts, too")
 	g.BoolVar(&f.json, "json", false, "one JSON object per run")
 	return cmd
 }
@@ -156,7 +161,11 @@ func runObject(ctx context.Context, s streams, f *runFlags, name string) error {
 	}
 	if err := r.load(obj, spec.Name); err != nil {
 		if e := (*verifier.Error)(nil); errors.As(err, &e) {
-			err = fmt.Errorf("%s: %s", name, strings.TrimSuffix(e.Explain(), "\n"))
+			hint := ""
+			if f.engine != string(vm.Checked) {
+				hint = "\n  --engine checked runs it without a proof, and checks each access"
+			}
+			err = fmt.Errorf("%s: %s%s", name, strings.TrimSuffix(e.Explain(), "\n"), hint)
 		}
 		return refused{err}
 	}
@@ -179,7 +188,7 @@ func (r *session) load(obj *prog.Object, name string) error {
 	if err != nil {
 		return err
 	}
-	verify := vm.VerifyNone
+	verify := vm.VerifyAuto
 	if r.flags.verify {
 		verify = vm.VerifyRequire
 	}
@@ -199,20 +208,33 @@ func (r *session) load(obj *prog.Object, name string) error {
 	return nil
 }
 
-// engine returns the engine that the program runs in. A trace needs the one
-// that goes instruction by instruction.
-func (r *session) engine() vm.Engine {
+// engine returns the engine that the program runs in, and why not in a faster
+// one. A trace needs the one that goes instruction by instruction.
+func (r *session) engine() (e vm.Engine, why string) {
 	if r.tracer != nil {
-		return vm.Checked
+		return vm.Checked, "it is traced"
 	}
-	e, _ := r.prog.Engine()
-	return e
+	e, why = r.prog.Engine()
+	if string(e) == r.flags.engine {
+		why = "" // it was asked for
+	}
+	return e, why
+}
+
+// engineText is engine for people: "jit engine", "checked engine (why)".
+func (r *session) engineText() string {
+	e, why := r.engine()
+	if why != "" {
+		return fmt.Sprintf("%s engine (%s)", e, why)
+	}
+	return string(e) + " engine"
 }
 
 // A report is what --json prints of a run.
 type report struct {
 	Program  string                       `json:"program"`
 	Engine   vm.Engine                    `json:"engine"`
+	Why      string                       `json:"engine_reason,omitempty"`
 	Retval   *int64                       `json:"retval"`
 	Packet   string                       `json:"packet"`
 	Redirect *redirectTarget              `json:"redirect,omitempty"`
@@ -224,8 +246,9 @@ type report struct {
 
 // report describes a run that took d and left packet.
 func (r *session) report(res *vm.Result, d time.Duration, packet []byte, err error) *report {
+	engine, why := r.engine()
 	rep := &report{
-		Program: r.prog.Name(), Engine: r.engine(), Packet: hex.EncodeToString(packet),
+		Program: r.prog.Name(), Engine: engine, Why: why, Packet: hex.EncodeToString(packet),
 		Insns: res.Insns, NsPerRun: float64(d.Nanoseconds()),
 	}
 	if err != nil {
@@ -402,7 +425,7 @@ func (r *session) runOnce(ctx context.Context) error {
 func (r *session) print(res *vm.Result, perRun time.Duration, before, after []byte) {
 	w := r.s.out
 	fmt.Fprintf(w, "%s: %s\n", r.prog.Name(), r.verdict(res.R0))
-	fmt.Fprintf(w, "  %s in %v, %s engine\n", plural(int(res.Insns), "instruction", "instructions"), perRun, r.engine())
+	fmt.Fprintf(w, "  %s in %v, %s\n", plural(int(res.Insns), "instruction", "instructions"), perRun, r.engineText())
 	if t := r.target(res); t != nil {
 		fmt.Fprintf(w, "  redirected to %v\n", t)
 	}

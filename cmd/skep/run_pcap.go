@@ -210,5 +210,5 @@ func (r *session) printTally(t *tally) {
 	}
 	row("all", &t.all)
 	tab.print(r.s.out)
-	fmt.Fprintf(r.s.out, "\n%s: %s, %s engine\n", r.prog.Name(), rate(t.all.packets, t.running), r.engine())
+	fmt.Fprintf(r.s.out, "\n%s: %s, %s\n", r.prog.Name(), rate(t.all.packets, t.running), r.engineText())
 }

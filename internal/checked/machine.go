@@ -127,6 +127,19 @@ func (m *Machine) Exec() (r0 uint64, err error) {
 	return m.reg[0], m.err
 }
 
+// GoOn is Exec of c in the middle of a run that another engine began: it has
+// made tails tail calls, and left instructions may still be executed.
+func (m *Machine) GoOn(c *Code, tails int, left uint64) (r0 uint64, err error) {
+	m.Switch(c)
+	m.depth, m.fp, m.tails = 0, 0, tails
+	m.budget = m.n + min(left, ^m.n)
+	m.stop = m.n
+	return m.Exec()
+}
+
+// Tails returns how many tail calls the run has made.
+func (m *Machine) Tails() int { return m.tails }
+
 // End drops what the run was given.
 func (m *Machine) End() {
 	m.Space.Reset(nil)

@@ -88,10 +88,9 @@ func (l *lowerer) leaveFor(pc prog.PC) {
 	l.loadMeter()
 }
 
-// tailCall asks the host for the target. In the main program that is where to
-// go on, or 0 if there is none. Elsewhere the host runs the target, since this
-// frame's caller waits for a result; it says whether there was one, whose
-// result is then this function's.
+// tailCall asks the host for the target: 0 if there is none, layout.Ran if the
+// host has run it, whose result is then this function's, or, in the main program
+// alone, where to go on.
 func (l *lowerer) tailCall(pc prog.PC) {
 	const args = 3
 	none := l.NewLabel()
@@ -105,11 +104,14 @@ func (l *lowerer) tailCall(pc prog.PC) {
 	l.leaveFor(pc)
 	l.Cbz(W64, R0, none)
 	if l.f == 0 {
+		ran := l.NewLabel()
+		l.CmpI(W64, R0, layout.Ran)
+		l.BCond(EQ, ran)
 		l.Br(R0)
-	} else {
-		l.Ldr(S64, R0, inCtx(rt.OffR0))
-		l.exit()
+		l.Bind(ran)
 	}
+	l.Ldr(S64, R0, inCtx(rt.OffR0))
+	l.exit()
 	l.Bind(none)
 	l.restore(pc)
 }

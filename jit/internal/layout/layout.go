@@ -53,6 +53,10 @@ const (
 	FuncHandle = 0xeb9f_0002_0000_0000
 )
 
+// Ran is what the host answers to a tail call whose target it has run itself:
+// the result is Context.R0. No code is at this address.
+const Ran = 1
+
 // A Reloc is a place in the code that depends on what a program is bound to.
 type Reloc struct {
 	Off emit.Off // of the instructions that load the constant
