@@ -22,6 +22,7 @@ import (
 	"github.com/skepvm/skep/jit/internal/amd64"
 	"github.com/skepvm/skep/jit/internal/arm64"
 	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/verifier"
 )
 
@@ -33,6 +34,10 @@ var ErrUnsupported = opt.ErrUnsupported
 type Target struct {
 	Arch     string // as in GOARCH
 	Features rt.Features
+	// Maps says where the maps that the code will be linked with keep their
+	// values, by index; nil where only the map knows. Code then calls the
+	// host to look a key up.
+	Maps []*maps.Layout
 }
 
 // Host returns the target that this process runs on. The error says why there
@@ -41,7 +46,7 @@ func Host() (Target, error) {
 	if backends[runtime.GOARCH] == nil || !rt.Supported {
 		return Target{}, fmt.Errorf("no back end for %s: %w", runtime.GOARCH, ErrUnsupported)
 	}
-	return Target{runtime.GOARCH, rt.HostFeatures()}, nil
+	return Target{Arch: runtime.GOARCH, Features: rt.HostFeatures()}, nil
 }
 
 // A backend is one architecture.
@@ -79,7 +84,7 @@ func Compile(v *verifier.Verified, t Target) (*Code, error) {
 	if b == nil {
 		return nil, fmt.Errorf("no back end for %q: %w", t.Arch, ErrUnsupported)
 	}
-	p, err := opt.Prepare(v)
+	p, err := opt.Prepare(v, t.Maps)
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,9 @@ func (c *Collection) makeNative(p *Program, v *verifier.Verified, ms []maps.Map)
 	if err != nil {
 		return err
 	}
+	for _, m := range ms {
+		host.Maps = append(host.Maps, maps.LayoutOf(m))
+	}
 	code, err := jit.Compile(v, host)
 	if err != nil {
 		return err

@@ -1,9 +1,13 @@
 package vm_test
 
 import (
+	"encoding/binary"
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/vm"
 )
 
@@ -37,4 +41,88 @@ func TestReplacedHelpersAreCalled(t *testing.T) {
 			t.Errorf("helper %d: %d calls", id, calls[id])
 		}
 	}
+}
+
+// lookupKeys is a program that looks up the key at byte 3 of the packet, where
+// it is, and returns the first byte of the value, or 256 if there is none.
+func lookupKeys(spec *maps.Spec) string {
+	return fmt.Sprintf("r2 = *(u32 *)(r1 +0)\nr3 = *(u32 *)(r1 +4)\nr2 += 3\nr4 = r2\nr4 += %d\nif r4 > r3 goto none\n"+
+		"r6 = 1\nr7 = 2\nr8 = 3\nr9 = 4\nr1 = map[0]\ncall 1\nif r0 == 0 goto none\nr0 = *(u8 *)(r0 +0)\n"+
+		"r6 += r7\nr6 += r8\nr6 += r9\nif r6 == 10 goto +1\nr0 = 1000\nexit\nnone:\nr0 = 256\nexit", spec.KeySize)
+}
+
+// TestInlineArrays looks every index that is near a limit up in arrays of many
+// shapes: what machine code finds is what Go code stored.
+func TestInlineArrays(t *testing.T) {
+	needCompiler(t)
+	for _, typ := range []maps.Type{maps.Array, maps.PerCPUArray} {
+		for _, size := range []uint32{1, 7, 8, 12, 16, 24, 64, 1000} {
+			for _, entries := range []uint32{1, 2, 7, 4095, 4096, 4099} {
+				spec := &maps.Spec{Name: "m", Type: typ, KeySize: 4, ValueSize: size, MaxEntries: entries}
+				c := load(t, packetType, lookupKeys(spec), vm.Options{Engine: vm.JIT, Deterministic: true}, spec)
+				at := func(cpu int, i uint32) []byte {
+					return c.Map("m").LookupElem(cpu, binary.LittleEndian.AppendUint32(nil, i))
+				}
+				for _, i := range []uint32{0, 1, 2, entries - 1, entries, entries + 1, entries * 2, 1<<31 - 1, 1 << 31, 1<<32 - 2, 1<<32 - 1} {
+					want := uint64(256)
+					if i < entries {
+						if typ == maps.PerCPUArray && maps.NumCPU() > 1 {
+							at(1, i)[0] = 255
+						}
+						at(0, i)[0] = byte(i*7 + 5)
+						want = uint64(byte(i*7 + 5))
+					}
+					if got, err := c.Program("p").Run(binary.LittleEndian.AppendUint32([]byte{1, 2, 3}, i)); got != want || err != nil {
+						t.Errorf("%v of %d values of %d bytes: key %d: got %d, %v, want %d", typ, entries, size, i, got, err, want)
+					}
+				}
+				c.Close()
+			}
+		}
+	}
+}
+
+// TestInlineConstants looks constant indices up.
+func TestInlineConstants(t *testing.T) {
+	needCompiler(t)
+	for _, typ := range []maps.Type{maps.Array, maps.PerCPUArray} {
+		for _, i := range []uint32{0, 1, 6, 7, 1 << 31, 1<<32 - 1} {
+			spec := &maps.Spec{Name: "m", Type: typ, KeySize: 4, ValueSize: 12, MaxEntries: 7}
+			c := load(t, packetType, fmt.Sprintf("*(u32 *)(r10 -4) = %d\nr1 = map[0]\nr2 = r10\nr2 += -4\ncall 1\nr1 = r0\nr0 = 256\nif r1 == 0 goto +1\nr0 = *(u8 *)(r1 +0)\nexit", int32(i)),
+				vm.Options{Engine: vm.JIT, Deterministic: true}, spec)
+			want := uint64(256)
+			if i < 7 {
+				c.Map("m").LookupElem(0, binary.LittleEndian.AppendUint32(nil, i))[0] = byte(i + 1)
+				want = uint64(i + 1)
+			}
+			if got, err := c.Program("p").Run(nil); got != want || err != nil {
+				t.Errorf("%v: key %d: got %d, %v, want %d", typ, i, got, err, want)
+			}
+		}
+	}
+}
+
+// TestInlineCPU: a program sees the CPU whose values it gets.
+func TestInlineCPU(t *testing.T) {
+	needCompiler(t)
+	spec := &maps.Spec{Name: "m", Type: maps.PerCPUArray, KeySize: 4, ValueSize: 8, MaxEntries: 3}
+	const text = "*(u32 *)(r10 -4) = 2\nr1 = map[0]\nr2 = r10\nr2 += -4\ncall 1\nif r0 == 0 goto out\nr6 = *(u64 *)(r0 +0)\ncall 8\nif r0 != r6 goto out\nr0 = 1\nexit\nout:\nr0 = 0\nexit"
+	c := load(t, packetType, text, compiled, spec)
+	for cpu := range maps.NumCPU() {
+		binary.LittleEndian.PutUint64(c.Map("m").LookupElem(cpu, []byte{2, 0, 0, 0}), uint64(cpu))
+	}
+	var wg sync.WaitGroup
+	for range 2 * maps.NumCPU() {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for range 1000 {
+				if got, err := c.Program("p").Run(nil); got != 1 || err != nil {
+					t.Errorf("got %d, %v", got, err)
+					return
+				}
+			}
+		}()
+	}
+	wg.Wait()
 }

@@ -82,6 +82,7 @@ func (m *machine) exec() (r0 uint64, err error) {
 	c.Resume()
 	c.Meter = 0
 	c.Frame = m.base + jit.StackSize
+	c.CPU = uint64(s.cpu)
 	c.Arg[0] = s.machine.CtxAddr()
 	m.tails, m.given, m.err, m.done = 0, 0, nil, nil
 	m.left = s.run.MaxInsns

@@ -50,8 +50,8 @@ var allowed = map[string]struct {
 	"jit/internal/amd64":       {imports: "prog internal/isa internal/opt internal/rt jit/internal/emit jit/internal/layout"},
 	"jit/internal/arm64":       {imports: "prog internal/isa internal/opt internal/rt jit/internal/emit jit/internal/layout"},
 	"jit/internal/layout":      {imports: "internal/opt jit/internal/emit"},
-	"jit":                      {imports: "prog verifier internal/opt internal/rt jit/internal/emit jit/internal/layout jit/internal/amd64 jit/internal/arm64"},
-	"internal/opt":             {imports: "helpers hook prog verifier internal/isa"},
+	"jit":                      {imports: "maps prog verifier internal/opt internal/rt jit/internal/emit jit/internal/layout jit/internal/amd64 jit/internal/arm64"},
+	"internal/opt":             {imports: "maps helpers hook prog verifier internal/isa"},
 	"internal/execmem":         {external: true},
 	"internal/rt":              {imports: "helpers"},
 }

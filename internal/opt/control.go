@@ -55,7 +55,7 @@ func (p *Program) control(v *verifier.Verified) error {
 			return p.unsupported(pc, "an address-space cast")
 		}
 		c, ok := p.callee(in)
-		if !ok {
+		if !ok || i.Inline != nil {
 			continue
 		}
 		if c.Func == nil && c.Kind != CallPacket {

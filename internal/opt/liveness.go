@@ -103,6 +103,9 @@ func (p *Program) effect(pc prog.PC) (reads, writes Regs) {
 			reads = bit(prog.R0)
 		case isa.Call:
 			reads, writes = argRegs, callRegs // a helper may take more than its contract names
+			if x := p.Info[pc].Inline; x != nil {
+				reads = x.Reads()
+			}
 		default:
 			reads = dst
 			if in.Op.Source() == isa.X {

@@ -17,6 +17,7 @@ import (
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
 )
@@ -36,6 +37,8 @@ type Program struct {
 
 	// ZeroStack: the program may read stack bytes that it has not written.
 	ZeroStack bool
+
+	layouts []*maps.Layout // of maps, by index
 }
 
 // Info is what is known of one instruction.
@@ -43,7 +46,8 @@ type Info struct {
 	Dead   bool        // no path leads here
 	Target bool        // a jump or call of the program leads here
 	Field  *hook.Field // the context field that the access touches; nil: other memory
-	Call   int32       // a call of the host: index into Calls
+	Call   int32       // a call of the host: index into Calls; -1: none, or Inline
+	Inline *Inline     // what code does in place of the call; nil: it calls
 	Live   Regs        // R0 to R9 that are read after the instruction before they are written
 	Charge int32       // at a loop's head: what each iteration costs; else 0
 }
@@ -81,13 +85,15 @@ func (s Regs) Has(r prog.Reg) bool { return s>>r&1 != 0 }
 
 func bit(r prog.Reg) Regs { return 1 << r }
 
-// Prepare returns v's program for lowering. The error wraps ErrUnsupported.
-func Prepare(v *verifier.Verified) (*Program, error) {
-	p := &Program{Program: v.Program()}
+// Prepare returns v's program for lowering. Layouts, which may be nil, says
+// where the maps that it will be bound to keep their values, by index; nil where
+// only the map knows. The error wraps ErrUnsupported.
+func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
+	p := &Program{Program: v.Program(), layouts: layouts}
 	p.Info = make([]Info, len(p.Insns))
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
-		(*Program).accesses, (*Program).control, (*Program).depth, (*Program).liveness,
+		(*Program).accesses, (*Program).inline, (*Program).control, (*Program).depth, (*Program).liveness,
 	} {
 		if err := pass(p, v); err != nil {
 			return nil, err

@@ -86,6 +86,9 @@ type Context struct {
 	// stores here where its own frame ends; the stub keeps the register
 	// itself.
 	Frame uint64
+	// CPU is the virtual CPU of the run.
+	CPU uint64
+	_   uint64
 	// Save is where code that yields leaves Result and ExitCode.
 	Save [2]uint64
 

@@ -8,6 +8,7 @@ const (
 	OffArg   = int32(unsafe.Offsetof(Context{}.Arg))
 	OffMeter = int32(unsafe.Offsetof(Context{}.Meter))
 	OffFrame = int32(unsafe.Offsetof(Context{}.Frame))
+	OffCPU   = int32(unsafe.Offsetof(Context{}.CPU))
 	OffSave  = int32(unsafe.Offsetof(Context{}.Save))
 
 	// OffFrames is where the frames begin, right behind the Context.

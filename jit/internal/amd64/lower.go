@@ -35,6 +35,7 @@ type lowerer struct {
 	done    emit.Label // leaves, R0 in place
 	metered bool
 	yields  []yield
+	late    []func() // write what lies out of line
 	relocs  []reloc
 	f       int // function under way
 }

@@ -69,10 +69,7 @@ func (l *lowerer) wide(pc prog.PC, in prog.Insn) error {
 	case isa.PseudoFunc:
 		l.MovRI(dst, layout.FuncHandle|uint64(uint32(in.Imm)))
 	case isa.PseudoMapValue:
-		at := l.NewLabel()
-		l.Bind(at)
-		l.MovRI(dst, placeholder)
-		l.relocs = append(l.relocs, reloc{at, layout.Reloc{Map: in.Imm, Add: uint32(next.Imm)}})
+		l.mapValue(dst, in.Imm, uint32(next.Imm))
 	default:
 		return l.unsupported(pc, "a wide instruction of this kind")
 	}

@@ -109,6 +109,9 @@ func (l *lowerer) entries() map[int]emit.Label {
 func (l *lowerer) outOfLine() {
 	l.Bind(l.done)
 	l.leave()
+	for _, write := range l.late {
+		write()
+	}
 	for _, y := range l.yields {
 		l.Mark(emit.PC(y.pc))
 		resume := l.NewLabel()

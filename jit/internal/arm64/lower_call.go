@@ -16,6 +16,10 @@ func (l *lowerer) call(pc prog.PC, in prog.Insn) error {
 		l.callSub(pc, l.p.FuncAt(pc+1+prog.PC(in.Imm)))
 		return nil
 	}
+	if x := l.p.Info[pc].Inline; x != nil {
+		l.inline(x)
+		return nil
+	}
 	switch c := &l.p.Calls[l.p.Info[pc].Call]; c.Kind {
 	case opt.CallTail:
 		l.tailCall(pc)

@@ -64,13 +64,7 @@ func (l *lowerer) wide(pc prog.PC, in prog.Insn) error {
 	case isa.PseudoFunc:
 		l.MovI(dst, layout.FuncHandle|uint64(uint32(in.Imm)))
 	case isa.PseudoMapValue:
-		at := l.NewLabel()
-		l.Bind(at)
-		l.Movz(W64, dst, 0, 0)
-		for part := uint(1); part < 4; part++ {
-			l.Movk(W64, dst, 0, part)
-		}
-		l.relocs = append(l.relocs, reloc{at, layout.Reloc{Map: in.Imm, Add: uint32(next.Imm)}})
+		l.mapValue(dst, in.Imm, uint32(next.Imm))
 	default:
 		return l.unsupported(pc, "a wide instruction of this kind")
 	}
