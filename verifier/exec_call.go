@@ -187,7 +187,15 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 	case helpers.ArgMapKey:
 		return m.memory(f, i, r, state.Const(uint64(m.sv.spec(c.m).KeySize)), null)
 	case helpers.ArgMapValue:
-		return m.memory(f, i, r, state.Const(uint64(m.sv.spec(c.m).ValueSize)), null)
+		spec := m.sv.spec(c.m)
+		size := state.Const(uint64(spec.ValueSize))
+		if err := m.memory(f, i, r, size, null); err != nil {
+			return err
+		}
+		if arg.Uninit && spec.Type == maps.BloomFilter && r.Kind == state.Stack {
+			return m.stackRead(f, i, r, size) // map_peek_elem asks for the value there
+		}
+		return nil
 	case helpers.ArgMem:
 		if arg.Size != 0 {
 			return m.memory(f, i, r, state.Const(uint64(arg.Size)), null)
@@ -332,12 +340,19 @@ func (m *machine) stackArgument(f *helpers.Func, i int, r, size state.Reg) error
 			return err
 		}
 	}
+	if f.Proto.Args[i].Uninit {
+		return nil
+	}
+	return m.stackRead(f, i, r, size)
+}
+
+// stackRead checks that f may read stack memory that is argument i.
+func (m *machine) stackRead(f *helpers.Func, i int, r, size state.Reg) error {
 	frame, lo, hi := m.extent(r, size)
-	st := &m.s.Frames[frame].Stack
-	if !f.Proto.Args[i].Uninit && !m.initialised(frame, lo, hi-lo) {
+	if !m.initialised(frame, lo, hi-lo) {
 		return m.fail(UninitStack, "argument %d: %s reads stack bytes %d to %d, not all of which were written", i+1, f.Name, lo, hi)
 	}
-	if m.sv.o.Strict && !f.Proto.Args[i].Uninit && st.HasPointer(lo, hi-lo) {
+	if m.sv.o.Strict && m.s.Frames[frame].Stack.HasPointer(lo, hi-lo) {
 		return m.fail(Leak, "argument %d: %s would read a pointer on the stack", i+1, f.Name)
 	}
 	return nil

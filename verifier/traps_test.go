@@ -13,6 +13,7 @@ import (
 // trapMaps are unsafeMaps and one that programs may only read.
 var trapMaps = append(unsafeMaps[:len(unsafeMaps):len(unsafeMaps)],
 	&maps.Spec{Name: "config", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 16, Flags: maps.ReadOnlyProg},
+	&maps.Spec{Name: "seen", Type: maps.BloomFilter, ValueSize: 8, MaxEntries: 16},
 )
 
 const (
@@ -457,6 +458,7 @@ func TestTraps(t *testing.T) {
 			r0 = *(u64 *)(r10 -8)
 			exit`, UninitStack, true},
 		{"key that was not written", "xdp", "r2 = r10\nr2 += -4\nr1 = map[0]\ncall 1\nr0 = 0\nexit", UninitStack, true},
+		{"bloom filter asked for what was not written", "xdp", "r2 = r10\nr2 += -8\nr1 = map[6]\ncall 89\nr0 = 0\nexit", UninitStack, true},
 		{"pointer in a map", "xdp", lookup + "*(u64 *)(r0 +0) = r10\nr0 = 0\nexit", Leak, true},
 		{"pointer returned", "xdp", "r0 = r1\nexit", Leak, true},
 		{"pointer compared with a number", "xdp", "r0 = 0\nif r1 > 100 goto +0\nexit", Leak, true},

@@ -137,6 +137,11 @@ func (m *Machine) checkArg(c *call, k *argCheck) (ok bool) {
 		case a.Kind == helpers.ArgMapKey:
 			return m.checkMem(c, k, v, uint64(of.Spec().KeySize))
 		}
+		if of.Spec().Type == maps.BloomFilter { // map_peek_elem asks for the value there
+			read := *k
+			read.arg.Uninit = false
+			k = &read
+		}
 		return m.checkMem(c, k, v, uint64(of.Spec().ValueSize))
 	case helpers.ArgMem:
 		n := uint64(a.Size)

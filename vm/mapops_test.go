@@ -1,0 +1,125 @@
+package vm_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/skepvm/skep/hook/linux"
+	"github.com/skepvm/skep/internal/oracle"
+	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/vm"
+)
+
+// fold mixes what a call left in R0 and the 8 bytes at fp-8 into R9.
+const fold = "r9 *= 31\nr9 += r0\nr1 = *(u64 *)(r10 -8)\nr9 *= 31\nr9 += r1\n"
+
+// mapOp returns one random operation on map 0, whose description is s, by a
+// program.
+func mapOp(r *rand.Rand, s *maps.Spec) string {
+	small := r.IntN(int(s.MaxEntries) * 2)
+	switch s.Type {
+	case maps.Queue, maps.Stack, maps.BloomFilter:
+		args := fmt.Sprintf("*(u64 *)(r10 -8) = %d\nr1 = map[0]\nr2 = r10\nr2 += -8\n", small)
+		calls := []int{87, 87, 88, 89}
+		if s.Type == maps.BloomFilter {
+			calls = []int{87, 89, 89}
+		}
+		call := calls[r.IntN(len(calls))]
+		if call == 87 {
+			args += fmt.Sprintf("r3 = %d\n", []int{0, 0, 0, 1, 2, 3, 4}[r.IntN(7)])
+		}
+		return args + fmt.Sprintf("call %d\n", call) + fold
+	}
+	key := "*(u64 *)(r10 -8) = 0\n"
+	if s.Type == maps.LPMTrie {
+		key += fmt.Sprintf("*(u32 *)(r10 -8) = %d\n*(u32 *)(r10 -4) = %d\n", r.IntN(34), 1<<r.IntN(32)>>r.IntN(3)&0x7fffffff)
+	} else {
+		key += fmt.Sprintf("*(u32 *)(r10 -8) = %d\n", small)
+	}
+	key += "r1 = map[0]\nr2 = r10\nr2 += -8\n"
+	switch r.IntN(4) {
+	case 0:
+		return key + "call 3\n" + fold
+	case 1, 2:
+		flags := []int{0, 0, 0, 1, 2, 3, 4}[r.IntN(7)]
+		return fmt.Sprintf("*(u64 *)(r10 -16) = %d\n", r.IntN(1000)) + key +
+			fmt.Sprintf("r3 = r10\nr3 += -16\nr4 = %d\ncall 2\n", flags) + fold
+	}
+	return key + "call 1\nif r0 == 0 goto +1\nr0 = *(u64 *)(r0 +0)\n" + fold
+}
+
+// TestKernelMapOps compares what programs get from every kind of map with what
+// they get in the kernel: a hash of all results.
+func TestKernelMapOps(t *testing.T) {
+	oracle.Skip(t)
+	n := envInt(t, "SKEP_DIFF_PROGS", 20)
+	if testing.Short() {
+		n = 10
+	}
+	for _, typ := range []maps.Type{maps.Queue, maps.Stack, maps.BloomFilter, maps.LPMTrie, maps.Hash, maps.Array} {
+		t.Run(typ.String(), func(t *testing.T) {
+			for seed := range uint64(n) {
+				r := rand.New(rand.NewPCG(seed, uint64(typ)))
+				s := &maps.Spec{Name: "m", Type: typ, KeySize: 4, ValueSize: 8, MaxEntries: []uint32{1, 2, 5, 20}[r.IntN(4)]}
+				switch typ {
+				case maps.Queue, maps.Stack:
+					s.KeySize = 0
+				case maps.BloomFilter:
+					s.KeySize, s.Flags = 0, maps.ZeroSeed
+				case maps.LPMTrie:
+					s.KeySize, s.Flags = 8, maps.NoPrealloc
+				}
+				var b strings.Builder
+				b.WriteString("r9 = 0\n*(u64 *)(r10 -16) = 0\n")
+				for range 60 {
+					b.WriteString(mapOp(r, s))
+				}
+				b.WriteString("r0 = r9\nr9 >>= 32\nr0 ^= r9\nw0 = w0\nexit")
+				if msg := sameAsKernel(t, b.String(), s); msg != "" {
+					t.Fatalf("seed %d: %s\n%s", seed, msg, b.String())
+				}
+			}
+		})
+	}
+}
+
+// sameAsKernel runs an XDP program here, by each engine, and in the kernel, two
+// times each on the same maps, and says what differs.
+func sameAsKernel(t *testing.T, text string, ms ...*maps.Spec) string {
+	t.Helper()
+	var theirs []*oracle.Map
+	for _, s := range ms {
+		m, err := oracle.NewMap(s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		theirs = append(theirs, m)
+	}
+	k, log, err := oracle.Load(oracle.LoadOptions{Type: oracle.XDP, Insns: assemble(t, text), Maps: theirs})
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, text, log)
+	}
+	defer k.Close()
+	pkt := make([]byte, 64)
+	var want [2]uint64
+	for i := range want {
+		res, err := k.Run(oracle.RunInput{Data: pkt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[i] = uint64(res.Retval)
+	}
+	for _, e := range []vm.Engine{vm.Checked, vm.JIT} {
+		p := load(t, linux.Platform.Type("xdp"), text, vm.Options{Engine: e}, ms...).Program("p")
+		for i := range want {
+			got, err := p.Run(pkt)
+			if err != nil || got != want[i] {
+				return fmt.Sprintf("%s, run %d: %#x, %v; the kernel: %#x", e, i, got, err, want[i])
+			}
+		}
+	}
+	return ""
+}
