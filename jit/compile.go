@@ -88,6 +88,9 @@ func Compile(v *verifier.Verified, t Target) (*Code, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.CallX {
+		return nil, fmt.Errorf("%s: a call through a register: %w", p.Name, ErrUnsupported)
+	}
 	r, err := b.lower(p, t.Features)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 )
 
 // engines are those that every vector and every generated program runs under.
-var engines = []vm.Engine{vm.Checked, vm.JIT}
+var engines = []vm.Engine{vm.Checked, vm.Interp, vm.JIT}
 
 // uncompiled are the vectors that verify, and of which there is no machine code.
 var uncompiled = map[string]bool{

@@ -10,6 +10,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/bpftest"
 	"github.com/skepvm/skep/prog"
@@ -32,45 +33,54 @@ func needCompiler(t testing.TB) {
 	j.Close()
 }
 
-// TestEngines runs generated programs as machine code and in the checked
-// interpreter, several times each on maps of their own, and compares verdict,
-// packet and maps. SKEP_DIFF_PROGS says how many programs of each type,
-// SKEP_DIFF_SEED where to begin.
+// TestEngines runs generated programs in each engine that needs a proof and in
+// the checked interpreter, several times each on maps of their own, and compares
+// verdict, packet, maps, and what helpers asked the host for. SKEP_DIFF_PROGS
+// says how many programs of each type, SKEP_DIFF_SEED where to begin,
+// SKEP_DIFF_ENGINE which engine alone.
 func TestEngines(t *testing.T) {
-	needCompiler(t)
 	n := envInt(t, "SKEP_DIFF_PROGS", 500)
 	if testing.Short() && os.Getenv("SKEP_DIFF_PROGS") == "" {
 		n = 100
 	}
+	only := os.Getenv("SKEP_DIFF_ENGINE")
 	first := envInt(t, "SKEP_DIFF_SEED", 1)
-	for _, kind := range []string{"xdp", "sched_cls"} {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			refused := map[verifier.Code]int{}
-			compiled, runs := 0, 0
-			for i := range n {
-				seed := uint64(first + i)
-				g := generateFor(kind, seed)
-				k, err := engineRuns(g)
-				var bad *verifier.Error
-				switch {
-				case errors.As(err, &bad):
-					refused[bad.Code]++
-					continue
-				case err != nil:
-					t.Errorf("seed %d: %v\n%s", seed, err, text(g))
-					if i > 20 {
-						t.FailNow()
-					}
+	for _, e := range engines {
+		if e == vm.Checked || only != "" && only != string(e) {
+			continue
+		}
+		for _, kind := range []string{"xdp", "sched_cls"} {
+			t.Run(string(e)+"/"+kind, func(t *testing.T) {
+				if e == vm.JIT {
+					needCompiler(t)
 				}
-				compiled++
-				runs += k
-			}
-			t.Logf("%d programs, %d compiled, %d runs; refused: %v", n, compiled, runs, refused)
-			if compiled < n/2 {
-				t.Errorf("the verifier refused %d of %d programs", n-compiled, n)
-			}
-		})
+				t.Parallel()
+				refused := map[verifier.Code]int{}
+				compiled, runs := 0, 0
+				for i := range n {
+					seed := uint64(first + i)
+					g := generateFor(kind, seed)
+					k, err := engineRuns(g, e)
+					var bad *verifier.Error
+					switch {
+					case errors.As(err, &bad):
+						refused[bad.Code]++
+						continue
+					case err != nil:
+						t.Errorf("seed %d: %v\n%s", seed, err, text(g))
+						if i > 20 {
+							t.FailNow()
+						}
+					}
+					compiled++
+					runs += k
+				}
+				t.Logf("%d programs, %d compiled, %d runs; refused: %v", n, compiled, runs, refused)
+				if compiled < n/2 {
+					t.Errorf("the verifier refused %d of %d programs", n-compiled, n)
+				}
+			})
+		}
 	}
 }
 
@@ -88,19 +98,30 @@ func generateFor(kind string, seed uint64) *bpftest.Generated {
 	return bpftest.Generate(kind, seed, o)
 }
 
-// engineRuns compares the engines on g. An error of the verifier means that it
-// cannot be compiled.
-func engineRuns(g *bpftest.Generated) (runs int, err error) {
+// asked counts what programs ask their host for.
+type asked struct{ now, random int }
+
+func (a *asked) host() helpers.Host {
+	return helpers.Host{
+		Now:    func(helpers.Clock) uint64 { a.now++; return uint64(a.now) * 1000 },
+		Random: func() uint32 { a.random++; return uint32(a.random) * 2654435761 },
+	}
+}
+
+// engineRuns compares engine e with the checked interpreter on g. An error of
+// the verifier means that e cannot run it.
+func engineRuns(g *bpftest.Generated, e vm.Engine) (runs int, err error) {
 	p, err := g.Program(linux.Platform)
 	if err != nil {
 		return 0, err
 	}
-	j, err := vm.LoadProgram(p, vm.Options{Engine: vm.JIT, Deterministic: true})
+	var fromE, fromC asked
+	j, err := vm.LoadProgram(p, vm.Options{Engine: e, Deterministic: true, Host: fromE.host()})
 	if err != nil {
 		return 0, err
 	}
 	defer j.Close()
-	c, err := vm.LoadProgram(p, vm.Options{Engine: vm.Checked, Deterministic: true, AllowUninitStack: true})
+	c, err := vm.LoadProgram(p, vm.Options{Engine: vm.Checked, Deterministic: true, AllowUninitStack: true, Host: fromC.host()})
 	if err != nil {
 		return 0, err
 	}
@@ -116,11 +137,13 @@ func engineRuns(g *bpftest.Generated) (runs int, err error) {
 		runs++
 		switch {
 		case gotErr != nil || wantErr != nil:
-			return runs, fmt.Errorf("packet %x: machine code: %v; checked: %v", pkt, gotErr, wantErr)
+			return runs, fmt.Errorf("packet %x: %s: %v; checked: %v", pkt, e, gotErr, wantErr)
 		case got.R0 != want.R0:
 			return runs, fmt.Errorf("packet %x: R0 %#x, checked %#x", pkt, got.R0, want.R0)
 		case !bytes.Equal(got.Packet, want.Packet):
 			return runs, fmt.Errorf("packet %x: becomes\n%x, checked\n%x", pkt, got.Packet, want.Packet)
+		case fromE != fromC:
+			return runs, fmt.Errorf("packet %x: helpers called %v, checked %v", pkt, fromE, fromC)
 		case got.Insns < want.Insns:
 			return runs, fmt.Errorf("packet %x: %d instructions, of which the meter saw %d", pkt, want.Insns, got.Insns)
 		}

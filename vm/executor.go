@@ -42,6 +42,7 @@ type maker struct {
 // makers are the engines that need a proof, the fastest first.
 var makers = []maker{
 	{JIT, usableJIT, (*Collection).makeNative, func(s *slot) executor { return s.native.prepare(s) }},
+	{Interp, usableInterp, (*Collection).makeInterp, func(s *slot) executor { return s.fast.prepare(s) }},
 }
 
 // executor returns what runs p in s.

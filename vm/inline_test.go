@@ -13,12 +13,12 @@ import (
 
 // TestReplacedHelpersAreCalled: a host's replacement of a helper that machine
 // code could do without is called, also if it is a copy with another body.
-func TestReplacedHelpersAreCalled(t *testing.T) {
-	needCompiler(t)
+func TestReplacedHelpersAreCalled(t *testing.T) { eachProven(t, testReplacedHelpersAreCalled) }
+
+func testReplacedHelpersAreCalled(t *testing.T, o vm.Options) {
 	const text = "*(u32 *)(r10 -4) = 0\nr2 = r10\nr2 += -4\nr1 = map[0]\ncall 1\nif r0 == 0 goto +1\nr0 = *(u64 *)(r0 +0)\n" +
 		"*(u64 *)(r10 -16) = 7\nr1 = map[0]\nr2 = r10\nr2 += -4\nr3 = r10\nr3 += -16\nr4 = 0\ncall 2\nr1 = map[0]\nr2 = r10\nr2 += -4\ncall 3\ncall 8\nexit"
 	calls := map[helpers.ID]int{}
-	o := compiled
 	o.Helpers = map[helpers.ID]*helpers.Func{}
 	for _, id := range []helpers.ID{1, 2, 3, 8} {
 		f := *helpers.Base().Helper(id)
@@ -30,7 +30,7 @@ func TestReplacedHelpersAreCalled(t *testing.T) {
 		o.Helpers[id] = &f
 	}
 	p := load(t, packetType, text, o, sum64()).Program("p")
-	if e, why := p.Engine(); e != vm.JIT {
+	if e, why := p.Engine(); e != o.Engine {
 		t.Fatalf("engine %s: %s", e, why)
 	}
 	if _, err := p.Run(nil); err != nil {
@@ -53,13 +53,14 @@ func lookupKeys(spec *maps.Spec) string {
 
 // TestInlineArrays looks every index that is near a limit up in arrays of many
 // shapes: what machine code finds is what Go code stored.
-func TestInlineArrays(t *testing.T) {
-	needCompiler(t)
+func TestInlineArrays(t *testing.T) { eachProven(t, testInlineArrays) }
+
+func testInlineArrays(t *testing.T, o vm.Options) {
 	for _, typ := range []maps.Type{maps.Array, maps.PerCPUArray} {
 		for _, size := range []uint32{1, 7, 8, 12, 16, 24, 64, 1000} {
 			for _, entries := range []uint32{1, 2, 7, 4095, 4096, 4099} {
 				spec := &maps.Spec{Name: "m", Type: typ, KeySize: 4, ValueSize: size, MaxEntries: entries}
-				c := load(t, packetType, lookupKeys(spec), vm.Options{Engine: vm.JIT, Deterministic: true}, spec)
+				c := load(t, packetType, lookupKeys(spec), vm.Options{Engine: o.Engine, Deterministic: true}, spec)
 				at := func(cpu int, i uint32) []byte {
 					return c.Map("m").LookupElem(cpu, binary.LittleEndian.AppendUint32(nil, i))
 				}
@@ -83,13 +84,14 @@ func TestInlineArrays(t *testing.T) {
 }
 
 // TestInlineConstants looks constant indices up.
-func TestInlineConstants(t *testing.T) {
-	needCompiler(t)
+func TestInlineConstants(t *testing.T) { eachProven(t, testInlineConstants) }
+
+func testInlineConstants(t *testing.T, o vm.Options) {
 	for _, typ := range []maps.Type{maps.Array, maps.PerCPUArray} {
 		for _, i := range []uint32{0, 1, 6, 7, 1 << 31, 1<<32 - 1} {
 			spec := &maps.Spec{Name: "m", Type: typ, KeySize: 4, ValueSize: 12, MaxEntries: 7}
 			c := load(t, packetType, fmt.Sprintf("*(u32 *)(r10 -4) = %d\nr1 = map[0]\nr2 = r10\nr2 += -4\ncall 1\nr1 = r0\nr0 = 256\nif r1 == 0 goto +1\nr0 = *(u8 *)(r1 +0)\nexit", int32(i)),
-				vm.Options{Engine: vm.JIT, Deterministic: true}, spec)
+				vm.Options{Engine: o.Engine, Deterministic: true}, spec)
 			want := uint64(256)
 			if i < 7 {
 				c.Map("m").LookupElem(0, binary.LittleEndian.AppendUint32(nil, i))[0] = byte(i + 1)
@@ -103,11 +105,12 @@ func TestInlineConstants(t *testing.T) {
 }
 
 // TestInlineCPU: a program sees the CPU whose values it gets.
-func TestInlineCPU(t *testing.T) {
-	needCompiler(t)
+func TestInlineCPU(t *testing.T) { eachProven(t, testInlineCPU) }
+
+func testInlineCPU(t *testing.T, o vm.Options) {
 	spec := &maps.Spec{Name: "m", Type: maps.PerCPUArray, KeySize: 4, ValueSize: 8, MaxEntries: 3}
 	const text = "*(u32 *)(r10 -4) = 2\nr1 = map[0]\nr2 = r10\nr2 += -4\ncall 1\nif r0 == 0 goto out\nr6 = *(u64 *)(r0 +0)\ncall 8\nif r0 != r6 goto out\nr0 = 1\nexit\nout:\nr0 = 0\nexit"
-	c := load(t, packetType, text, compiled, spec)
+	c := load(t, packetType, text, o, spec)
 	for cpu := range maps.NumCPU() {
 		binary.LittleEndian.PutUint64(c.Map("m").LookupElem(cpu, []byte{2, 0, 0, 0}), uint64(cpu))
 	}

@@ -16,14 +16,25 @@ import (
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
-	"github.com/skepvm/skep/verifier"
 	"github.com/skepvm/skep/vm"
 )
 
 var compiled = vm.Options{Engine: vm.JIT}
 
-// endless are the options of programs that may never end.
-var endless = vm.Options{Engine: vm.JIT, Rules: verifier.Options{AllowUnbounded: true}}
+// eachProven runs f with each engine that needs a proof.
+func eachProven(t *testing.T, f func(t *testing.T, o vm.Options)) {
+	for _, e := range engines {
+		if e == vm.Checked {
+			continue
+		}
+		t.Run(string(e), func(t *testing.T) {
+			if e == vm.JIT {
+				needCompiler(t)
+			}
+			f(t, vm.Options{Engine: e})
+		})
+	}
+}
 
 // sum64 is a map of one number.
 func sum64() *maps.Spec {
@@ -31,8 +42,9 @@ func sum64() *maps.Spec {
 }
 
 // TestNativeCalls runs what leaves code and comes back.
-func TestNativeCalls(t *testing.T) {
-	needCompiler(t)
+func TestNativeCalls(t *testing.T) { eachProven(t, testCalls) }
+
+func testCalls(t *testing.T, o vm.Options) {
 	for _, tc := range []struct {
 		name, text string
 		want       uint64
@@ -51,7 +63,7 @@ func TestNativeCalls(t *testing.T) {
 		{"may_goto ends", "r0 = 0\nmay_goto +2\nr0 += 1\ngoto -3\nexit", 8 << 20},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			for _, o := range []vm.Options{compiled, {Engine: vm.Checked}} {
+			for _, o := range []vm.Options{o, {Engine: vm.Checked}} {
 				if got, err := load(t, packetType, tc.text, o, sum64()).Program("p").Run(nil); err != nil || got != tc.want {
 					t.Errorf("%s: got %d, %v, want %d", o.Engine, got, err, tc.want)
 				}
@@ -62,10 +74,10 @@ func TestNativeCalls(t *testing.T) {
 
 // TestNativeVariadic: what a variadic helper gets is more than its contract
 // names.
-func TestNativeVariadic(t *testing.T) {
-	needCompiler(t)
+func TestNativeVariadic(t *testing.T) { eachProven(t, testVariadic) }
+
+func testVariadic(t *testing.T, o vm.Options) {
 	var line string
-	o := compiled
 	o.Host = helpers.Host{Trace: func(s string) { line = s }}
 	load(t, packetType, "r1 = 0x642520642520 ll\nr1 >>= 8\n*(u64 *)(r10 -8) = r1\nr1 = r10\nr1 += -8\nr2 = 8\nr3 = 12\nr4 = 34\ncall 6\nr0 = 0\nexit", o).Program("p").Run(nil)
 	if line != "12 34" {
@@ -75,12 +87,13 @@ func TestNativeVariadic(t *testing.T) {
 
 // TestNativeTailCalls goes on in other programs, from the main program and from
 // a subprogram, up to the limit.
-func TestNativeTailCalls(t *testing.T) {
-	needCompiler(t)
+func TestNativeTailCalls(t *testing.T) { eachProven(t, testTailCalls) }
+
+func testTailCalls(t *testing.T, o vm.Options) {
 	jumps := &maps.Spec{Name: "jumps", Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 4}
 	count := sum64()
 	const add = "r2 = map[1][0]+0\nr3 = *(u64 *)(r2 +0)\nr3 += 1\n*(u64 *)(r2 +0) = r3\n"
-	for _, o := range []vm.Options{compiled, {Engine: vm.Checked}} {
+	for _, o := range []vm.Options{o, {Engine: vm.Checked}} {
 		for name, tc := range map[string]struct {
 			text        string
 			want, count uint64
@@ -105,8 +118,9 @@ func TestNativeTailCalls(t *testing.T) {
 }
 
 // TestMixedTailCalls goes on in programs without machine code and back.
-func TestMixedTailCalls(t *testing.T) {
-	needCompiler(t)
+func TestMixedTailCalls(t *testing.T) { eachProven(t, testMixedTailCalls) }
+
+func testMixedTailCalls(t *testing.T, o vm.Options) {
 	jumps, err := maps.New(&maps.Spec{Name: "jumps", Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 4})
 	if err != nil {
 		t.Fatal(err)
@@ -135,11 +149,11 @@ func TestMixedTailCalls(t *testing.T) {
 		{"spins", add + "r3 = 3\ncall 12\nr0 = 7\nexit", 100_000, 0, 1, vm.ErrMaxInsns},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o := vm.Options{Maps: given, MaxInsns: tc.limit}
+			o := vm.Options{Engine: o.Engine, Maps: given, MaxInsns: tc.limit}
 			slow := o
 			slow.Engine = vm.Checked
 			first := load(t, typ, tc.text, o, specs...).Program("p")
-			if e, why := first.Engine(); e != vm.JIT {
+			if e, why := first.Engine(); e != o.Engine {
 				t.Fatalf("the first runs in %s: %s", e, why)
 			}
 			second := load(t, typ, next, slow, specs...).Program("p")
@@ -162,10 +176,11 @@ func TestMixedTailCalls(t *testing.T) {
 }
 
 // TestNativeMeter ends runs that do not end.
-func TestNativeMeter(t *testing.T) {
-	needCompiler(t)
+func TestNativeMeter(t *testing.T) { eachProven(t, testMeter) }
+
+func testMeter(t *testing.T, o vm.Options) {
 	const text = "r1 = 0\nr0 = *(u32 *)(r10 -4)\nif r1 == 1 goto +1\ngoto -3\nexit"
-	o := endless
+	o.Rules.AllowUnbounded = true
 	o.MaxInsns = 1_000_000
 	p := load(t, packetType, text, o).Program("p")
 	r, err := p.Do(context.Background(), nil, vm.RunOptions{})
@@ -190,12 +205,12 @@ func TestNativeMeter(t *testing.T) {
 
 // TestNativeUnwinds: a panic, an exit of the goroutine or an abort in a helper
 // leaves nothing borrowed, also if it happens in a callback.
-func TestNativeUnwinds(t *testing.T) {
-	needCompiler(t)
+func TestNativeUnwinds(t *testing.T) { eachProven(t, testUnwinds) }
+
+func testUnwinds(t *testing.T, o vm.Options) {
 	var p pool
 	typ := *packetType
 	typ.Helpers = helpers.Base().With(nil, nil)
-	o := compiled
 	o.Helpers = map[helpers.ID]*helpers.Func{}
 	for _, id := range p.helpers().IDs() {
 		f := *p.helpers().Helper(id)
@@ -229,9 +244,10 @@ func TestNativeUnwinds(t *testing.T) {
 }
 
 // TestNativeAllocates nothing.
-func TestNativeAllocates(t *testing.T) {
-	needCompiler(t)
-	p := load(t, packetType, "*(u32 *)(r10 -4) = 0\nr2 = r10\nr2 += -4\nr1 = map[0]\ncall 1\nif r0 == 0 goto +1\nr0 = *(u64 *)(r0 +0)\nexit", compiled, sum64()).Program("p")
+func TestNativeAllocates(t *testing.T) { eachProven(t, testAllocates) }
+
+func testAllocates(t *testing.T, o vm.Options) {
+	p := load(t, packetType, "*(u32 *)(r10 -4) = 0\nr2 = r10\nr2 += -4\nr1 = map[0]\ncall 1\nif r0 == 0 goto +1\nr0 = *(u64 *)(r0 +0)\nexit", o, sum64()).Program("p")
 	pkt := make([]byte, 64)
 	if n := testing.AllocsPerRun(1000, func() {
 		if _, err := p.Run(pkt); err != nil {
@@ -244,8 +260,9 @@ func TestNativeAllocates(t *testing.T) {
 
 // TestNativeStress runs, replaces and closes compiled programs from several
 // goroutines while the collector never rests.
-func TestNativeStress(t *testing.T) {
-	needCompiler(t)
+func TestNativeStress(t *testing.T) { eachProven(t, testStress) }
+
+func testStress(t *testing.T, o vm.Options) {
 	defer debug.SetGCPercent(debug.SetGCPercent(1))
 	const text = "*(u64 *)(r10 -8) = 0\nr1 = 20\nr2 = subprog[f]\nr3 = r10\nr3 += -8\nr4 = 0\ncall 181\nr0 = *(u64 *)(r10 -8)\nexit\n" +
 		"f:\nr6 = r1\nr7 = r2\nr1 = map[0]\nr2 = r10\nr2 += -4\n*(u32 *)(r10 -4) = 0\ncall 1\nif r0 == 0 goto +2\nr1 = 1\nlock *(u64 *)(r0 +0) += r1\n" +
@@ -259,7 +276,6 @@ func TestNativeStress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer shared.Close()
-	o := compiled
 	o.Maps = map[string]maps.Map{"sum": shared}
 	insns := assemble(t, text)
 	fresh := func() *vm.Collection {
@@ -313,14 +329,16 @@ func TestNativeStress(t *testing.T) {
 }
 
 // TestNativeAtomics hammers one value from programs and from Go.
-func TestNativeAtomics(t *testing.T) {
-	needCompiler(t)
+func TestNativeAtomics(t *testing.T) { eachProven(t, testAtomics) }
+
+func testAtomics(t *testing.T, o vm.Options) {
+	o.Rules.AllowUnbounded = true
 	c := load(t, packetType, "r6 = map[0][0]+0\nr7 = 0\n"+
 		"r1 = 1\nlock *(u64 *)(r6 +0) += r1\n"+
 		"r1 = 1\nr1 = atomic64_fetch_add((u64 *)(r6 +8), r1)\n"+
 		"r1 = 1\nr1 = atomic64_fetch_xor((u64 *)(r6 +16), r1)\n"+
 		"r8 = *(u64 *)(r6 +24)\nr0 = r8\nr2 = r8\nr2 += 1\nr0 = atomic64_cmpxchg((u64 *)(r6 +24), r0, r2)\nif r0 != r8 goto -6\n"+
-		"r7 += 1\nif r7 < 100 goto -14\nr0 = 0\nexit", endless,
+		"r7 += 1\nif r7 < 100 goto -14\nr0 = 0\nexit", o,
 		&maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 32, MaxEntries: 1})
 	value := c.Map("m").(interface {
 		LookupElem(int, []byte) []byte

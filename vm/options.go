@@ -14,8 +14,8 @@ type Engine string
 
 const (
 	// Auto is the fastest engine that this host has and the program can run
-	// in: so far JIT, on linux with amd64 or arm64, else Checked. Program.Engine
-	// says which it is, and why none that is faster.
+	// in: JIT, on linux with amd64 or arm64, else Interp. Program.Engine says
+	// which it is, and why none that is faster.
 	Auto Engine = ""
 	// Checked is the reference interpreter, which checks every access.
 	Checked Engine = "checked"
@@ -27,17 +27,20 @@ const (
 	// therefore at least what was executed, and a run without loops and calls
 	// is not bounded but by its length.
 	JIT Engine = "jit"
+	// Interp is the fast interpreter, for every little-endian host. It trusts
+	// the proof and counts instructions as machine code does.
+	Interp Engine = "interp"
 )
 
-// ParseEngine returns the engine called name: "auto", "jit" or "checked".
+// ParseEngine returns the engine called name: "auto", "jit", "interp" or "checked".
 func ParseEngine(name string) (Engine, error) {
 	switch name {
 	case "auto", "":
 		return Auto, nil
-	case string(Checked), string(JIT):
+	case string(Checked), string(JIT), string(Interp):
 		return Engine(name), nil
 	}
-	return Auto, fmt.Errorf("unknown engine %q: there are auto, jit and checked", name)
+	return Auto, fmt.Errorf("unknown engine %q: there are auto, jit, interp and checked", name)
 }
 
 // A Verify says which programs Load makes ready to run without a proof that

@@ -6,6 +6,7 @@ import (
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/checked"
+	"github.com/skepvm/skep/internal/interp"
 	"github.com/skepvm/skep/internal/vcpu"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
@@ -22,10 +23,11 @@ type Program struct {
 	prog *prog.Program
 	code *checked.Code
 
-	engine Engine  // what it runs in
-	why    string  // why in none that is faster
-	native *native // its machine code; nil if engine is not JIT
-	proof  *proof  // nil once the collection is loaded
+	engine Engine       // what it runs in
+	why    string       // why in none that is faster
+	native *native      // its machine code; nil if engine is not JIT
+	fast   *interp.Code // nil if engine is not Interp
+	proof  *proof       // nil once the collection is loaded
 
 	maxInsns     uint64
 	ctxRoom      int

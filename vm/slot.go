@@ -21,6 +21,7 @@ type slot struct {
 	exec      executor         // what runs prog: one of the following
 	reference reference
 	native    machine
+	fast      fast
 
 	lease   *vcpu.CPU
 	cpu     int // as programs see it

@@ -79,7 +79,7 @@ interpreter. skep asm prints what this reads.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&engine, "engine", "auto", "`ENGINE` that runs the program: auto, jit or checked")
+	cmd.Flags().StringVar(&engine, "engine", "auto", "`ENGINE` that runs the program: auto, jit, interp or checked")
 	cmd.Flags().StringVar(&program, "program", "", "the program, instead of standard input: `HEX`")
 	cmd.Flags().BoolVar(&isELF, "elf", false, "the program is an ELF object")
 	cmd.Flags().BoolVar(&debug, "debug", false, "print the program to standard error")

@@ -94,7 +94,7 @@ refused, 2 for bad usage or input.`,
 	}
 	f.register(cmd)
 	g := cmd.Flags()
-	g.StringVar(&f.engine, "engine", "auto", "`ENGINE` that runs the program: auto, jit or checked")
+	g.StringVar(&f.engine, "engine", "auto", "`ENGINE` that runs the program: auto, jit, interp or checked")
 	g.StringVar(&f.packet, "packet", "", "the packet: `HEX`, or @FILE with its bytes")
 	g.StringVar(&f.pcap, "pcap", "", "run on each packet of `FILE`, a pcap or pcapng capture")
 	g.StringVar(&f.write, "write", "", "with --pcap: write the packets that pass to `FILE`")

@@ -38,7 +38,7 @@ var allowed = map[string]struct {
 	"internal/corpus":    {imports: "maps hook hook/linux prog elf verifier internal/isa internal/oracle", external: true},
 	"internal/kcall":     {imports: "helpers helpers/helpertest maps prog internal/isa internal/oracle"},
 	"internal/oracle":    {imports: "errno btf maps prog internal/isa", external: true},
-	"vm":                 {imports: "errno btf maps helpers hook hook/linux prog verifier internal/isa internal/mem internal/vcpu internal/checked internal/execmem internal/rt jit"},
+	"vm":                 {imports: "errno btf maps helpers hook hook/linux prog verifier internal/isa internal/mem internal/vcpu internal/checked internal/execmem internal/interp internal/opt internal/rt jit"},
 
 	"verifier/internal/tnum":   {},
 	"verifier/internal/scalar": {imports: "verifier/internal/tnum internal/isa"},
@@ -52,6 +52,7 @@ var allowed = map[string]struct {
 	"jit/internal/layout":      {imports: "internal/opt jit/internal/emit"},
 	"jit":                      {imports: "maps prog verifier internal/opt internal/rt jit/internal/emit jit/internal/layout jit/internal/amd64 jit/internal/arm64"},
 	"internal/opt":             {imports: "maps helpers hook prog verifier internal/isa"},
+	"internal/interp":          {imports: "helpers maps prog verifier internal/isa internal/mem internal/opt"},
 	"internal/execmem":         {external: true},
 	"internal/rt":              {imports: "helpers"},
 }

@@ -50,7 +50,7 @@ func (p *Program) control(v *verifier.Verified) error {
 		case in.Op == isa.Op(isa.JMP)|isa.Op(isa.MayGoto):
 			p.Funcs[p.FuncAt(pc)].MayGoto = true
 		case in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X):
-			return p.unsupported(pc, "a call through a register")
+			p.CallX = true
 		case in.Op.Class() == isa.ALU64 && in.Op.ALUOp() == isa.Mov && in.Op.Source() == isa.X && in.Off == 1:
 			return p.unsupported(pc, "an address-space cast")
 		}

@@ -35,6 +35,8 @@ type Program struct {
 	Funcs []Func // as Program.Funcs
 	Calls []Call // of the host's functions, without duplicates
 
+	// CallX: the program calls through registers. Func.Depth does not know what.
+	CallX bool
 	// ZeroStack: the program may read stack bytes that it has not written.
 	ZeroStack bool
 

@@ -1,0 +1,293 @@
+package interp
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/internal/mem"
+	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/prog"
+)
+
+// edges are values where carries, signs and widths change.
+var edges = []uint64{
+	0, 1, 2, 7, 31, 32, 33, 63, 64, 65, 127, 128, 255, 256, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0x80000001,
+	0xffffffff, 0x100000000, 0x0123456789abcdef, 1<<63 - 1, 1 << 63, 1<<63 + 1, 0xffffffff80000000, 0xffffffff7fffffff, ^uint64(0) - 1, ^uint64(0),
+}
+
+// codeOf returns the code of insns, of which all is reached and nothing is
+// known.
+func codeOf(t testing.TB, insns []prog.Insn) *Code {
+	t.Helper()
+	p := &opt.Program{
+		Program: &prog.Program{Insns: insns, Funcs: []prog.FuncInfo{{End: prog.PC(len(insns))}}},
+		Info:    make([]opt.Info, len(insns)),
+		Funcs:   []opt.Func{{Weight: int32(len(insns)), Depth: 1}},
+	}
+	tr := &translator{p: p, Code: &Code{program: p.Program, funcs: p.Funcs}}
+	if err := tr.translate(); err != nil {
+		t.Fatal(err)
+	}
+	return tr.Code
+}
+
+// run runs c in m to its end, with regs in R0 to R9, and leaves R0 to R5 there.
+func run(t testing.TB, m *Machine, c *Code, regs *[10]uint64) {
+	t.Helper()
+	m.Begin(c, 0, 0)
+	m.Charge(1 << 40)
+	copy(m.reg[:], regs[:])
+	if _, ok := m.Exec(); !ok {
+		t.Fatal("stopped")
+	}
+	copy(regs[:6], m.reg[:]) // the end restores the others
+}
+
+var ret = prog.Insn{Op: isa.Op(isa.JMP) | isa.Op(isa.Exit)}
+
+// want is what the arithmetic instruction in does to r, by package isa.
+func want(in prog.Insn, r *[10]uint64) {
+	src := r[in.Src]
+	if in.Op.Source() == isa.K {
+		src = uint64(int64(in.Imm))
+	}
+	switch d := &r[in.Dst]; {
+	case in.Op.ALUOp() == isa.End:
+		*d = isa.Swap(in.Op, in.Imm, *d)
+	case in.Op.Class() == isa.ALU64:
+		*d = isa.Compute64(in.Op.ALUOp(), in.Off, *d, src)
+	default:
+		*d = isa.Compute32(in.Op.ALUOp(), in.Off, uint32(*d), uint32(src))
+	}
+}
+
+// arithmetic returns every arithmetic instruction on dst and src.
+func arithmetic(dst, src prog.Reg, imm int32) (ins []prog.Insn) {
+	for _, class := range []isa.Class{isa.ALU, isa.ALU64} {
+		for op := isa.Add; op <= isa.Arsh; op += 0x10 {
+			for _, source := range []isa.Source{isa.K, isa.X} {
+				in := prog.Insn{Op: isa.Op(class) | isa.Op(op) | isa.Op(source), Dst: dst, Src: src, Imm: imm}
+				if source == isa.X {
+					in.Imm = 0
+				} else {
+					in.Src = 0
+				}
+				ins = append(ins, in)
+				switch {
+				case op == isa.Div || op == isa.Mod:
+					in.Off = 1
+					ins = append(ins, in)
+				case op == isa.Mov && source == isa.X:
+					for _, in.Off = range []int16{8, 16, 32} {
+						if in.Off < 32 || class == isa.ALU64 {
+							ins = append(ins, in)
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, width := range []int32{16, 32, 64} {
+		for _, op := range []isa.Op{isa.Op(isa.ALU) | isa.Op(isa.End), isa.Op(isa.ALU) | isa.Op(isa.End) | isa.Op(isa.X), isa.Op(isa.ALU64) | isa.Op(isa.End)} {
+			ins = append(ins, prog.Insn{Op: op, Dst: dst, Imm: width})
+		}
+	}
+	return ins
+}
+
+// TestArithmetic holds every instruction against package isa.
+func TestArithmetic(t *testing.T) {
+	m := NewMachine(nil, nil)
+	for _, src := range []prog.Reg{2, 1} {
+		for _, imm := range []int32{0, 1, -1, 5, 31, 63, 64, 1<<31 - 1, -1 << 31, 0x1234} {
+			for _, in := range arithmetic(1, src, imm) {
+				if in.Op.Source() == isa.X && imm != 0 {
+					continue
+				}
+				c := codeOf(t, []prog.Insn{in, ret})
+				for _, x := range edges {
+					for _, y := range edges {
+						got := [10]uint64{1: x, 2: y}
+						expect := got
+						run(t, m, c, &got)
+						want(in, &expect)
+						if got != expect {
+							t.Fatalf("%s on %#x, %#x: %#x, want %#x", prog.Format(in, prog.Insn{}), x, y, got[1], expect[1])
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestJumps holds every conditional jump against package isa.
+func TestJumps(t *testing.T) {
+	m := NewMachine(nil, nil)
+	for _, class := range []isa.Class{isa.JMP, isa.JMP32} {
+		for _, op := range []isa.JmpOp{isa.JEq, isa.JGt, isa.JGe, isa.JSet, isa.JNe, isa.JSGt, isa.JSGe, isa.JLt, isa.JLe, isa.JSLt, isa.JSLe} {
+			for _, source := range []isa.Source{isa.K, isa.X} {
+				for _, y := range edges {
+					if source == isa.K && uint64(int64(int32(y))) != y {
+						continue
+					}
+					in := prog.Insn{Op: isa.Op(class) | isa.Op(op) | isa.Op(source), Dst: 1, Src: 2, Off: 1}
+					if source == isa.K {
+						in.Src, in.Imm = 0, int32(y)
+					}
+					c := codeOf(t, []prog.Insn{in, ret, {Op: isa.Op(isa.ALU64) | isa.Op(isa.Mov), Imm: 1}, ret})
+					for _, x := range edges {
+						got := [10]uint64{1: x, 2: y}
+						run(t, m, c, &got)
+						taken := isa.Jump64(op, x, y)
+						if class == isa.JMP32 {
+							taken = isa.Jump32(op, uint32(x), uint32(y))
+						}
+						if got[0] == 1 != taken {
+							t.Fatalf("%s on %#x, %#x: taken is %v", prog.Format(in, prog.Insn{}), x, y, !taken)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestSequences runs random arithmetic, so that copies are folded and
+// instructions paired, and compares with package isa, one by one.
+func TestSequences(t *testing.T) {
+	m := NewMachine(nil, nil)
+	r := rand.New(rand.NewPCG(1, 2))
+	n := 2000
+	if testing.Short() {
+		n = 500
+	}
+	folded := 0
+	for range n {
+		var insns []prog.Insn
+		for range 40 {
+			all := arithmetic(prog.Reg(r.IntN(4)), prog.Reg(r.IntN(4)), int32(edges[r.IntN(len(edges))]))
+			in := all[r.IntN(len(all))]
+			if r.IntN(3) == 0 { // what is folded
+				in = prog.Insn{Op: isa.Op(isa.ALU64) | isa.Op(isa.Mov) | isa.Op(isa.X), Dst: in.Dst, Src: in.Src}
+				if r.IntN(2) == 0 {
+					in.Op = in.Op&^7 | isa.Op(isa.ALU)
+				}
+			}
+			insns = append(insns, in)
+		}
+		insns = append(insns, ret)
+		c := codeOf(t, insns)
+		folded += len(insns) + exitAt + 2 - len(c.ops)
+		var got [10]uint64
+		for i := range 4 {
+			got[i] = edges[r.IntN(len(edges))]
+		}
+		start, expect := got, got
+		run(t, m, c, &got)
+		for _, in := range insns[:40] {
+			want(in, &expect)
+		}
+		if got != expect {
+			var text strings.Builder
+			for _, in := range insns {
+				text.WriteString(prog.Format(in, prog.Insn{}) + "\n")
+			}
+			t.Fatalf("from %#x: %#x, want %#x\n%s", start, got, expect, text.String())
+		}
+	}
+	if folded < n {
+		t.Errorf("only %d instructions folded or paired", folded)
+	}
+}
+
+// TestPairs compares each pair with its halves, one after the other, on random
+// operands.
+func TestPairs(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	forms := map[string]opcode{}
+	for i, name := range names[:numForms] {
+		forms[name] = opcode(i)
+	}
+	m := NewMachine(nil, nil)
+	_, block := mem.Alloc(64)
+	base := mem.Addr(block)
+	n := 0
+	for code := numForms; code < 256 && names[code] != ""; code++ {
+		n++
+		a, b, _ := strings.Cut(names[code], "+")
+		for range 2000 {
+			first, second := operands(r, forms[a]), operands(r, forms[b])
+			if touches(forms[b]) && r.IntN(2) == 0 { // through what the first computes
+				second.a = first.d
+				switch a {
+				case "AddK", "MovX":
+					first.a, first.imm = baseReg, int32(r.IntN(64))
+				case "AddX":
+					first.a, first.b = baseReg, smallReg
+				default:
+					second.a = baseReg
+				}
+			}
+			if touches(forms[b]) && second.a != baseReg && first.d != second.a {
+				second.a = baseReg
+			}
+			second.off, second.cost = int32(opSize), int32(r.IntN(10))
+			both := first
+			both.code = opcode(code)
+			both.d2, both.a2, both.b2, both.imm2 = second.d, second.a, second.b, second.imm
+			both.off, both.cost = second.off, second.cost
+			if got, ok := pairs[forms[a]][forms[b]], opcode(code); got != ok {
+				t.Fatalf("%s has opcode %d, not %d", names[code], got, ok)
+			}
+			var seed [16]uint64
+			for i := range seed {
+				seed[i] = edges[r.IntN(len(edges))]
+			}
+			for i := range block {
+				block[i] = byte(r.Uint32())
+			}
+			before := slices.Clone(block)
+			regs, sub, meter := runOps(m, base, seed, []op{first, second})
+			after := slices.Clone(block)
+			copy(block, before)
+			regs2, sub2, meter2 := runOps(m, base, seed, []op{both})
+			if regs != regs2 || sub != sub2 || meter != meter2 || !slices.Equal(after, block) {
+				t.Fatalf("%s: %+v and %+v: registers or memory differ, or %d, %d and %d, %d", names[code], first, second, sub, meter, sub2, meter2)
+			}
+		}
+	}
+	t.Logf("%d pairs, %d forms", n, numForms)
+}
+
+const (
+	baseReg  = 20 // holds an address
+	smallReg = 21 // holds a small number
+)
+
+// touches reports whether a form is a load or a store.
+func touches(code opcode) bool {
+	return strings.HasPrefix(names[code], "Ld") || strings.HasPrefix(names[code], "St")
+}
+
+func operands(r *rand.Rand, code opcode) op {
+	o := op{code: code, d: uint8(r.IntN(6)), a: uint8(r.IntN(6)), b: uint8(r.IntN(6)), imm: int32(edges[r.IntN(len(edges))])}
+	if touches(code) {
+		o.a, o.imm = baseReg, int32(r.IntN(256))
+	}
+	return o
+}
+
+// runOps runs ops, which do not leave, and says where they end.
+func runOps(m *Machine, base uint64, seed [16]uint64, ops []op) (regs [256]uint64, sub uint8, meter int64) {
+	ops = append(ops, op{code: opLeave, sub: 1}, op{code: opLeave, sub: 2}, op{code: opLeave, sub: 3})
+	m.enter(&Code{ops: ops})
+	m.meter = 1000
+	copy(m.reg[:], seed[:])
+	m.reg[baseReg], m.reg[smallReg] = base, 5
+	m.loop()
+	return m.reg, m.ops[m.at/opSize-1].sub, m.meter
+}

@@ -1,0 +1,338 @@
+//go:build ignore
+
+// Mkloop writes loop.go: the opcodes, the loop with one case for each, and the
+// table of pairs.
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"go/format"
+	"log"
+	"os"
+	"strings"
+)
+
+// A form is what one opcode does, as Go. In it stand
+//
+//	D A B   registers of the instruction, by name
+//	K       the immediate, 64 bits, sign-extended
+//	K32     the immediate, 32 bits
+//	M(t, r) memory at r plus the immediate, of type t
+//	JUMP    taking the jump
+//	LEAVE   returning to Go
+//
+// A form that may be the first or the second half of a pair says so.
+type form struct {
+	name string
+	body string
+	last bool // jumps or leaves: never the first of a pair
+	solo bool // never part of a pair
+}
+
+func forms() (fs []form) {
+	add := func(name, body string) { fs = append(fs, form{name: name, body: body}) }
+	binary := []struct{ name, expr string }{
+		{"Add", "%s + %s"}, {"Mul", "%s * %s"}, {"And", "%s & %s"}, {"Or", "%s | %s"}, {"Xor", "%s ^ %s"}, {"Sub", "%s - %s"},
+	}
+	for _, b := range binary {
+		add(b.name+"X", "D = "+fmt.Sprintf(b.expr, "A", "B"))
+		add(b.name+"32X", "D = uint64("+fmt.Sprintf(b.expr, "uint32(A)", "uint32(B)")+")")
+		if b.name == "Sub" { // of a constant: the addition of its negative
+			continue
+		}
+		add(b.name+"K", "D = "+fmt.Sprintf(b.expr, "A", "K"))
+		add(b.name+"32K", "D = uint64("+fmt.Sprintf(b.expr, "uint32(A)", "K32")+")")
+	}
+	for _, b := range []struct{ name, expr string }{{"Lsh", "%s << (%s & %d)"}, {"Rsh", "%s >> (%s & %d)"}} {
+		add(b.name+"X", "D = "+fmt.Sprintf(b.expr, "A", "B", 63))
+		add(b.name+"K", "D = "+fmt.Sprintf(b.expr, "A", "K32", 63))
+		add(b.name+"32X", "D = uint64("+fmt.Sprintf(b.expr, "uint32(A)", "B", 31)+")")
+		add(b.name+"32K", "D = uint64("+fmt.Sprintf(b.expr, "uint32(A)", "K32", 31)+")")
+	}
+	add("ArshX", "D = uint64(int64(A) >> (B & 63))")
+	add("ArshK", "D = uint64(int64(A) >> (K32 & 63))")
+	add("Arsh32X", "D = uint64(uint32(int32(A) >> (B & 31)))")
+	add("Arsh32K", "D = uint64(uint32(int32(A) >> (K32 & 31)))")
+	add("MovX", "D = A")
+	add("MovK", "D = K")
+	add("Mov32X", "D = uint64(uint32(A))")
+	add("Neg", "D = -A")
+	add("Neg32", "D = uint64(-uint32(A))")
+	add("Sx8", "D = uint64(int8(A))")
+	add("Sx16", "D = uint64(int16(A))")
+	add("Sx32", "D = uint64(int32(A))")
+	add("Sx8to32", "D = uint64(uint32(int8(A)))")
+	add("Sx16to32", "D = uint64(uint32(int16(A)))")
+	add("Swap16", "D = uint64(bits.ReverseBytes16(uint16(A)))")
+	add("Swap32", "D = uint64(bits.ReverseBytes32(uint32(A)))")
+	add("Swap64", "D = bits.ReverseBytes64(A)")
+
+	for _, n := range []string{"8", "16", "32", "64"} {
+		add("Ld"+n, "D = uint64(M(uint"+n+", A))")
+		add("St"+n, "M(uint"+n+", A) = uint"+n+"(B)")
+		if n != "64" {
+			add("LdSx"+n, "D = uint64(M(int"+n+", A))")
+		}
+	}
+	add("StK8", "*(*uint8)(at(A + uint64(int64(o.off)))) = uint8(o.imm)")
+	add("StK16", "*(*uint16)(at(A + uint64(int64(o.off)))) = uint16(o.imm)")
+	add("StK32", "*(*uint32)(at(A + uint64(int64(o.off)))) = uint32(o.imm)")
+	add("StK64", "*(*uint64)(at(A + uint64(int64(o.off)))) = uint64(int64(o.imm))")
+	for i := len(fs) - 4; i < len(fs); i++ {
+		fs[i].solo = true
+	}
+
+	jump := func(name, cond string) {
+		fs = append(fs, form{name: name, body: "if " + cond + " {\nJUMP\n}", last: true})
+	}
+	for _, c := range []struct {
+		name, op string
+		signed   bool
+		x        bool // of two registers too; else with the operands exchanged
+	}{
+		{"JEq", "==", false, true}, {"JNe", "!=", false, true}, {"JGt", ">", false, true}, {"JGe", ">=", false, true},
+		{"JLt", "<", false, false}, {"JLe", "<=", false, false},
+		{"JSGt", ">", true, true}, {"JSGe", ">=", true, true}, {"JSLt", "<", true, false}, {"JSLe", "<=", true, false},
+	} {
+		a, b, k, a32, b32, k32 := "A", "B", "K", "uint32(A)", "uint32(B)", "K32"
+		if c.signed {
+			a, b, k, a32, b32, k32 = "int64(A)", "int64(B)", "int64(o.imm)", "int32(A)", "int32(B)", "o.imm"
+		}
+		jump(c.name+"K", a+c.op+k)
+		jump(c.name+"32K", a32+c.op+k32)
+		if c.x {
+			jump(c.name+"X", a+c.op+b)
+			jump(c.name+"32X", a32+c.op+b32)
+		}
+	}
+	jump("JSetK", "A&K != 0")
+	jump("JSet32K", "uint32(A)&K32 != 0")
+	jump("JSetX", "A&B != 0")
+	jump("JSet32X", "uint32(A)&uint32(B) != 0")
+	fs = append(fs, form{name: "JA", body: "JUMP", last: true})
+
+	solo := func(name, body string) { fs = append(fs, form{name: name, body: body, last: true, solo: true}) }
+	solo("MayGoto", "if m.loops == 0 {\nJUMP\n} else {\nm.loops--\n}")
+	solo("Wide", "D = uint64(uint32(o.imm)) | uint64(uint32(o.imm2))<<32")
+	solo("Div", divBody)
+	solo("AtomicAdd64", "atomic.AddUint64((*uint64)(at(A + uint64(int64(o.off)))), B)")
+	solo("AtomicAdd32", "atomic.AddUint32((*uint32)(at(A + uint64(int64(o.off)))), uint32(B))")
+	solo("AtomicFetchAdd64", "v := B\nD = atomic.AddUint64((*uint64)(at(A + uint64(int64(o.off)))), v) - v")
+	solo("AtomicFetchAdd32", "v := uint32(B)\nD = uint64(atomic.AddUint32((*uint32)(at(A + uint64(int64(o.off)))), v) - v)")
+	solo("CPU", "D = uint64(m.cpu)")
+	solo("Elem", elemBody)
+	solo("ToCPU", "if v := A; v != 0 {\nD = v + uint64(m.cpu)*uint64(uint32(o.imm))\n}")
+	solo("Call", callBody)
+	solo("Exit", exitBody)
+	return fs
+}
+
+// divBody is every division, told apart by an inner switch: what they cost
+// themselves hides that.
+const divBody = `x, y := A, B
+if o.sub&divK != 0 {
+	y = K
+}
+if o.sub&div32 != 0 {
+	x, y = uint64(uint32(x)), uint64(uint32(y))
+	if o.sub&divSigned != 0 {
+		x, y = uint64(int32(x)), uint64(int32(y))
+	}
+}
+switch {
+case y == 0:
+	if o.sub&divMod == 0 {
+		x = 0
+	}
+case o.sub&divSigned != 0 && o.sub&divMod != 0:
+	x = uint64(int64(x) % int64(y))
+case o.sub&divSigned != 0:
+	x = uint64(int64(x) / int64(y))
+case o.sub&divMod != 0:
+	x %= y
+default:
+	x /= y
+}
+if o.sub&div32 != 0 {
+	x = uint64(uint32(x))
+}
+D = x`
+
+// elemBody is the lookup in an array: base in off and cost, imm elements, imm2
+// bytes apart.
+const elemBody = `v := uint64(*(*uint32)(at(A)))
+if v < uint64(uint32(o.imm)) {
+	D = uint64(uint32(o.off)) + uint64(uint32(o.cost))<<32 + v*uint64(uint32(o.imm2))
+} else {
+	D = 0
+}`
+
+const callBody = `f := &m.frames[m.depth&(maxFrames-1)]
+m.depth++
+f.ret = int(uintptr(ip) - m.base)
+f.saved = *(*[4]uint64)(reg[6:10])
+f.loops = m.loops
+m.loops = maxLoops
+reg[10] += frameSize
+JUMP`
+
+const exitBody = `m.depth--
+f := &m.frames[m.depth&(maxFrames-1)]
+*(*[4]uint64)(reg[6:10]) = f.saved
+m.loops = f.loops
+reg[10] -= frameSize
+ip = unsafe.Add(code, f.ret)`
+
+// pairs lists the pairs that have an opcode of their own, in the order of how
+// much they save.
+var pairs = strings.Fields(`
+`)
+
+// expand returns the Go of body for slot n of an op.
+func expand(body, n string) string {
+	reg := func(f string) string { return "reg[o." + f + n + "]" }
+	var b strings.Builder
+	for i := 0; i < len(body); {
+		word := i
+		for word < len(body) && (body[word] == '_' || body[word] >= '0' && body[word] <= '9' || body[word]|32 >= 'a' && body[word]|32 <= 'z') {
+			word++
+		}
+		w := body[i:word]
+		switch {
+		case w == "":
+			b.WriteByte(body[i])
+			i++
+			continue
+		case w == "D":
+			b.WriteString(reg("d"))
+		case w == "A":
+			b.WriteString(reg("a"))
+		case w == "B":
+			b.WriteString(reg("b"))
+		case w == "K":
+			b.WriteString("uint64(int64(o.imm" + n + "))")
+		case w == "K32":
+			b.WriteString("uint32(o.imm" + n + ")")
+		case w == "JUMP":
+			b.WriteString("ip = unsafe.Add(ip, o.off)\nif meter -= int64(o.cost); meter < 0 {\ngoto yield\n}")
+		case w == "M":
+			end := strings.IndexByte(body[i:], ')') + i
+			typ, base, _ := strings.Cut(body[i+2:end], ", ")
+			fmt.Fprintf(&b, "*(*%s)(at(%s + uint64(int64(o.imm%s))))", typ, expand(base, n), n)
+			word = end + 1
+		default:
+			b.WriteString(w)
+		}
+		i = word
+	}
+	return b.String()
+}
+
+func main() {
+	log.SetFlags(0)
+	fs := forms()
+	byName := map[string]*form{}
+	for i := range fs {
+		byName[fs[i].name] = &fs[i]
+	}
+	var w bytes.Buffer
+	p := func(format string, args ...any) { fmt.Fprintf(&w, format+"\n", args...) }
+	p("// Code generated by mkloop.go. DO NOT EDIT.\n")
+	p("package interp\n")
+	p("import (\n\"math/bits\"\n\"sync/atomic\"\n\"unsafe\"\n)\n")
+	p("// Opcodes: the forms of single instructions, then pairs of them.\nconst (")
+	p("opLeave opcode = iota // to Go: op.sub says what for")
+	for _, f := range fs {
+		p("op%s", f.name)
+	}
+	p("numForms = iota\n)\n")
+	if len(pairs) > 0 {
+		p("const (")
+		for i, s := range pairs {
+			if i == 0 {
+				p("op%s = iota + opcode(numForms)", strings.ReplaceAll(s, "+", ""))
+			} else {
+				p("op%s", strings.ReplaceAll(s, "+", ""))
+			}
+		}
+		p(")\n")
+	}
+	p("// names are the opcodes' names, for tests and people.\nvar names = [256]string{\"Leave\",")
+	for _, f := range fs {
+		p("%q,", f.name)
+	}
+	for _, s := range pairs {
+		p("%q,", s)
+	}
+	p("}\n")
+	p("// pairs gives the opcode of two forms, one after the other; 0: there is none.")
+	p("var pairs = [numForms][numForms]opcode{")
+	for i := range fs {
+		var row []string
+		for _, s := range pairs {
+			if a, b, _ := strings.Cut(s, "+"); a == fs[i].name {
+				row = append(row, fmt.Sprintf("op%s: op%s%s", b, a, b))
+			}
+		}
+		if row != nil {
+			p("op%s: {%s},", fs[i].name, strings.Join(row, ", "))
+		}
+	}
+	p("}\n")
+	p(loopHead)
+	for _, f := range fs {
+		p("case op%s:\n%s", f.name, expand(f.body, ""))
+	}
+	for _, s := range pairs {
+		a, b, _ := strings.Cut(s, "+")
+		x, y := byName[a], byName[b]
+		if x == nil || y == nil || x.solo || y.solo || x.last {
+			log.Fatalf("no pair: %s", s)
+		}
+		p("case op%s%s:\n%s\n%s", a, b, expand(x.body, ""), expand(y.body, "2"))
+	}
+	n := len(fs) + len(pairs) + 1
+	if n > 256 {
+		log.Fatalf("%d opcodes", n)
+	}
+	for ; n < 256; n++ { // so that the jump needs no check of its range
+		p("case %d:\ngoto leave", n)
+	}
+	p(loopTail)
+	src, err := format.Source(w.Bytes())
+	if err != nil {
+		os.WriteFile("loop.go", w.Bytes(), 0o644)
+		log.Fatal(err)
+	}
+	if err := os.WriteFile("loop.go", src, 0o644); err != nil {
+		log.Fatal(err)
+	}
+}
+
+const loopHead = `// loop runs ops from m.at on until one leaves or the meter is spent.
+//
+//go:norace
+//go:nocheckptr
+func (m *Machine) loop() exit {
+	reg := &m.reg
+	meter := m.meter
+	code := unsafe.Pointer(unsafe.SliceData(m.ops))
+	ip := unsafe.Add(code, m.at)
+	why := exitLeave
+	for {
+		o := (*op)(ip)
+		ip = unsafe.Add(ip, opSize)
+		switch o.code {
+		case opLeave:
+			goto leave`
+
+const loopTail = `}
+	}
+yield:
+	why = exitYield
+leave:
+	m.at = int(uintptr(ip) - m.base)
+	m.meter = meter
+	return why
+}`
