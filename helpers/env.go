@@ -17,6 +17,9 @@ type Env interface {
 	Share(b []byte) uint64
 	// Map returns the map that a map argument means, or nil.
 	Map(handle uint64) maps.Map
+	// ShareMap lets the program use m, until the run ends; the result is the
+	// handle that means it. A nil m gives 0.
+	ShareMap(m maps.Map) uint64
 	// Call runs the subprogram that an ArgFunc argument means and returns its
 	// R0. On error the run is over: the helper must return at once.
 	Call(fn uint64, a1, a2, a3, a4, a5 uint64) (uint64, error)

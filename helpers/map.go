@@ -8,7 +8,8 @@ import (
 // Helpers on maps. Their arguments are checked against the map's own sizes,
 // which is why a key or value needs no size argument.
 
-// MapLookupElem is map_lookup_elem(map, key): the address of key's value, or 0.
+// MapLookupElem is map_lookup_elem(map, key): the address of key's value, or 0;
+// of a map of maps, the map.
 var MapLookupElem = (&Func{
 	Name: "map_lookup_elem",
 	Proto: Proto{
@@ -19,6 +20,13 @@ var MapLookupElem = (&Func{
 	Impl: func(env Env, handle, key, _, _, _ uint64) uint64 {
 		m, k := mapAndKey(env, handle, key)
 		if k == nil {
+			return 0
+		}
+		switch m.Spec().Type {
+		case maps.ArrayOfMaps, maps.HashOfMaps:
+			if h, ok := m.(maps.MapHolder); ok {
+				return env.ShareMap(h.InnerMap(k))
+			}
 			return 0
 		}
 		return env.Share(m.LookupElem(env.CPU(), k))

@@ -97,8 +97,9 @@ func checkHash(s *Spec) error {
 	return nil
 }
 
-// checkProgArray is fd_array_map_alloc_check (kernel/bpf/arraymap.c).
-func checkProgArray(s *Spec) error {
+// checkFDArray is fd_array_map_alloc_check (kernel/bpf/arraymap.c), for arrays
+// of what bpf(2) names by file descriptors.
+func checkFDArray(s *Spec) error {
 	if s.ValueSize != 4 {
 		return refuse(s, errno.EINVAL, "value size is %d, not 4", s.ValueSize)
 	}

@@ -204,6 +204,14 @@ type (
 		Load(index uint32) any
 	}
 
+	// A MapHolder holds maps, all of which fit Spec.Inner.
+	MapHolder interface {
+		// StoreMap puts inner at key. EINVAL: it does not fit.
+		StoreMap(key []byte, inner Map, flags UpdateFlags) error
+		// InnerMap returns the map at key for a program, or nil.
+		InnerMap(key []byte) Map
+	}
+
 	// A RingBuffer takes records from programs. Flags are BPF_RB_NO_WAKEUP
 	// and BPF_RB_FORCE_WAKEUP.
 	RingBuffer interface {

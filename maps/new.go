@@ -20,7 +20,7 @@ var constructors = map[Type]struct {
 }{
 	Array:       {checkArray, newArray},
 	Hash:        {checkHash, newHash},
-	ProgArray:   {checkProgArray, newProgArray},
+	ProgArray:   {checkFDArray, newProgArray},
 	RingBuf:     {checkRingBuf, newRingBuf},
 	PerCPUHash:  {checkHash, newPerCPUHash},
 	PerCPUArray: {checkArray, newPerCPUArray},
@@ -28,6 +28,8 @@ var constructors = map[Type]struct {
 	Stack:       {checkQueue, newQueue},
 	BloomFilter: {checkBloom, newBloom},
 	LPMTrie:     {checkLPM, newLPM},
+	ArrayOfMaps: {checkArrayOfMaps, newArrayOfMaps},
+	HashOfMaps:  {checkHashOfMaps, newHashOfMaps},
 }
 
 // New makes the map that spec describes, of which it keeps a copy, and stores

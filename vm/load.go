@@ -207,6 +207,11 @@ func replaces(m maps.Map, spec *maps.Spec) error {
 			return fmt.Errorf("map %q: the replacement has %s %d, the object asks for %d", spec.Name, f.name, f.got, f.want)
 		}
 	}
+	if spec.Inner != nil {
+		if err := maps.SameInner(s.Inner, spec.Inner); err != nil {
+			return fmt.Errorf("map %q: the replacement holds other maps than the object asks for: %w", spec.Name, err)
+		}
+	}
 	return nil
 }
 
@@ -269,35 +274,59 @@ func (c *Collection) set(t *hook.Type) *helpers.Set {
 	return s
 }
 
-// wire stores programs in prog arrays as the object asks. One that could not
-// be loaded leaves its place empty: a tail call there does nothing.
+// wire stores programs in prog arrays, and maps in maps of maps, as the object
+// asks. A program that could not be loaded leaves its place empty: a tail call
+// there does nothing.
 func (c *Collection) wire(obj *prog.Object) error {
 	for _, spec := range obj.Maps {
 		if _, given := c.opts.Maps[spec.Name]; given {
 			continue
 		}
 		for _, e := range spec.Contents {
-			if e.Program == "" {
-				continue
-			}
-			array, ok := c.specs[spec].(maps.ProgramArray)
-			p := c.programs[e.Program]
+			var err error
 			switch {
-			case !ok:
-				return fmt.Errorf("map %q: type %v holds no programs", spec.Name, spec.Type)
-			case p == nil:
-				return fmt.Errorf("map %q: the object has no program %q", spec.Name, e.Program)
-			case len(e.Key) != 4:
-				return fmt.Errorf("map %q: key of program %q has %d bytes, not 4", spec.Name, e.Program, len(e.Key))
-			case p.err != nil:
-				continue
+			case e.Program != "":
+				err = c.wireProgram(spec, e)
+			case e.Map != nil:
+				err = c.wireMap(spec, e)
 			}
-			if err := array.Store(binary.NativeEndian.Uint32(e.Key), p); err != nil {
-				return fmt.Errorf("map %q: program %q: %w", spec.Name, e.Program, err)
+			if err != nil {
+				return fmt.Errorf("map %q: %w", spec.Name, err)
 			}
 		}
 	}
 	return nil
+}
+
+func (c *Collection) wireProgram(spec *maps.Spec, e maps.Entry) error {
+	array, ok := c.specs[spec].(maps.ProgramArray)
+	p := c.programs[e.Program]
+	switch {
+	case !ok:
+		return fmt.Errorf("type %v holds no programs", spec.Type)
+	case p == nil:
+		return fmt.Errorf("the object has no program %q", e.Program)
+	case len(e.Key) != 4:
+		return fmt.Errorf("key of program %q has %d bytes, not 4", e.Program, len(e.Key))
+	case p.err != nil:
+		return nil
+	}
+	if err := array.Store(binary.NativeEndian.Uint32(e.Key), p); err != nil {
+		return fmt.Errorf("program %q: %w", e.Program, err)
+	}
+	return nil
+}
+
+func (c *Collection) wireMap(spec *maps.Spec, e maps.Entry) error {
+	holder, ok := c.specs[spec].(maps.MapHolder)
+	inner := c.specs[e.Map]
+	switch {
+	case !ok:
+		return fmt.Errorf("type %v holds no maps", spec.Type)
+	case inner == nil:
+		return fmt.Errorf("the object has no map %q", e.Map.Name)
+	}
+	return holder.StoreMap(e.Key, inner, maps.Any)
 }
 
 // Program returns the program called name, or nil if there is none. A program

@@ -123,3 +123,105 @@ func sameAsKernel(t *testing.T, text string, ms ...*maps.Spec) string {
 	}
 	return ""
 }
+
+// TestKernelMapOfMaps counts in inner maps, which come and go between runs.
+func TestKernelMapOfMaps(t *testing.T) {
+	oracle.Skip(t)
+	const text = `
+		r6 = *(u32 *)(r1 +0)
+		r7 = *(u32 *)(r1 +4)
+		r2 = r6
+		r2 += 8
+		r0 = 1
+		if r2 > r7 goto end
+		r1 = *(u32 *)(r6 +0)
+		*(u32 *)(r10 -4) = r1
+		r1 = *(u32 *)(r6 +4)
+		*(u32 *)(r10 -8) = r1
+		r1 = map[0]
+		r2 = r10
+		r2 += -4
+		call 1
+		if r0 != 0 goto found
+		r0 = 2
+		goto end
+	found:
+		r8 = r0
+		r1 = r0
+		r2 = r10
+		r2 += -8
+		call 1
+		if r0 == 0 goto add
+		r1 = 1
+		lock *(u64 *)(r0 +0) += r1
+		r0 = *(u64 *)(r0 +0)
+		r0 += 100
+		goto end
+	add:
+		*(u64 *)(r10 -16) = 7
+		r1 = r8
+		r2 = r10
+		r2 += -8
+		r3 = r10
+		r3 += -16
+		r4 = 0
+		call 2
+		r0 += 50
+	end:
+		exit`
+	for _, inner := range []maps.Spec{
+		{Name: "inner", Type: maps.Array, KeySize: 4, ValueSize: 8, MaxEntries: 3},
+		{Name: "inner", Type: maps.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 3},
+	} {
+		for _, typ := range []maps.Type{maps.ArrayOfMaps, maps.HashOfMaps} {
+			outer := maps.Spec{Name: "outer", Type: typ, KeySize: 4, ValueSize: 4, MaxEntries: 3, Inner: &inner}
+			newInner := func() (maps.Map, *oracle.Map) {
+				m, err := maps.New(&inner)
+				k, kerr := oracle.NewMap(&inner, nil)
+				if err != nil || kerr != nil {
+					t.Fatal(err, kerr)
+				}
+				return m, k
+			}
+			_, template := newInner()
+			for _, e := range []vm.Engine{vm.Checked, vm.JIT} {
+				k, err := oracle.NewMap(&outer, template)
+				if err != nil {
+					t.Fatal(err)
+				}
+				kp, log, err := oracle.Load(oracle.LoadOptions{Type: oracle.XDP, Insns: assemble(t, text), Maps: []*oracle.Map{k}})
+				if err != nil {
+					t.Fatalf("%v\n%s", err, log)
+				}
+				c := load(t, linux.Platform.Type("xdp"), text, vm.Options{Engine: e}, &outer)
+				holder := c.Map("outer").(maps.MapHolder)
+				r := rand.New(rand.NewPCG(uint64(typ), uint64(inner.Type)))
+				pkt := make([]byte, 64)
+				for i := range 120 {
+					key := []byte{byte(r.IntN(4)), 0, 0, 0}
+					if r.IntN(6) == 0 {
+						ours, theirs := newInner()
+						if err := holder.StoreMap(key, ours, 0); err == nil {
+							if err := k.Update(key, []byte{byte(theirs.FD()), byte(theirs.FD() >> 8), 0, 0}, 0); err != nil {
+								t.Fatal(err)
+							}
+						}
+						theirs.Close() // the outer map keeps it
+					}
+					pkt[0], pkt[4] = byte(r.IntN(4)), byte(r.IntN(4))
+					want, err := kp.Run(oracle.RunInput{Data: pkt})
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, err := c.Program("p").Run(pkt)
+					if err != nil || uint32(got) != want.Retval {
+						t.Fatalf("%v of %v, %s, step %d, % x: %d, %v; the kernel: %d", typ, inner.Type, e, i, pkt[:8], int32(got), err, int32(want.Retval))
+					}
+				}
+				kp.Close()
+				k.Close()
+			}
+			template.Close()
+		}
+	}
+}

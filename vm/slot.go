@@ -104,6 +104,8 @@ func (s *slot) Bytes(addr uint64, n int) []byte {
 
 func (s *slot) Share(b []byte) uint64 { return s.machine.Share(b) }
 
+func (s *slot) ShareMap(m maps.Map) uint64 { return s.machine.ShareMap(m) }
+
 func (s *slot) Map(handle uint64) maps.Map { return s.machine.Map(handle) }
 
 func (s *slot) Call(fn uint64, a1, a2, a3, a4, a5 uint64) (uint64, error) {

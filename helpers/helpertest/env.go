@@ -65,6 +65,14 @@ func (e *Env) AddMap(m maps.Map) uint64 {
 	return uint64(firstHandle + len(e.maps) - 1)
 }
 
+// ShareMap implements helpers.Env.
+func (e *Env) ShareMap(m maps.Map) uint64 {
+	if m == nil {
+		return 0
+	}
+	return e.AddMap(m)
+}
+
 // Borrowed returns how many references the run holds.
 func (e *Env) Borrowed() int { return len(e.borrowed) }
 

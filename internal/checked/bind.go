@@ -54,6 +54,10 @@ const (
 	handleMask = 0xffff_ffff_0000_0000
 	mapHandle  = 0xeb9f_0001_0000_0000
 	funcHandle = 0xeb9f_0002_0000_0000
+
+	// sharedMaps is the number of the first map that is not the program's own;
+	// programs have fewer.
+	sharedMaps = 1 << 24
 )
 
 // A BindError says why a program cannot run with what it was bound to.

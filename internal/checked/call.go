@@ -239,8 +239,12 @@ func (m *Machine) checkMem(c *call, k *argCheck, addr, n uint64) (ok bool) {
 
 // Map returns the map that handle means, or nil.
 func (m *Machine) Map(handle uint64) maps.Map {
-	if i := handle ^ mapHandle; i < uint64(len(m.code.maps)) {
+	i := handle ^ mapHandle
+	if i < uint64(len(m.code.maps)) {
 		return m.code.maps[i]
+	}
+	if i -= sharedMaps; i < uint64(len(m.shared)) {
+		return m.shared[i].m
 	}
 	return nil
 }

@@ -60,6 +60,8 @@ type Machine struct {
 	loops uint32
 	tails int
 
+	shared []sharedMap // what ShareMap was given
+
 	n       uint64 // instructions executed
 	stop    uint64 // look round when n gets here
 	budget  uint64
@@ -148,6 +150,8 @@ func (m *Machine) End() {
 	for ; m.depth > 0; m.depth-- { // the run was cut short
 		m.frames[m.depth-1].code = nil
 	}
+	clear(m.shared)
+	m.shared = m.shared[:0]
 	m.code, m.err, m.abort, m.why = nil, nil, nil, fault{}
 	m.done, m.context, m.Observe = nil, nil, nil
 }
@@ -166,9 +170,41 @@ func (m *Machine) Share(b []byte) uint64 {
 	return m.Space.Add("shared memory", mem.Plain, b, false)
 }
 
+// A sharedMap is a map that came to the program from another.
+type sharedMap struct {
+	m     maps.Map
+	slabs int // how many of its slabs are live
+}
+
+// ShareMap lets the program use inner until the run ends, and returns its handle;
+// 0 if inner is nil.
+func (m *Machine) ShareMap(inner maps.Map) uint64 {
+	if inner == nil {
+		return 0
+	}
+	for i := len(m.shared) - 1; i >= 0; i-- { // the last is the likeliest
+		if m.shared[i].m == inner {
+			return mapHandle | uint64(sharedMaps+i)
+		}
+	}
+	m.shared = append(m.shared, sharedMap{m: inner})
+	m.Refresh()
+	return mapHandle | uint64(sharedMaps+len(m.shared)-1)
+}
+
 // Refresh makes the memory live that maps have taken since they were last
 // looked at.
 func (m *Machine) Refresh() {
+	for i := range m.shared {
+		s := &m.shared[i]
+		if slabber, ok := s.m.(maps.Slabber); ok {
+			all := slabber.Slabs()
+			for _, slab := range all[s.slabs:] {
+				m.Space.AddSlab("map "+s.m.Spec().Name, slab)
+			}
+			s.slabs = len(all)
+		}
+	}
 	if m.code.refresh() {
 		m.Space.SetFixed(&m.code.fixed.Load().Fixed)
 	}

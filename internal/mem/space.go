@@ -129,7 +129,13 @@ func (s *Space) Add(name string, kind Kind, b []byte, readOnly bool) uint64 {
 	}
 	r := NewRegion(name, Slab{Bytes: b, ReadOnly: readOnly})
 	r.Kind = kind
-	i := s.after(addr)
+	s.insert(r)
+	return addr
+}
+
+// insert makes r live.
+func (s *Space) insert(r Region) {
+	i := s.after(r.base)
 	// Drop what lies inside the new region; it would hide it from the search.
 	j := i
 	for i > 0 && s.live[i-1].base == r.base {
@@ -142,7 +148,14 @@ func (s *Space) Add(name string, kind Kind, b []byte, readOnly bool) uint64 {
 		s.gen++
 	}
 	s.live = slices.Replace(s.live, i, j, r)
-	return addr
+}
+
+// AddSlab makes the objects of slab live under name.
+func (s *Space) AddSlab(name string, slab Slab) {
+	if len(slab.Bytes) == 0 || s.Region(Addr(slab.Bytes)) != nil {
+		return
+	}
+	s.insert(NewRegion(name, slab))
 }
 
 // Restrict limits what programs may do with the live region that starts at
