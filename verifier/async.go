@@ -29,7 +29,7 @@ func (sv *solver) prove(k rootKey, s *state.State, async bool) (*root, error) {
 	if r := sv.roots[k]; r != nil {
 		return r, nil
 	}
-	r := &root{chain: &chain{fn: k.fn, kind: state.Apart, nodes: map[int]*node{}, kids: map[chainKey]*chain{}, apart: map[*root]prog.PC{}}}
+	r := &root{chain: sv.g.newChain(k.fn, state.Apart)}
 	sv.roots[k] = r
 	sub := &solver{
 		verifier: sv.verifier, ctx: sv.ctx, deadline: sv.deadline, changes: map[int]state.Live{},

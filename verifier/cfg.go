@@ -31,6 +31,14 @@ type graph struct {
 	entry  []int // function to its first block
 }
 
+// last returns the index after the last block of function fn.
+func (g *graph) last(fn int) int {
+	if fn+1 < len(g.entry) {
+		return g.entry[fn+1]
+	}
+	return len(g.blocks)
+}
+
 // next returns the PC after the instruction at pc.
 func next(p *prog.Program, pc prog.PC) prog.PC {
 	if p.Insns[pc].IsWide() {
@@ -188,11 +196,7 @@ func (g *graph) link(i int) {
 // sort orders the blocks of function fn and finds its loops. Blocks that the
 // graph cannot reach come last and are in no loop.
 func (g *graph) sort(fn int) {
-	first := g.entry[fn]
-	last := len(g.blocks)
-	if fn+1 < len(g.entry) {
-		last = g.entry[fn+1]
-	}
+	first, last := g.entry[fn], g.last(fn)
 	succ := make([][]int32, last-first)
 	for i := range succ {
 		for _, s := range g.blocks[first+i].succs {

@@ -168,6 +168,9 @@ func (m *machine) callContract(b *block, fn int) (goOn bool, err error) {
 		return false, m.fail(StackDepth, "a chain of more than %d calls", maxFrames)
 	}
 	if c := m.n.chain; c.apart[r] == 0 {
+		if c.apart == nil {
+			c.apart = map[*root]prog.PC{}
+		}
 		c.apart[r] = m.pc + 1
 		c.roots = append(c.roots, r)
 	}

@@ -144,16 +144,20 @@ func (m *machine) enterFunc(b *block, fn int, kind state.FrameKind, s *state.Sta
 	m.note(s, state.Called)
 	s.Push(int32(fn), int32(m.pc), kind)
 	pass(&s.Frames[len(s.Frames)-2], s.Top())
-	return m.sv.arrive(m.n.chain.enter(m.n, m.pc, fn, kind), m.sv.g.entry[fn], s, m.id, m.weight)
+	return m.sv.arrive(m.n.chain.enter(m.sv.g, m.n, m.pc, fn, kind), m.sv.g.entry[fn], s, m.id, m.weight)
 }
 
 // enter returns the chain of a call at pc of node site into fn.
-func (c *chain) enter(site *node, pc prog.PC, fn int, kind state.FrameKind) *chain {
+func (c *chain) enter(g *graph, site *node, pc prog.PC, fn int, kind state.FrameKind) *chain {
 	k := chainKey{pc, fn}
 	if kid := c.kids[k]; kid != nil {
 		return kid
 	}
-	kid := &chain{up: c, call: pc, site: site, kind: kind, fn: fn, nodes: map[int]*node{}, kids: map[chainKey]*chain{}, apart: map[*root]prog.PC{}}
+	kid := g.newChain(fn, kind)
+	kid.up, kid.call, kid.site, kid.once = c, pc, site, site.once
+	if c.kids == nil {
+		c.kids = map[chainKey]*chain{}
+	}
 	c.kids[k] = kid
 	c.order = append(c.order, k)
 	return kid

@@ -134,10 +134,7 @@ type funcLiveness struct {
 }
 
 func (f *funcLiveness) run() {
-	f.first, f.last = f.g.entry[f.fn], len(f.g.blocks)
-	if f.fn+1 < len(f.g.entry) {
-		f.last = f.g.entry[f.fn+1]
-	}
+	f.first, f.last = f.g.entry[f.fn], f.g.last(f.fn)
 	n := f.last - f.first
 	info := &f.v.p.Funcs[f.fn]
 	f.before, f.seen = make([]addrs, n), make([]bool, n)

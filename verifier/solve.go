@@ -31,12 +31,21 @@ type chain struct {
 	site  *node   // the call's block in the caller
 	kind  state.FrameKind
 	fn    int
-	nodes map[int]*node // by block
+	once  bool    // its function is entered from one place in the exploration, and not again
+	nodes []*node // by block, from the function's first on
 	kids  map[chainKey]*chain
 	order []chainKey        // of kids, in order of appearance
 	roots []*root           // functions called here that are proved by themselves
 	apart map[*root]prog.PC // after a call of each
 }
+
+// newChain returns the chain without callers that begins in function fn.
+func (g *graph) newChain(fn int, kind state.FrameKind) *chain {
+	return &chain{fn: fn, kind: kind, once: true, nodes: make([]*node, g.last(fn)-g.entry[fn])}
+}
+
+// node returns the node of block b of g, if there is one.
+func (c *chain) node(g *graph, b int) *node { return c.nodes[b-g.entry[c.fn]] }
 
 // A node is a block in the context of one chain of calls.
 type node struct {
@@ -44,6 +53,7 @@ type node struct {
 	block   int
 	place   []int32 // order in the exploration: positions along the chain
 	head    bool
+	once    bool         // in no loop: when it is explored, nothing arrives any more
 	live    []state.Live // what can be read from here on, by frame
 	mask    state.Mask   // what keeps classes apart
 	bucket  map[uint64]*bucket
@@ -71,15 +81,17 @@ type bucket struct {
 }
 
 type explored struct {
-	s  *state.State
-	id int
+	s     *state.State
+	id    int
+	bytes int64
 }
 
 // A pending is a state that waits for exploration, and where it came from.
 type pending struct {
-	s    *state.State
-	from []edge
-	b    *bucket
+	s     *state.State
+	from  []edge
+	b     *bucket
+	bytes int64 // of s, as counted
 }
 
 // An edge of the exploration: from state id, after weight instructions.
@@ -117,7 +129,7 @@ type step struct {
 }
 
 func (sv *solver) node(c *chain, b int) *node {
-	if n := c.nodes[b]; n != nil {
+	if n := c.node(sv.g, b); n != nil {
 		return n
 	}
 	var prefix []int32
@@ -127,16 +139,18 @@ func (sv *solver) node(c *chain, b int) *node {
 	blk := &sv.g.blocks[b]
 	n := &node{
 		chain: c, block: b,
-		place:  append(slices.Clone(prefix), blk.order),
-		head:   len(blk.loops) > 0 && blk.loops[len(blk.loops)-1] == b || sv.isCallback(blk),
-		bucket: map[uint64]*bucket{},
-		limit:  maxKeys,
+		place: append(slices.Clone(prefix), blk.order),
+		head:  len(blk.loops) > 0 && blk.loops[len(blk.loops)-1] == b || sv.isCallback(blk),
+		limit: maxKeys,
 	}
-	n.live = sv.perFrame(n, sv.l.live)
-	n.mask = state.Mask{Frames: sv.perFrame(n, sv.l.tested), Packet: true, Moved: true}
+	n.once = c.once && len(blk.loops) == 0 && !n.head
+	if blk.joins {
+		n.live = sv.perFrame(n, sv.l.live)
+		n.mask = state.Mask{Frames: sv.perFrame(n, sv.l.tested), Packet: true, Moved: true}
+	}
 	n.id = int32(len(sv.nodes))
 	sv.nodes = append(sv.nodes, n)
-	c.nodes[b] = n
+	c.nodes[b-sv.g.entry[c.fn]] = n
 	return n
 }
 
@@ -161,15 +175,15 @@ func (sv *solver) arrive(c *chain, b int, s *state.State, from int, weight int64
 		sv.coarsen(n, 4, 0)
 	}
 	bk := sv.bucketOf(n, s)
-	if len(n.bucket) > n.limit {
+	if len(n.order) > n.limit {
 		// First give up constants of which there are many; a flag or a status
 		// code only if it comes to the worst.
 		sv.coarsen(n, 4, maxKeys/2)
-		if len(n.bucket) > maxShapes/2 {
+		if len(n.order) > maxShapes/2 {
 			sv.coarsen(n, 1, maxKeys/2)
 		}
-		n.limit = min(maxShapes, max(n.limit, 2*len(n.bucket)))
-		if len(n.bucket) >= maxShapes {
+		n.limit = min(maxShapes, max(n.limit, 2*len(n.order)))
+		if len(n.order) >= maxShapes {
 			return sv.errorAt(Limit, sv.g.blocks[b].start, s.Trace, "more than %d kinds of states meet here", maxShapes)
 		}
 		bk = sv.bucketOf(n, s)
@@ -181,14 +195,31 @@ func (sv *solver) arrive(c *chain, b int, s *state.State, from int, weight int64
 // bucketOf returns the class of s at n.
 func (sv *solver) bucketOf(n *node, s *state.State) *bucket {
 	key := s.Key(&n.mask, sv.decided(n, s))
-	b := n.bucket[key]
-	if b == nil {
-		b = &bucket{key: key}
+	if len(n.order) <= fewBuckets {
+		for _, b := range n.order {
+			if b.key == key {
+				return b
+			}
+		}
+	} else if b := n.bucket[key]; b != nil {
+		return b
+	}
+	b := &bucket{key: key}
+	n.order = append(n.order, b)
+	switch {
+	case len(n.order) == fewBuckets+1:
+		n.bucket = map[uint64]*bucket{}
+		for _, b := range n.order {
+			n.bucket[b.key] = b
+		}
+	case n.bucket != nil:
 		n.bucket[key] = b
-		n.order = append(n.order, b)
 	}
 	return b
 }
+
+// fewBuckets are searched one by one.
+const fewBuckets = 8
 
 // decided tells states apart by what they say of the branch at the end of n's
 // block, if it compares two registers that the block does not change: states
@@ -253,7 +284,7 @@ func (sv *solver) coarsen(n *node, values, keys int) {
 		}
 	}
 	old := n.order
-	n.bucket, n.order = map[uint64]*bucket{}, nil
+	n.bucket, n.order = nil, nil
 	for _, b := range old {
 		for _, e := range b.done {
 			to := sv.bucketOf(n, e.s)
@@ -267,6 +298,8 @@ func (sv *solver) coarsen(n *node, values, keys int) {
 		if to.wait != nil && p.s.Same(to.wait.s) {
 			to.wait.s = replace(to.wait.s, p.s)
 			to.wait.from = append(to.wait.from, p.from...)
+			sv.drop(p.bytes)
+			sv.recount(to.wait)
 			continue
 		}
 		p.b, to.wait = to, p
@@ -277,7 +310,6 @@ func (sv *solver) coarsen(n *node, values, keys int) {
 // replace returns the join of s and t, which are not needed any more.
 func replace(s, t *state.State) *state.State {
 	u := state.Join(s, t, state.Union, false)
-	u.Canon()
 	s.Free()
 	t.Free()
 	return u
@@ -296,12 +328,12 @@ func (sv *solver) merge(n *node, b *bucket, s *state.State, in edge) {
 	if b.wait != nil && s.Same(b.wait.s) {
 		b.wait.s = replace(b.wait.s, s)
 		b.wait.from = append(b.wait.from, in)
+		sv.recount(b.wait)
 		return
 	}
 	if n.widen && len(b.done) > 0 {
 		if last := b.done[len(b.done)-1].s; s.Same(last) {
 			wide := state.Join(last, s, sv.widening(), true)
-			wide.Canon()
 			s.Free()
 			s = wide
 		}
@@ -311,7 +343,24 @@ func (sv *solver) merge(n *node, b *bucket, s *state.State, in edge) {
 	sv.push(n, p)
 }
 
+// recount counts the memory of p's state, which has changed.
+func (sv *solver) recount(p *pending) {
+	bytes := p.s.Bytes()
+	sv.bytes += bytes - p.bytes
+	p.bytes = bytes
+	sv.peakBytes = max(sv.peakBytes, sv.bytes)
+}
+
+// drop counts one state of so many bytes less.
+func (sv *solver) drop(bytes int64) {
+	sv.stored--
+	sv.bytes -= bytes
+}
+
 func (sv *solver) push(n *node, p *pending) {
+	sv.stored++
+	sv.recount(p)
+	sv.peak = max(sv.peak, sv.stored)
 	n.todo = append(n.todo, p)
 	if !n.queued {
 		n.queued = true
@@ -344,16 +393,16 @@ func (sv *solver) run() error {
 		}
 		if p.b != nil {
 			p.b.wait = nil
+		}
+		if p.b == nil || n.once {
+			sv.drop(p.bytes)
+		} else {
 			if len(p.b.done) == maxDone {
-				sv.bytes -= p.b.done[0].s.Bytes()
+				sv.drop(p.b.done[0].bytes)
 				p.b.done[0].s.Free()
 				p.b.done = append(p.b.done[:0], p.b.done[1:]...)
-				sv.stored--
 			}
-			p.b.done = append(p.b.done, explored{s, id})
-			sv.stored++
-			sv.bytes += s.Bytes()
-			sv.peak, sv.peakBytes = max(sv.peak, sv.stored), max(sv.peakBytes, sv.bytes)
+			p.b.done = append(p.b.done, explored{s, id, p.bytes})
 			s = s.Clone()
 		}
 		if n.head {

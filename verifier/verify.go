@@ -112,7 +112,7 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 	}
 	v.l = v.newLiveness(v.g)
 	sv := &solver{verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}}
-	sv.root = &chain{fn: 0, nodes: map[int]*node{}, kids: map[chainKey]*chain{}, apart: map[*root]prog.PC{}}
+	sv.root = v.g.newChain(0, state.Subprogram)
 	s := state.New(&state.Pool{}, 0, v.o.MaxPacket)
 	s.SetReg(1, state.Reg{Kind: state.Ctx, Obj: s.NewObj(state.Obj{Kind: state.Ctx})})
 	sv.steps = append(sv.steps, step{}) // the start

@@ -231,7 +231,7 @@ func (ps *points) successors(p *point, b int) []*point {
 func (ps *points) follow(p *point, pc prog.PC, way int) (*point, error) {
 	m := machine{sv: ps.sv, n: p.n, id: p.id, pc: p.pc}
 	if b := ps.sv.g.at[pc]; b >= 0 {
-		if n := p.n.chain.nodes[b]; n != nil {
+		if n := p.n.chain.node(ps.sv.g, b); n != nil {
 			m.n = n
 		}
 	}

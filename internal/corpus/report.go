@@ -211,13 +211,13 @@ func (c *campaign) judge() error {
 		switch {
 		case r.verdict == accepts && known && !loads && r.row.prevail != "PASS":
 			errs = append(errs, fmt.Errorf("%s: accepted, though the kernel (%s) and PREVAIL refuse it", r.row.name(), r.kernel.err))
-		case r.verdict == accepts && known && !loads && c.ledger.explain(kernelRefuses, r.row) == nil:
+		case r.verdict == accepts && r.kernel.asked && !loads && c.ledger.explain(kernelRefuses, r.row) == nil:
 			errs = append(errs, fmt.Errorf("%s: accepted, though the kernel refuses (%s): the ledger has no reason", r.row.name(), r.kernel.err))
 		case r.verdict != accepts && r.row.wanted() && c.ledger.explain(skepRefuses, r.row) == nil:
 			errs = append(errs, fmt.Errorf("%s: refused (%s): the ledger has no reason", r.row.name(), r.why))
 		}
 	}
-	if c.o.only == "" {
+	if c.o.only == "" && c.o.kernel {
 		for _, e := range c.ledger.order {
 			if !e.used {
 				errs = append(errs, fmt.Errorf("%s: the ledger says %s, which is no longer so", e.program, e.side))

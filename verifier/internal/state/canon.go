@@ -33,7 +33,7 @@ func (m *Memory) clean(l *Live) {
 		return true
 	}
 	if slices.ContainsFunc(m.cells, dead) {
-		m.cells = slices.DeleteFunc(m.own(), dead)
+		m.cells = slices.DeleteFunc(m.cells, dead)
 	}
 	for i := range m.init {
 		m.init[i] &= l.Stack[i]
@@ -133,13 +133,18 @@ func (s *State) Canon() {
 			edges = append(edges, Edge{x, y, e.C})
 		}
 	}
-	slices.SortFunc(edges, func(a, b Edge) int {
-		if a.X != b.X {
-			return int(a.X) - int(b.X)
-		}
-		return int(a.Y) - int(b.Y)
-	})
 	s.Vals, pool.vals = newVals, s.Vals
 	s.Objs, pool.objs = newObjs, s.Objs
 	s.Edges = edges
+	s.sortEdges()
+}
+
+// sortEdges sorts the difference bounds. Mostly they are few, and sorted.
+func (s *State) sortEdges() {
+	e := s.Edges
+	for i := 1; i < len(e); i++ {
+		for j := i; j > 0 && (e[j].X < e[j-1].X || e[j].X == e[j-1].X && e[j].Y < e[j-1].Y); j-- {
+			e[j], e[j-1] = e[j-1], e[j]
+		}
+	}
 }

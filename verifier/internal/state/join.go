@@ -234,8 +234,11 @@ func (p *pairs) in(v ValID) (x, y Reg) {
 type Merge func(older, newer scalar.Scalar) scalar.Scalar
 
 // Join returns a state that describes everything that s or t describes. They
-// must have the same shape. With widening as merge, s is the older state, and
-// a chain of joins with it stops growing.
+// must be canonical and have the same shape; so is the result. With widening as
+// merge, s is the older state, and a chain of joins with it stops growing.
+//
+// Values get their numbers in the order in which locations mention them, which
+// is Canon's; no location of a shape loses its object.
 func Join(s, t *State, merge Merge, widening bool) *State {
 	p := newPairs(s, t)
 	u := s.pool.get()
@@ -279,6 +282,7 @@ func Join(s, t *State, merge Merge, widening bool) *State {
 		}
 	}
 	p.edges(u, widening)
+	u.sortEdges()
 	u.tighten()
 	return u
 }

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"slices"
+
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/verifier/internal/scalar"
 )
@@ -12,9 +14,8 @@ const StackSize = 512
 // Memory is the stack of one frame, byte for byte. Bytes that a Cell covers
 // have a known content; of the others only is known whether they were written.
 type Memory struct {
-	cells  []Cell // sorted by Off, disjoint
-	init   [StackSize / 64]uint64
-	shared bool // cells may be in use by another State: copy before writing
+	cells []Cell // sorted by Off, disjoint
+	init  [StackSize / 64]uint64
 }
 
 // A Cell is Size bytes at Off that hold Reg: a pointer (Size 8), or a scalar
@@ -23,17 +24,6 @@ type Cell struct {
 	Off  int16
 	Size uint8
 	Reg  Reg
-}
-
-func (m *Memory) share() { m.shared = true }
-
-// own returns the cells for writing.
-func (m *Memory) own() []Cell {
-	if m.shared {
-		m.cells = append(make([]Cell, 0, len(m.cells)+4), m.cells...)
-		m.shared = false
-	}
-	return m.cells
 }
 
 // Cells returns the cells, which must not be changed.
@@ -86,7 +76,6 @@ func (m *Memory) forget(off, size int) {
 	if lo == hi {
 		return
 	}
-	m.own()
 	var rest [2]Cell
 	n := 0
 	if c := m.cells[lo]; int(c.Off) < off && c.Reg.IsConst() {
@@ -99,7 +88,7 @@ func (m *Memory) forget(off, size int) {
 		rest[n] = Cell{int16(off + size), c.Size - uint8(skip), Const(c.Reg.Uint() >> (8 * skip))}
 		n++
 	}
-	m.cells = append(m.cells[:lo], append(rest[:n:n], m.cells[hi:]...)...)
+	m.cells = slices.Replace(m.cells, lo, hi, rest[:n]...)
 }
 
 func mask(bytes uint8) uint64 {
@@ -130,14 +119,14 @@ func (s *State) Store(f, off, size int, r Reg) {
 	}
 	m := &s.Frames[f].Stack
 	m.Forget(off, size)
-	m.own()
+	if m.cells == nil {
+		m.cells = s.pool.cellsFor(4)
+	}
 	i := 0
 	for i < len(m.cells) && int(m.cells[i].Off) < off {
 		i++
 	}
-	m.cells = append(m.cells, Cell{})
-	copy(m.cells[i+1:], m.cells[i:])
-	m.cells[i] = Cell{int16(off), uint8(size), r}
+	m.cells = slices.Insert(m.cells, i, Cell{int16(off), uint8(size), r})
 }
 
 // Load reads size bytes at off of frame f, zero-extended. Bytes of which

@@ -5,7 +5,7 @@ package state
 // Pool belongs to one goroutine, and so do the states that come from it.
 type Pool struct {
 	free  []*State
-	cells [][]Cell // of freed states, unshared
+	cells [][]Cell // of freed states
 
 	vals  []Val // swapped with those of a state that Canon renumbers
 	objs  []Obj
@@ -31,13 +31,18 @@ func (p *Pool) get() *State {
 // Free gives s back. Nothing may use it afterwards.
 func (s *State) Free() {
 	for i := range s.Frames {
-		if m := &s.Frames[i].Stack; !m.shared && cap(m.cells) > 0 {
-			s.pool.cells = append(s.pool.cells, m.cells[:0])
-		}
-		s.Frames[i].Stack = Memory{} // shared cells belong to others
+		s.Frames[i].Stack.free(s.pool)
 	}
 	s.Trace = nil
 	s.pool.free = append(s.pool.free, s)
+}
+
+// free gives the cells of m back.
+func (m *Memory) free(p *Pool) {
+	if cap(m.cells) > 0 {
+		p.cells = append(p.cells, m.cells[:0])
+	}
+	m.cells = nil
 }
 
 // cellsFor returns an empty slice with room for n cells, more or less.

@@ -207,10 +207,13 @@ func New(p *Pool, fn int32, maxPacket uint64) *State {
 // Clone returns a copy that shares nothing that either may change.
 func (s *State) Clone() *State {
 	t := s.pool.get()
-	for i := range s.Frames {
-		s.Frames[i].Stack.share()
-	}
 	t.Frames = append(t.Frames[:0], s.Frames...)
+	for i := range t.Frames {
+		m := &t.Frames[i].Stack
+		if cells := m.cells; cells != nil {
+			m.cells = append(s.pool.cellsFor(len(cells)), cells...)
+		}
+	}
 	t.Vals = append(t.Vals[:0], s.Vals...)
 	t.Objs = append(t.Objs[:0], s.Objs...)
 	t.Edges = append(t.Edges[:0], s.Edges...)
@@ -236,7 +239,10 @@ func (s *State) Push(fn, call int32, kind FrameKind) {
 }
 
 // Pop leaves the innermost function.
-func (s *State) Pop() { s.Frames = s.Frames[:len(s.Frames)-1] }
+func (s *State) Pop() {
+	s.Top().Stack.free(s.pool)
+	s.Frames = s.Frames[:len(s.Frames)-1]
+}
 
 // NewObj adds an object.
 func (s *State) NewObj(o Obj) ObjID {
@@ -284,7 +290,7 @@ func (s *State) locations(f func(*Reg)) {
 		for j := range fr.Regs {
 			f(&fr.Regs[j])
 		}
-		cells := fr.Stack.own()
+		cells := fr.Stack.cells
 		for j := range cells {
 			f(&cells[j].Reg)
 		}
