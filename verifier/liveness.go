@@ -12,7 +12,8 @@ import (
 // joined on the first only; constants in the second keep states apart.
 //
 // The analysis is static and per function. It follows addresses of the own
-// stack through registers; where it loses one, all of the stack is live.
+// stack through registers and spills (addrs.go); where it loses one, all of the
+// stack is live.
 type liveness struct {
 	live   []state.Live           // by block, on entry
 	tested []state.Live           // the part of live that may reach a branch
@@ -50,46 +51,6 @@ func anyBytes(b *bits, off, size int) bool {
 	return false
 }
 
-// An addr is what the forward pass knows of a register.
-type addr struct {
-	kind addrKind
-	n    int64 // stackAt: offset from R10; constant: its value; mapAt: index of the map
-}
-
-type addrKind uint8
-
-const (
-	unseen addrKind = iota
-	other           // certainly no address of this frame's stack, unless one escaped
-	stackAt
-	constant
-	mapAt
-	anywhere // may be any address of the stack
-)
-
-func meetAddr(a, b addr) addr {
-	switch {
-	case a.kind == unseen:
-		return b
-	case b.kind == unseen || a == b:
-		return a
-	case a.kind == stackAt || b.kind == stackAt || a.kind == anywhere || b.kind == anywhere:
-		return addr{kind: anywhere}
-	}
-	return addr{kind: other}
-}
-
-type addrs [prog.NumRegs]addr
-
-func entryAddrs() addrs {
-	var a addrs
-	for r := range a {
-		a[r].kind = other
-	}
-	a[prog.R10] = addr{stackAt, 0}
-	return a
-}
-
 // newLiveness analyses every function, callees before callers.
 func (v *verifier) newLiveness(g *graph) *liveness {
 	l := &liveness{
@@ -125,7 +86,8 @@ type funcLiveness struct {
 	l           *liveness
 	fn          int
 	first, last int     // its blocks
-	escaped     bool    // an address of the stack was stored
+	slots       slots   // what the stack may hold
+	news        bool    // slots says more than before
 	before      []addrs // by block, from first on
 	seen        []bool
 	current     int                 // the block that walk is in
@@ -175,168 +137,6 @@ func (f *funcLiveness) run() {
 	}
 }
 
-// forward finds what registers hold before each block.
-func (f *funcLiveness) forward() {
-	f.before[0], f.seen[0] = entryAddrs(), true
-	dirty := make([]bool, len(f.before))
-	dirty[0] = true
-	for again := true; again; {
-		again = false
-		for b := range f.before {
-			if !dirty[b] {
-				continue
-			}
-			dirty[b] = false
-			in, escaped := f.before[b], f.escaped
-			f.walk(f.first+b, &in, nil)
-			if f.escaped != escaped { // what loads give has changed everywhere
-				copy(dirty, f.seen)
-				again = true
-			}
-			for _, s := range f.g.blocks[f.first+b].succs {
-				s -= f.first
-				merged := f.before[s]
-				for r := range merged {
-					merged[r] = meetAddr(merged[r], in[r])
-				}
-				if !f.seen[s] || merged != f.before[s] {
-					f.before[s], f.seen[s], dirty[s] = merged, true, true
-					again = again || s <= b
-				}
-			}
-		}
-	}
-}
-
-// record keeps what the backward pass needs of the instruction at pc, and notes
-// what its block writes.
-func (f *funcLiveness) record(pc prog.PC, a *addrs) {
-	in := f.v.p.Insns[pc]
-	w := &f.l.writes[f.current]
-	switch in.Op.Class() {
-	case isa.LDX:
-		f.base[pc-f.v.p.Funcs[f.fn].Entry] = a[in.Src]
-		w.Regs |= bit(in.Dst)
-	case isa.ST, isa.STX:
-		if isLoadAcquire(in) {
-			f.base[pc-f.v.p.Funcs[f.fn].Entry] = a[in.Src]
-			w.Regs |= bit(in.Dst)
-			return
-		}
-		if in.Op.Mode() == isa.ATOMIC && in.Imm == isa.AtomicCmpXchg {
-			w.Regs |= bit(prog.R0)
-		} else if in.Op.Mode() == isa.ATOMIC && in.Imm&isa.AtomicFetch != 0 {
-			w.Regs |= bit(in.Src)
-		}
-		at := a[in.Dst]
-		f.base[pc-f.v.p.Funcs[f.fn].Entry] = at
-		if at.kind == stackAt {
-			setBytes(&w.Stack, int(at.n)+int(in.Off), in.Op.Size().Bytes(), true)
-		}
-	case isa.JMP, isa.JMP32:
-		if in.Op.JmpOp() == isa.Call {
-			f.args[pc] = [5]addr(a[prog.R1:prog.R6])
-			w.Regs |= 1
-		}
-	default:
-		w.Regs |= bit(in.Dst)
-	}
-}
-
-// walk carries what is known of registers through block b and calls visit
-// before each instruction.
-func (f *funcLiveness) walk(b int, a *addrs, visit func(pc prog.PC, a *addrs)) {
-	p := f.v.p
-	f.current = b
-	for pc := f.g.blocks[b].start; pc < f.g.blocks[b].end; pc = next(p, pc) {
-		if visit != nil {
-			visit(pc, a)
-		}
-		f.step(pc, a)
-	}
-}
-
-func (f *funcLiveness) step(pc prog.PC, a *addrs) {
-	p := f.v.p
-	in := p.Insns[pc]
-	loaded := addr{kind: other}
-	if f.escaped {
-		loaded.kind = anywhere
-	}
-	switch in.Op.Class() {
-	case isa.LD:
-		if in.IsWide() {
-			switch in.Src {
-			case isa.PseudoMapFD:
-				a[in.Dst] = addr{mapAt, int64(in.Imm)}
-			case 0:
-				a[in.Dst] = addr{constant, int64(uint64(uint32(in.Imm)) | uint64(uint32(p.Insns[pc+1].Imm))<<32)}
-			default:
-				a[in.Dst] = addr{kind: other}
-			}
-			return
-		}
-		for r := prog.R0; r <= prog.R5; r++ {
-			a[r] = addr{kind: other}
-		}
-	case isa.LDX:
-		a[in.Dst] = loaded
-	case isa.STX:
-		if isLoadAcquire(in) {
-			a[in.Dst] = loaded
-			return
-		}
-		if in.Op.Mode() == isa.ATOMIC {
-			a[in.Src], a[prog.R0] = meetAddr(a[in.Src], loaded), meetAddr(a[prog.R0], loaded)
-		}
-		if k := a[in.Src].kind; k == stackAt || k == anywhere {
-			f.escaped = true
-		}
-	case isa.ALU, isa.ALU64:
-		a[in.Dst] = f.alu(in, a)
-	case isa.JMP, isa.JMP32:
-		if in.Op.JmpOp() != isa.Call {
-			return
-		}
-		if args := [5]addr(a[prog.R1:prog.R6]); f.passesStack(in, &args) {
-			f.escaped = true // the callee may store the address
-		}
-		for r := prog.R0; r <= prog.R5; r++ {
-			k := addr{kind: other}
-			if r == prog.R0 && f.escaped {
-				k.kind = anywhere
-			}
-			a[r] = k
-		}
-	}
-}
-
-func (f *funcLiveness) alu(in prog.Insn, a *addrs) addr {
-	src := addr{constant, int64(in.Imm)}
-	if in.Op.Source() == isa.X {
-		src = a[in.Src]
-	}
-	dst := a[in.Dst]
-	if in.Op.Class() == isa.ALU64 {
-		switch op := in.Op.ALUOp(); {
-		case op == isa.Mov && in.Off == 0:
-			return src
-		case (op == isa.Add || op == isa.Sub) && src.kind == constant && (dst.kind == stackAt || dst.kind == constant):
-			if op == isa.Sub {
-				src.n = -src.n
-			}
-			return addr{dst.kind, dst.n + src.n}
-		}
-	} else if in.Op.ALUOp() == isa.Mov && in.Off == 0 && src.kind == constant {
-		return addr{constant, int64(uint64(uint32(src.n)))}
-	}
-	isStack := func(k addrKind) bool { return k == stackAt || k == anywhere }
-	if isStack(dst.kind) || isStack(src.kind) {
-		return addr{kind: anywhere}
-	}
-	return addr{kind: other}
-}
-
 // backward returns what is live before block b.
 func (f *funcLiveness) backward(b int) (live, tested state.Live) {
 	blk := &f.g.blocks[b]
@@ -373,10 +173,10 @@ func bit(r prog.Reg) uint16 { return 1 << r }
 // access says that size bytes at off from a register of which a is known are
 // read.
 func (f *funcLiveness) access(a addr, off, size int, live *state.Live) {
-	switch {
-	case a.kind == stackAt:
-		setBytes(&live.Stack, int(a.n)+off, size, true)
-	case a.kind == anywhere:
+	switch a.kind {
+	case stackAt, perhapsAt:
+		setBytes(&live.Stack, int(a.n)+off, int(a.hi-a.n)+size, true)
+	case anywhere:
 		live.Stack = allStack
 	}
 }
@@ -487,7 +287,7 @@ func (f *funcLiveness) call(pc prog.PC, in prog.Insn, live, tested *state.Live) 
 	live.Regs &^= args | 1
 	tested.Regs &^= args | 1
 	if f.v.entersProgram(in) {
-		if f.escaped || f.passesStack(in, &a) {
+		if f.slots.escaped || f.passesStack(in, &a) {
 			live.Stack = allStack
 		}
 		f.l.after[pc] = *live
@@ -516,7 +316,7 @@ func (f *funcLiveness) passesStack(in prog.Insn, args *[5]addr) bool {
 		return false
 	}
 	for _, a := range args {
-		if a.kind == stackAt || a.kind == anywhere {
+		if a.onStack() {
 			return true
 		}
 	}
@@ -543,10 +343,12 @@ func (f *funcLiveness) helperArgs(in prog.Insn, args *[5]addr, live *state.Live)
 		case helpers.ArgMapPtr:
 			m = args[i]
 		case helpers.ArgMapKey:
+			size = f.v.maxKey
 			if m.kind == mapAt {
 				size = int(f.v.p.Maps[m.n].KeySize)
 			}
 		case helpers.ArgMapValue:
+			size = f.v.maxValue
 			if m.kind == mapAt {
 				size = int(f.v.p.Maps[m.n].ValueSize)
 			}
@@ -557,8 +359,6 @@ func (f *funcLiveness) helperArgs(in prog.Insn, args *[5]addr, live *state.Live)
 				size = int(n.n)
 			}
 		}
-		if k := args[i].kind; k == stackAt || k == anywhere {
-			f.access(args[i], 0, size, live)
-		}
+		f.access(args[i], 0, min(size, state.StackSize), live)
 	}
 }

@@ -54,6 +54,10 @@ func (v *verifier) newMaps() {
 		v.maps[i].inner = int32(len(v.maps))
 		v.maps = append(v.maps, mapInfo{spec: s.Inner, inner: -1, special: specialFields(s.Inner.Value)})
 	}
+	for i := range v.maps {
+		v.maxKey = max(v.maxKey, int(min(v.maps[i].spec.KeySize, math.MaxInt32)))
+		v.maxValue = max(v.maxValue, int(min(v.maps[i].spec.ValueSize, math.MaxInt32)))
+	}
 }
 
 // spec returns the description of map i.

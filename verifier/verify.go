@@ -64,6 +64,8 @@ type verifier struct {
 	l *liveness
 
 	maps      []mapInfo
+	maxKey    int // bytes of the largest key and value of maps
+	maxValue  int
 	facts     facts
 	peak      int
 	peakBytes int64
