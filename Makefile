@@ -3,7 +3,7 @@
 # Both modules of the workspace.
 MODULES = ./... ./cmd/skep/...
 
-.PHONY: check test short race fuzz fuzz-verifier diff corpus objects objects-check generate-check \
+.PHONY: check test short race fuzz fuzz-verifier mutants diff corpus objects objects-check generate-check \
 	tidy-check staticcheck bench cross arm64 clean
 
 check: # all that CI runs, with the tools it installs
@@ -32,6 +32,11 @@ fuzz:
 # the program that SKEP_FUZZ_SEED stands for.
 fuzz-verifier:
 	SKEP_FUZZ_STEPS=$${SKEP_FUZZ_STEPS:-10000000} go test -count=1 -timeout 12h -run 'TestSound$$' -v ./vm
+
+# The verifier's tests held against wrong verifiers: about an hour of one core.
+# Results go to bin/mutants.tsv; MUTATE="-resume" takes over what was killed.
+mutants:
+	go run ./internal/mutate $(MUTATE)
 
 # Campaigns against the kernel of this machine; need root.
 diff:

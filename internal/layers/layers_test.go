@@ -55,6 +55,7 @@ var allowed = map[string]struct {
 	"internal/interp":          {imports: "helpers maps prog verifier internal/isa internal/mem internal/opt"},
 	"internal/execmem":         {external: true},
 	"internal/rt":              {imports: "helpers"},
+	"internal/mutate":          {},
 }
 
 func TestImports(t *testing.T) {
