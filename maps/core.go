@@ -41,6 +41,15 @@ func (m *core) init(spec *Spec) {
 	m.denied.Store(d)
 }
 
+// Bundled reports whether m is of a type of this package, and not a host's own
+// map: one that keeps to its description whatever happens.
+func Bundled(m Map) bool {
+	_, ok := m.(interface{ bundled() })
+	return ok
+}
+
+func (m *core) bundled() {}
+
 func (m *core) Spec() *Spec { return &m.spec }
 
 // Close ends the use of the map by Go code: every other method for Go code

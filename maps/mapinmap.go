@@ -21,6 +21,9 @@ func fits(spec *Spec, m Map) error {
 	if m == nil {
 		return refuse(spec, errno.EINVAL, "the inner map is nil")
 	}
+	if !Bundled(m) { // programs trust the template, and machine code checks nothing
+		return refuse(spec, errno.EINVAL, "inner map %q is a host's own", m.Spec().Name)
+	}
 	if err := SameInner(m.Spec(), spec.Inner); err != nil {
 		return refuse(spec, errno.EINVAL, "inner map %q: %v", m.Spec().Name, err)
 	}

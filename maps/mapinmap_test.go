@@ -151,6 +151,23 @@ func TestKernelInnerTypes(t *testing.T) {
 	}
 }
 
+// TestInnerOwn: a map that a host wrote, or wraps, is no inner map.
+func TestInnerOwn(t *testing.T) {
+	outer, err := maps.New(&maps.Spec{Type: maps.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 1, Inner: &innerSpecs[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := maps.New(&innerSpecs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range []maps.Map{struct{ maps.Map }{inner}, &maps.Base{Description: innerSpecs[0]}, nil} {
+		if err := outer.(maps.MapHolder).StoreMap(make([]byte, 4), own, 0); number(err) != errno.EINVAL {
+			t.Errorf("%T: %v", own, err)
+		}
+	}
+}
+
 // TestInnerLifetime replaces inner maps while others look them up: what a run
 // found stays that map, with its values, until the run ends.
 func TestInnerLifetime(t *testing.T) {

@@ -89,7 +89,7 @@ func (c *Collection) checkMaps(p *Program, ms []maps.Map) error {
 		if spec.ValueSize == 0 || spec.Type == maps.ProgArray || c.opts.Maps[spec.Name] == nil {
 			continue // programs do not get at values, or they are this package's
 		}
-		if _, ok := m.(maps.Slabber); !ok {
+		if _, ok := m.(maps.Slabber); !ok && !maps.Bundled(m) {
 			return fmt.Errorf("map %s is the host's own: accesses to its values must be checked", spec.Name)
 		}
 	}
