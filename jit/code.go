@@ -3,6 +3,7 @@ package jit
 import (
 	"bytes"
 
+	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/jit/internal/emit"
 	"github.com/skepvm/skep/jit/internal/layout"
@@ -50,10 +51,12 @@ type Code struct {
 	backend *backend
 	calls   []Call
 	funcs   []opt.Func
+	fields  []*hook.Field
+	metered bool
 }
 
 func newCode(p *opt.Program, r *layout.Result, b *backend) *Code {
-	return &Code{program: p.Program, result: r, backend: b, calls: p.Calls, funcs: p.Funcs}
+	return &Code{program: p.Program, result: r, backend: b, calls: p.Calls, funcs: p.Funcs, fields: p.Fields(), metered: p.Metered()}
 }
 
 // Size returns how many bytes of code there are.
@@ -65,6 +68,12 @@ func (c *Code) Calls() []Call { return c.calls }
 // Weight returns how many instructions the main program has: what a run
 // executes beyond what its meter counts.
 func (c *Code) Weight() int { return int(c.funcs[0].Weight) }
+
+// Metered reports whether the code uses Context.Meter; if not, it never yields.
+func (c *Code) Metered() bool { return c.metered }
+
+// Fields returns the context fields that the code touches.
+func (c *Code) Fields() []*hook.Field { return c.fields }
 
 // Link returns a copy of the code in which the addresses of map values are
 // value(map): the address of the map's first value.

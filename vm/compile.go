@@ -120,6 +120,7 @@ func (c *Collection) seal() error {
 			}
 		}
 		p.proof = nil
+		p.quick = newQuick(p)
 	}
 	if c.block != nil {
 		// A collection that nobody can reach has no run under way.

@@ -52,6 +52,7 @@ type machine struct {
 	rt     rt.Run
 	frames []byte
 	base   uint64 // address of frames
+	top    uint64 // R10 of a run's first frame
 
 	cur   *Program   // whose code runs: not the run's after a tail call
 	kept  []*Program // targets of tail calls: their code must not go away
@@ -73,15 +74,15 @@ func (m *machine) prepare(s *slot) *machine {
 		m.rt.Yield = m.yield
 		m.frames = m.rt.Context.Frames()
 		m.base = m.rt.Context.FrameBase()
+		m.top = m.base + jit.StackSize
 	}
 	return m
 }
 
 func (m *machine) exec() (r0 uint64, err error) {
 	s, c := m.slot, m.rt.Context
-	c.Resume()
 	c.Meter = 0
-	c.Frame = m.base + jit.StackSize
+	c.Frame = m.top
 	c.CPU = uint64(s.cpu)
 	c.Arg[0] = s.machine.CtxAddr()
 	m.tails, m.given, m.err, m.done = 0, 0, nil, nil
@@ -194,8 +195,13 @@ func (m *machine) insns() uint64 {
 
 func (m *machine) end() {
 	m.cur, m.rt.Helpers, m.err, m.done, m.given = nil, nil, nil, nil, 0
-	clear(m.kept)
-	m.kept = m.kept[:0]
+	if len(m.kept) > 0 {
+		clear(m.kept)
+		m.kept = m.kept[:0]
+	}
+	if m.rt.Context.Stopped() {
+		m.rt.Context.Resume()
+	}
 }
 
 func (m *machine) stack(addr uint64, n int) (b []byte, ok bool) {

@@ -34,7 +34,8 @@ type Program struct {
 	packetFields []packetField
 	hasPacket    bool // runs have a packet, be it an empty one
 	states       *states
-	counters     []counters
+	stats        stats
+	quick        *quick // nil: runs need more
 }
 
 // A proof is what engines that need one make a program ready with.
@@ -56,7 +57,7 @@ func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map
 		coll: c, name: lp.Name, typ: t, prog: lp, engine: Checked,
 		maxInsns: c.opts.maxInsns(),
 		ctxRoom:  int(max(t.Ctx.Size, t.Ctx.HostSize)+7) &^ 7,
-		counters: newCounters(),
+		stats:    newStats(),
 	}
 	uninit := c.opts.AllowUninitStack || v != nil && !c.opts.Rules.Strict
 	var err error

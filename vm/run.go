@@ -33,6 +33,11 @@ func NewPacket(data []byte, headroom, tailroom int) *Packet {
 // An error is a *Fault, or says that the program or its input is not one that
 // can run. The verdict is 0 then.
 func (p *Program) Run(in any) (uint64, error) {
+	if b, ok := in.([]byte); ok && p != nil && p.quick != nil {
+		if r0, err, ok := p.runQuick(b); ok {
+			return r0, err
+		}
+	}
 	return p.run(context.Background(), in, nil, nil)
 }
 
@@ -124,15 +129,14 @@ func (p *Program) open(ctx context.Context) (*slot, error) {
 // however the run ended.
 func (s *slot) close() {
 	p, cpu := s.prog, s.lease
-	c := &p.counters[cpu.ID()]
-	c.runs.Add(1)
-	c.insns.Add(s.exec.insns())
+	var errors, nanos uint64
 	if !s.ok {
-		c.errors.Add(1)
+		errors = 1
 	}
 	if p.coll.opts.Timing {
-		c.nanos.Add(uint64(time.Since(s.started)))
+		nanos = uint64(time.Since(s.started))
 	}
+	p.stats.count(cpu, s.exec.insns(), errors, nanos)
 	s.end()
 	cpu.Release()
 }

@@ -13,6 +13,7 @@ package opt
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
@@ -102,6 +103,23 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 		}
 	}
 	return p, nil
+}
+
+// Metered reports whether the program charges the meter anywhere.
+func (p *Program) Metered() bool {
+	return len(p.Funcs) > 1 || slices.ContainsFunc(p.Info, func(i Info) bool { return i.Charge > 0 })
+}
+
+// Fields returns the context fields that the program touches, without
+// duplicates.
+func (p *Program) Fields() []*hook.Field {
+	var fs []*hook.Field
+	for i := range p.Info {
+		if f := p.Info[i].Field; f != nil && !slices.Contains(fs, f) {
+			fs = append(fs, f)
+		}
+	}
+	return fs
 }
 
 // unsupported returns the error of the instruction at pc.

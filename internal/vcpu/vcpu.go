@@ -20,9 +20,12 @@
 //	retire   unlink X;  tag := epoch
 //	passed   if epoch = tag, make it tag+1;  no state holds e with 0 < e ≤ tag
 //
+// The end of a run needs only release order: whoever sees it sees all that the
+// run did. Hence it costs a plain store on amd64.
+//
 // Sound: let a run begin with epoch e, and suppose it reached X, retired at
-// tag, while Passed(tag) was true. All accesses above are atomic operations,
-// which Go puts into one total order. When Passed scanned the run's CPU it saw
+// tag, while Passed(tag) was true. All accesses above but the end of a run are
+// atomic operations, which Go puts into one total order. When Passed scanned the run's CPU it saw
 // one of three things. A state of 0, or an earlier run's, from before the run
 // published: then unlink, scan, publication and the run's reads are in this
 // order, so the run cannot have found X. A state e > tag: the run read the epoch
@@ -61,7 +64,7 @@ const (
 type CPU struct {
 	state atomic.Uint64
 	id    int32
-	kept  bool // one of the standing CPUs
+	index int32 // among the standing CPUs; -1: it is none
 	next  atomic.Pointer[CPU]
 
 	// Data belongs to the lease holder, who may leave memory there for the
@@ -112,7 +115,7 @@ func (s *set) init(n int) {
 	s.fixed = make([]CPU, n*standing)
 	for i := range s.fixed {
 		s.fixed[i].id = int32(i % n)
-		s.fixed[i].kept = true
+		s.fixed[i].index = int32(i)
 	}
 	s.alone = uint32(n)
 	for i := range s.hint {
@@ -187,7 +190,7 @@ func (c *CPU) take() bool {
 // overflow makes a CPU that lives for one lease. It is found by Passed, through
 // the list, before its holder reads anything.
 func (s *set) overflow(seed uint32) *CPU {
-	c := &CPU{id: int32((uint32(s.live.Add(1)) + seed) % s.alone)}
+	c := &CPU{id: int32((uint32(s.live.Add(1)) + seed) % s.alone), index: -1}
 	c.state.Store(epoch.Load())
 	for {
 		head := s.extra.Load()
@@ -202,10 +205,17 @@ func (s *set) overflow(seed uint32) *CPU {
 // unless more than Count were held at once: each beyond shares another's.
 func (c *CPU) ID() int { return int(c.id) }
 
+// Index returns a number below Indices that no other lease has at the same
+// time, or -1 for a CPU that lives for one lease.
+func (c *CPU) Index() int { return int(c.index) }
+
+// Indices returns how many different indices CPUs have. It never changes.
+func Indices() int { return Count() * standing }
+
 // Release ends the lease. The caller must not use c afterwards.
 func (c *CPU) Release() {
-	if c.kept {
-		c.state.Store(idle)
+	if c.index >= 0 {
+		c.leave()
 		return
 	}
 	runs.drop(c)
@@ -213,8 +223,8 @@ func (c *CPU) Release() {
 
 // Unpin ends the pin. The caller must not use p afterwards.
 func (p *Pin) Unpin() {
-	if c := (*CPU)(p); c.kept {
-		c.state.Store(idle)
+	if c := (*CPU)(p); c.index >= 0 {
+		c.leave()
 	} else {
 		pins.drop(c)
 	}

@@ -59,10 +59,7 @@ func Lower(a *Asm, p *opt.Program, features rt.Features) (*layout.Result, error)
 	l.at = a.NewLabels(len(p.Insns))
 	l.bodies = a.NewLabels(len(p.Funcs))
 	l.done = a.NewLabel()
-	l.metered = len(p.Funcs) > 1
-	for i := range p.Info {
-		l.metered = l.metered || p.Info[i].Charge > 0
-	}
+	l.metered = p.Metered()
 	for f := range p.Funcs {
 		if err := l.function(f); err != nil {
 			return nil, err

@@ -1,0 +1,112 @@
+package vm_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/vm"
+)
+
+// TestQuick runs programs that call nothing, whose runs take a short cut: what
+// they see and what is counted must be as in the checked interpreter.
+func TestQuick(t *testing.T) {
+	needCompiler(t)
+	typ := *packetType
+	prepared := 0
+	typ.Prepare = func(ctx []byte, pkt *helpers.Packet) {
+		prepared++
+		f, _ := typ.Ctx.Get(ctx, "rw")
+		if err := typ.Ctx.Set(ctx, "rw", f+uint64(len(pkt.Data()))); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, tc := range []struct {
+		name, text string
+		prepared   int // times per run of machine code
+	}{
+		{"constant", "r0 = 2\nexit", 0},
+		{"length", "r2 = *(u32 *)(r1 +4)\nr0 = *(u32 *)(r1 +0)\nr2 -= r0\nr0 = r2\nexit", 0},
+		{"metadata", "r2 = *(u32 *)(r1 +8)\nr0 = *(u32 *)(r1 +0)\nr0 -= r2\nexit", 0},
+		{"write", "r2 = *(u32 *)(r1 +4)\nr1 = *(u32 *)(r1 +0)\nr0 = 0\nr3 = r1\nr3 += 1\nif r3 > r2 goto +2\nr0 = *(u8 *)(r1 +0)\n*(u8 *)(r1 +0) = 7\nexit", 0},
+		{"field", "r0 = *(u32 *)(r1 +16)\nr2 = *(u32 *)(r1 +12)\nr0 += r2\n*(u32 *)(r1 +16) = r0\nexit", 1},
+		{"loop", "r0 = 0\nr0 += 1\nif r0 < 300000 goto -2\nexit", 0},
+		{"subprogram", "call f\nr0 += 1\nexit\nf:\nr0 = 41\nexit", 0},
+		{"cpu", "call 8\nr0 = 3\nexit", 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			fast := load(t, &typ, tc.text, vm.Options{Engine: vm.JIT}).Program("p")
+			slow := load(t, &typ, tc.text, unproven).Program("p")
+			const runs = 10
+			for _, n := range []int{0, 1, 64, vm.MaxPacket} {
+				for range runs {
+					x, y := make([]byte, n), make([]byte, n)
+					prepared = 0
+					got, err := fast.Run(x)
+					if prepared > 1 || prepared < tc.prepared {
+						t.Fatalf("prepared %d times", prepared)
+					}
+					want, wantErr := slow.Run(y)
+					if got != want || err != nil || wantErr != nil || string(x) != string(y) {
+						t.Fatalf("%d bytes: got %d, %v, want %d, %v; packets equal: %v", n, got, err, want, wantErr, string(x) == string(y))
+					}
+				}
+			}
+			if _, err := fast.Run(make([]byte, vm.MaxPacket+1)); !errors.Is(err, vm.ErrPacketSize) {
+				t.Errorf("a packet too large: %v", err)
+			}
+			s, w := fast.Stats(), slow.Stats()
+			if s.Runs != 4*runs+1 || s.Errors != 1 || s.Insns < w.Insns {
+				t.Errorf("%d runs, %d errors, %d instructions; want %d, 1, at least %d", s.Runs, s.Errors, s.Insns, 4*runs+1, w.Insns)
+			}
+		})
+	}
+}
+
+// TestQuickPanics: what a host's Prepare does wrong costs nothing but the run.
+func TestQuickPanics(t *testing.T) {
+	needCompiler(t)
+	typ := *packetType
+	bad := false
+	typ.Prepare = func([]byte, *helpers.Packet) {
+		if bad {
+			panic("prepare")
+		}
+	}
+	p := load(t, &typ, "r0 = *(u32 *)(r1 +16)\nexit", vm.Options{Engine: vm.JIT}).Program("p")
+	for i := range 200 {
+		bad = i%2 == 1
+		func() {
+			defer func() {
+				if got := recover(); (got != nil) != bad {
+					t.Fatalf("run %d: recovered %v", i, got)
+				}
+			}()
+			if got, err := p.Run([]byte{1}); got != 0 || err != nil {
+				t.Fatalf("run %d: %d, %v", i, got, err)
+			}
+		}()
+	}
+}
+
+// TestQuickLimit ends runs that take too long, and later runs are not the worse
+// for it.
+func TestQuickLimit(t *testing.T) {
+	needCompiler(t)
+	o := endless
+	o.MaxInsns = 500_000
+	const text = "r2 = *(u32 *)(r1 +4)\nr1 = *(u32 *)(r1 +0)\nr0 = 0\nr3 = r1\nr3 += 1\nif r3 > r2 goto +4\nr3 = *(u8 *)(r1 +0)\nif r3 != 0 goto -2\nr0 = 5\nexit\nr0 = 1\nexit"
+	p := load(t, packetType, text, o).Program("p")
+	for range 5 {
+		var f *vm.Fault
+		if _, err := p.Run([]byte{1}); !errors.Is(err, vm.ErrMaxInsns) || !errors.As(err, &f) || f.Program != "p" {
+			t.Fatalf("spinning: %v", err)
+		}
+		if got, err := p.Run([]byte{0}); got != 5 || err != nil {
+			t.Fatalf("not spinning: %d, %v", got, err)
+		}
+	}
+	if s := p.Stats(); s.Runs != 10 || s.Errors != 5 || s.Insns < 5*400_000 || s.Insns > 5*600_000 {
+		t.Errorf("%+v", s)
+	}
+}
