@@ -93,7 +93,8 @@ func TestQuickPanics(t *testing.T) {
 // for it.
 func TestQuickLimit(t *testing.T) {
 	needCompiler(t)
-	o := endless
+	o := compiled
+	o.Rules.AllowUnbounded = true
 	o.MaxInsns = 500_000
 	const text = "r2 = *(u32 *)(r1 +4)\nr1 = *(u32 *)(r1 +0)\nr0 = 0\nr3 = r1\nr3 += 1\nif r3 > r2 goto +4\nr3 = *(u8 *)(r1 +0)\nif r3 != 0 goto -2\nr0 = 5\nexit\nr0 = 1\nexit"
 	p := load(t, packetType, text, o).Program("p")
