@@ -89,7 +89,7 @@ func Compile(v *verifier.Verified, t Target) (*Code, error) {
 		return nil, err
 	}
 	if p.CallX {
-		return nil, fmt.Errorf("%s: a call through a register: %w", p.Name, ErrUnsupported)
+		return nil, fmt.Errorf("%s: a call through a register, of different functions on different paths: %w", p.Name, ErrUnsupported)
 	}
 	r, err := b.lower(p, t.Features)
 	if err != nil {

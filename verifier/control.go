@@ -16,6 +16,7 @@ func (m *machine) callRegister(b *block, in prog.Insn) (goOn bool, err error) {
 	}
 	if r.Kind == state.Func {
 		entry := prog.PC(m.s.Objs[r.Obj].Index)
+		m.noteCallee(directCall(isa.CallSub, int32(entry-m.pc-1)))
 		return false, m.enterFunc(b, m.sv.p.FuncAt(entry), state.Subprogram, m.s, func(caller, callee *state.Frame) {
 			copy(callee.Regs[1:6], caller.Regs[1:6])
 		})
@@ -30,10 +31,16 @@ func (m *machine) callRegister(b *block, in prog.Insn) (goOn bool, err error) {
 	case f.Proto.Control != helpers.Plain:
 		return false, m.fail(Unsupported, "%s through a register", f.Name)
 	}
+	m.noteCallee(directCall(isa.CallHelper, int32(r.Uint())))
 	if err := m.callHost(f); err != nil {
 		return false, err
 	}
 	return m.follow(m.n.chain, b.succs[0], m.s)
+}
+
+// directCall returns the instruction that calls imm, which is of the given kind.
+func directCall(kind prog.Reg, imm int32) prog.Insn {
+	return prog.Insn{Op: isa.Op(isa.JMP) | isa.Op(isa.Call), Src: kind, Imm: imm}
 }
 
 // text describes r for people.

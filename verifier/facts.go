@@ -39,6 +39,10 @@ type Fact struct {
 	// has up to 8 bytes; nil if it can vary.
 	Key []byte
 
+	// Direct is the direct call that does what a call through a register does,
+	// if that always calls the same; otherwise its Op is 0.
+	Direct prog.Insn
+
 	// NonZero says that the divisor is never 0, on the width of the division.
 	NonZero bool
 }
@@ -93,6 +97,9 @@ func (v *Verified) Fact(pc prog.PC) Fact {
 		f.Key = b[:k.keySize]
 	}
 	f.NonZero = k.divides && !k.zero
+	if k.callees == 1 {
+		f.Direct = k.direct
+	}
 	return f
 }
 
@@ -117,9 +124,11 @@ type known struct {
 	min, max int64
 	mapIndex int32 // an index, noMap before the first use, or several
 	key      uint64
-	keySize  uint8 // 0: unknown, or it varies
-	divides  bool  // a division was seen
-	zero     bool  // whose divisor may be 0
+	keySize  uint8     // 0: unknown, or it varies
+	direct   prog.Insn // what a call through a register called first
+	callees  uint8     // how many different functions it calls: 0, 1, or more, which is 2
+	divides  bool      // a division was seen
+	zero     bool      // whose divisor may be 0
 }
 
 const (
@@ -226,6 +235,17 @@ func (m *machine) constantKey(f *helpers.Func, c *call) (key uint64, size uint8)
 		}
 	}
 	return 0, 0
+}
+
+// noteCallee records what a call through a register calls: what direct calls.
+func (m *machine) noteCallee(direct prog.Insn) {
+	k, _ := m.sv.facts.known(m.pc)
+	switch {
+	case k.callees == 0:
+		k.direct, k.callees = direct, 1
+	case k.direct != direct:
+		k.callees = 2
+	}
 }
 
 // noteDivision records whether the divisor may be 0.

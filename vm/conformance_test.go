@@ -2,24 +2,16 @@ package vm_test
 
 import (
 	"bytes"
-	"errors"
 	"testing"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/bpftest"
-	"github.com/skepvm/skep/jit"
 	"github.com/skepvm/skep/vm"
 )
 
 // engines are those that every vector and every generated program runs under.
 var engines = []vm.Engine{vm.Checked, vm.Interp, vm.JIT}
-
-// uncompiled are the vectors that verify, and of which there is no machine code.
-var uncompiled = map[string]bool{
-	"call/callx-helper":     true,
-	"call/callx-subprogram": true,
-}
 
 func TestConformance(t *testing.T) {
 	cases, err := bpftest.Load("../testdata/conformance")
@@ -41,12 +33,6 @@ func TestConformance(t *testing.T) {
 					t.Fatal(err)
 				}
 				coll, err := vm.LoadProgram(p, vm.Options{Engine: e})
-				if e == vm.JIT && uncompiled[c.Name] {
-					if !errors.Is(err, jit.ErrUnsupported) {
-						t.Errorf("%v, want %v", err, jit.ErrUnsupported)
-					}
-					return
-				}
 				if err != nil {
 					t.Fatalf("%s:%d: %v", c.File, c.Line, err)
 				}

@@ -85,6 +85,57 @@ func testVariadic(t *testing.T, o vm.Options) {
 	}
 }
 
+// TestNativeUnset: registers that a program has not set are 0 in a variadic
+// helper, and what it has set on one path arrives.
+func TestNativeUnset(t *testing.T) {
+	needCompiler(t)
+	const print = "\nr1 = 0x642520642520 ll\nr1 >>= 8\n*(u64 *)(r10 -8) = r1\nr1 = r10\nr1 += -8\nr2 = 8\ncall 6\nr0 = 0\nexit\n"
+	for _, tc := range []struct{ name, text, want string }{
+		{"at the beginning", print, "0 0"},
+		{"after a call", "r3 = 12\nr4 = 34\ncall 7" + print, "0 0"},
+		{"set after a call", "call 7\nr3 = 12" + print, "12 0"},
+		{"in a subprogram", "call f\nr0 = 0\nexit\nf:" + print, "0 0"},
+		{"for a subprogram", "r4 = 34\ncall f\nr0 = 0\nexit\nf:" + print, "0 34"},
+		{"on one path", "r1 = *(u32 *)(r1 +12)\nif r1 != 0 goto +1\nr4 = 34" + print, "0 34"},
+		{"after a packet load", "r6 = r1\nr3 = 12\nr4 = 34\nr0 = *(u8 *)skb[0]" + print, "0 0"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var line string
+			o := compiled
+			o.Host = helpers.Host{Trace: func(s string) { line = s }}
+			if _, err := load(t, packetType, tc.text, o).Program("p").Run([]byte{1}); err != nil || line != tc.want {
+				t.Errorf("traced %q, %v; want %q", line, err, tc.want)
+			}
+		})
+	}
+}
+
+// TestNativeCallX calls through registers: always the same function, and
+// different ones, which needs another engine.
+func TestNativeCallX(t *testing.T) {
+	needCompiler(t)
+	for _, tc := range []struct {
+		name, text string
+		want       uint64
+		engine     vm.Engine
+	}{
+		{"one", "r7 = 40\nr2 = subprog[g]\ncallx r2\nr0 += r7" + "\nexit\ng:\nr7 = 5\nr0 = 2\nexit", 42, vm.JIT},
+		{"the same twice", "r7 = subprog[g]\ncallx r7\nr8 = r0\ncallx r7\nr0 += r8\nexit\ng:\nr0 = 2\nexit", 4, vm.JIT},
+		{"by path", "r1 = *(u32 *)(r1 +12)\nr2 = subprog[f]\nif r1 == 0 goto +2\nr2 = subprog[g]\ncallx r2\nexit\nf:\nr0 = 1\nexit\ng:\nr0 = 2\nexit", 1, vm.Interp},
+		{"a helper in a loop", "r6 = 5\nr7 = 8\ncallx r7\nr6 += -1\nif r6 != 0 goto -3\nr0 = 9\nexit", 9, vm.JIT},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := load(t, packetType, tc.text, vm.Options{Deterministic: true}).Program("p")
+			if e, why := p.Engine(); e != tc.engine {
+				t.Errorf("it runs in %s: %s", e, why)
+			}
+			if got, err := p.Run(nil); got != tc.want || err != nil {
+				t.Errorf("got %d, %v, want %d", got, err, tc.want)
+			}
+		})
+	}
+}
+
 // TestNativeTailCalls goes on in other programs, from the main program and from
 // a subprogram, up to the limit.
 func TestNativeTailCalls(t *testing.T) { eachProven(t, testTailCalls) }

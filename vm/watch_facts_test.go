@@ -29,7 +29,17 @@ func (w *watcher) facts(a *activation, pc prog.PC, regs *[16]uint64) error {
 	switch c := in.Op.Class(); c {
 	case isa.JMP, isa.JMP32:
 		switch in.Op.JmpOp() {
-		case isa.JA, isa.Call, isa.Exit, isa.MayGoto:
+		case isa.Call:
+			if d := f.Direct; d.Op != 0 {
+				want := uint64(d.Imm)
+				if d.Src == isa.CallSub {
+					want = 0xeb9f_0002_0000_0000 | uint64(pc+1+prog.PC(d.Imm))
+				}
+				if regs[in.Dst] != want {
+					return fmt.Errorf("it calls %#x; proven is %#x", regs[in.Dst], want)
+				}
+			}
+		case isa.JA, isa.Exit, isa.MayGoto:
 		default:
 			a.jumped = in.Off != 0
 		}

@@ -50,7 +50,7 @@ var allowed = map[string]struct {
 	"jit/internal/amd64":       {imports: "prog internal/isa internal/opt internal/rt jit/internal/emit jit/internal/layout"},
 	"jit/internal/arm64":       {imports: "prog internal/isa internal/opt internal/rt jit/internal/emit jit/internal/layout"},
 	"jit/internal/layout":      {imports: "internal/opt jit/internal/emit"},
-	"jit":                      {imports: "maps prog verifier internal/opt internal/rt jit/internal/emit jit/internal/layout jit/internal/amd64 jit/internal/arm64"},
+	"jit":                      {imports: "hook maps prog verifier internal/opt internal/rt jit/internal/emit jit/internal/layout jit/internal/amd64 jit/internal/arm64"},
 	"internal/opt":             {imports: "maps helpers hook prog verifier internal/isa"},
 	"internal/interp":          {imports: "helpers maps prog verifier internal/isa internal/mem internal/opt"},
 	"internal/execmem":         {external: true},

@@ -46,7 +46,23 @@ func (p *Program) liveness(*verifier.Verified) error {
 			}
 		}
 	}
+	p.unset(in)
 	return nil
+}
+
+// unset fills Info.Unset and Func.Unset, given what is live before each
+// instruction. A program may leave registers unset that a helper gets and its
+// contract does not name (trace_printk): they must not show what the host left
+// in its registers.
+func (p *Program) unset(in []Regs) {
+	p.Funcs[0].Unset = in[p.Program.Funcs[0].Entry] & argRegs &^ bit(prog.R1)
+	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
+		i := p.Insns[pc]
+		calls := i.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)
+		if calls || i.Op.Class() == isa.LD && !i.IsWide() {
+			p.Info[pc].Unset = p.Info[pc].Live & argRegs
+		}
+	}
 }
 
 func endsFlow(in prog.Insn) bool {

@@ -36,7 +36,8 @@ type Program struct {
 	Funcs []Func // as Program.Funcs
 	Calls []Call // of the host's functions, without duplicates
 
-	// CallX: the program calls through registers. Func.Depth does not know what.
+	// CallX: the program calls through registers, and not always the same.
+	// Func.Depth does not know what.
 	CallX bool
 	// ZeroStack: the program may read stack bytes that it has not written.
 	ZeroStack bool
@@ -52,11 +53,13 @@ type Info struct {
 	Call   int32       // a call of the host: index into Calls; -1: none, or Inline
 	Inline *Inline     // what code does in place of the call; nil: it calls
 	Live   Regs        // R0 to R9 that are read after the instruction before they are written
+	Unset  Regs        // R1 to R5 that a call leaves undefined and a later one may pass all the same: they become 0
 	Charge int32       // at a loop's head: what each iteration costs; else 0
 }
 
 // Func is what is known of one function.
 type Func struct {
+	Unset    Regs  // as Info.Unset, on entry
 	Weight   int32 // instructions
 	Depth    int   // frames that its chain of direct calls may need, its own included
 	Callback bool  // its address is taken
@@ -96,7 +99,7 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	p.Info = make([]Info, len(p.Insns))
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
-		(*Program).accesses, (*Program).inline, (*Program).control, (*Program).depth, (*Program).liveness,
+		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).depth, (*Program).liveness,
 	} {
 		if err := pass(p, v); err != nil {
 			return nil, err
@@ -133,6 +136,29 @@ func (p *Program) Next(pc prog.PC) prog.PC {
 		return pc + 2
 	}
 	return pc + 1
+}
+
+// direct replaces calls through registers that always call the same by direct
+// calls. Requires nothing.
+func (p *Program) direct(v *verifier.Verified) error {
+	own := false
+	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
+		in := p.Insns[pc]
+		if in.Op != isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X) || !v.Fact(pc).Reached {
+			continue
+		}
+		d := v.Fact(pc).Direct
+		if d.Op == 0 {
+			continue
+		}
+		if !own {
+			with := *p.Program
+			with.Insns = slices.Clone(p.Insns)
+			p.Program, own = &with, true
+		}
+		p.Insns[pc] = d
+	}
+	return nil
 }
 
 // accesses finds which loads and stores touch the context. Requires nothing.

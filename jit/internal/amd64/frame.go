@@ -26,6 +26,7 @@ func (l *lowerer) prologue() {
 	} else {
 		l.charge(l.p.Program.Funcs[l.f].Entry, l.p.Funcs[l.f].Weight)
 	}
+	l.zero(l.p.Funcs[l.f].Unset)
 	if l.p.ZeroStack {
 		l.ZeroR(scratch)
 		for off := int32(-layout.Stack); off < 0; off += 8 {

@@ -110,8 +110,18 @@ func (l *lowerer) function(f int) error {
 		if err := l.insn(pc, l.p.Insns[pc]); err != nil {
 			return err
 		}
+		l.zero(info.Unset)
 	}
 	return nil
+}
+
+// zero makes the registers of rs 0, which are among R1 to R5.
+func (l *lowerer) zero(rs opt.Regs) {
+	for r := prog.R1; r <= prog.R5; r++ {
+		if rs.Has(r) {
+			l.ZeroR(host[r])
+		}
+	}
 }
 
 // insn dispatches on the class.
