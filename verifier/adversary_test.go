@@ -52,6 +52,8 @@ func TestAdversaries(t *testing.T) {
 		{"branches in a loop", "r6 = 0\nr7 = 0\n" + "call 7\n" +
 			repeat(20, func(i int) string { return fmt.Sprintf("if r0 & %d goto +1\nr7 ^= %d", 1<<i, 1<<i) }) +
 			"r6 += 1\nif r6 != 1000 goto -43\nr0 = r7\nexit", "", 2000},
+		{"counters in step, beyond unrolling", "r6 = 0\nr7 = 31\n*(u64 *)(r10 -8) = r7\n" +
+			"r1 = r6\nr1 &= 7\nr2 = r10\nr2 += r1\n*(u8 *)(r2 -8) = r6\nr6 += 1\nr7 += 2\nif r6 s< 320 goto -9\nr0 = r7\nexit", "", 400},
 		{"straight line", "r0 = 0\n" + repeat(100_000, func(i int) string { return fmt.Sprintf("r0 += %d", i) }) + "exit", "", 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

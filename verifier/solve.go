@@ -335,6 +335,11 @@ func (sv *solver) merge(n *node, b *bucket, s *state.State, in edge) {
 		if last := b.done[len(b.done)-1].s; s.Same(last) {
 			wide := state.Join(last, s, sv.widening(), true)
 			s.Free()
+			if wide.Equal(last) { // which therefore covers s, though Leq does not see it
+				wide.Free()
+				sv.steps[in.id].out = append(sv.steps[in.id].out, edge{b.done[len(b.done)-1].id, in.weight})
+				return
+			}
 			s = wide
 		}
 	}

@@ -1,9 +1,13 @@
 package vm
 
 import (
+	"context"
+	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 
+	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/maps"
 )
 
@@ -60,4 +64,59 @@ func hostilePackets(r *rand.Rand, usual []byte) any {
 		return b
 	}
 	return NewPacket(b, 32*r.IntN(3), 32*r.IntN(3))
+}
+
+// drain takes most of what the last run left in ring buffers.
+func (w *watcher) drain() {
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, d := range w.proofs {
+		for _, m := range d.maps {
+			if m.Spec().Type != maps.RingBuf || w.r.IntN(4) == 0 {
+				continue
+			}
+			r, err := maps.NewRingBufReader(m)
+			if err != nil {
+				continue
+			}
+			for rec := (maps.Record{}); r.ReadInto(done, &rec) == nil; {
+			}
+			r.Close()
+		}
+	}
+}
+
+// iterators are the functions on number iterators, which the host has to
+// offer. An iterator is the last number it gave and the end.
+var iterators = map[string]*helpers.Func{
+	"bpf_iter_num_new": kfunc("bpf_iter_num_new", func(env helpers.Env, it, start, end, _, _ uint64) uint64 {
+		b := env.Bytes(it, 8)
+		from, to := int32(start), int32(end)
+		code := uint64(0)
+		if from > to {
+			from, to, code = 0, 0, errno.EINVAL.R0()
+		} else if int64(to)-int64(from) > helpers.MaxLoops {
+			from, to, code = 0, 0, errno.E2BIG.R0()
+		}
+		binary.NativeEndian.PutUint32(b, uint32(from-1))
+		binary.NativeEndian.PutUint32(b[4:], uint32(to))
+		return code
+	}),
+	"bpf_iter_num_next": kfunc("bpf_iter_num_next", func(env helpers.Env, it, _, _, _, _ uint64) uint64 {
+		b := env.Bytes(it, 8)
+		at, end := int32(binary.NativeEndian.Uint32(b)), int32(binary.NativeEndian.Uint32(b[4:]))
+		if int64(at)+1 >= int64(end) {
+			clear(b)
+			return 0
+		}
+		binary.NativeEndian.PutUint32(b, uint32(at+1))
+		return env.Share(binary.NativeEndian.AppendUint32(nil, uint32(at+1)))
+	}),
+	"bpf_iter_num_destroy": kfunc("bpf_iter_num_destroy", func(helpers.Env, uint64, uint64, uint64, uint64, uint64) uint64 { return 0 }),
+}
+
+func kfunc(name string, impl func(env helpers.Env, r1, r2, r3, r4, r5 uint64) uint64) *helpers.Func {
+	f := *helpers.Kfunc(name)
+	f.Impl = impl
+	return &f
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime/debug"
@@ -15,6 +16,7 @@ import (
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/bpftest"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
 )
@@ -47,13 +49,13 @@ func (c *campaign) String() string {
 // of it, before every instruction. SKEP_FUZZ_STEPS says how many instructions
 // to watch, SKEP_FUZZ_SEED where to begin.
 func TestSound(t *testing.T) {
-	steps, first := uint64(2_000_000), uint64(1)
+	steps, first := uint64(1_000_000), uint64(1)
 	c := campaign{runsEach: 60, stepsEach: 10_000, refused: map[verifier.Code]int{}}
 	if testing.Short() {
-		steps = 300_000
+		steps = 150_000
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SKEP_FUZZ_STEPS"), 10, 64); err == nil {
-		steps, c.runsEach, c.stepsEach = n, 300, 40_000
+		steps, c.runsEach, c.stepsEach = n, 500, 100_000
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SKEP_FUZZ_SEED"), 10, 64); err == nil {
 		first = n
@@ -78,8 +80,14 @@ func TestSound(t *testing.T) {
 
 func soundOptions(r *rand.Rand, kind string) bpftest.Options {
 	o := bpftest.Everything(kind)
+	if r.IntN(4) > 0 {
+		o = bpftest.Hostile(kind)
+	}
 	o.Statements = 4 + r.IntN(40)
-	for _, b := range []*bool{&o.Loops, &o.MayGoto, &o.Subprograms, &o.Callbacks, &o.Maps, &o.Packet, &o.LegacyLoads, &o.Atomics} {
+	for _, b := range []*bool{
+		&o.Loops, &o.MayGoto, &o.Subprograms, &o.Callbacks, &o.Maps, &o.Packet, &o.LegacyLoads, &o.Atomics, &o.Cursors, &o.LongLoops,
+		&o.Indexes, &o.Idioms, &o.RingBuf, &o.ForEach, &o.TailCalls, &o.Moves, &o.Iterators,
+	} {
 		*b = *b && r.IntN(4) > 0
 	}
 	return o
@@ -91,23 +99,23 @@ func (c *campaign) program(seed uint64) error {
 	kind := []string{"xdp", "sched_cls"}[r.IntN(2)]
 	g := bpftest.Generate(kind, seed, soundOptions(r, kind))
 	c.programs++
-	ok, err := c.try(g, g.Insns, r, true)
+	ok, err := c.try(g, g.Insns, rand.New(rand.NewPCG(seed, 0)), true)
 	if ok {
 		c.accepted++
 	}
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, insnText(g.Insns))
 	}
-	for range 12 {
+	for i := range uint64(12) {
 		insns := bpftest.Mutate(g.Insns, r)
 		for range 8 { // rather one that links
-			if _, err := prog.FromInsns("mutant", linux.Platform.Type(kind), insns, g.Maps); err == nil {
+			if _, err := g.Link(linux.Platform, insns); err == nil {
 				break
 			}
 			insns = bpftest.Mutate(g.Insns, r)
 		}
 		c.mutants++
-		ok, err := c.try(g, insns, r, false)
+		ok, err := c.try(g, insns, rand.New(rand.NewPCG(seed, 1+i)), false)
 		if ok {
 			c.mutantsPassed++
 		}
@@ -125,17 +133,13 @@ func (c *campaign) try(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand, wh
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	p, err := prog.FromInsns("generated", linux.Platform.Type(g.Type), insns, g.Maps)
-	if err != nil {
-		c.unlinkable++
-		return false, nil
-	}
-	v, _, err := verifier.Verify(context.Background(), p, verifier.Options{
-		Invariants: true, MaxVisits: 60_000, MaxTime: 5 * time.Second, Strict: r.IntN(4) == 0,
-	})
+	d, err := prove(g, insns, r)
 	if err != nil {
 		var e *verifier.Error
-		if errors.As(err, &e) && e.Code == verifier.Limit {
+		switch {
+		case !errors.As(err, &e):
+			c.unlinkable++
+		case e.Code == verifier.Limit:
 			c.limits++
 		}
 		if whole && e != nil {
@@ -143,27 +147,60 @@ func (c *campaign) try(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand, wh
 		}
 		return false, nil
 	}
-	host := helpers.Host{
-		Random: r.Uint32,
-		Now:    func(helpers.Clock) uint64 { return r.Uint64() >> r.IntN(64) },
+	defer d.p.coll.Close()
+	proofs := []*watched{d}
+	if tails, ok := d.p.coll.maps["tail"].(maps.ProgramArray); ok {
+		o := soundOptions(r, g.Type)
+		o.Statements, o.RingBuf = 5, true // for the maps
+		other := bpftest.Generate(g.Type, r.Uint64(), o)
+		_ = tails.Store(0, d.p)
+		if d, err := prove(other, other.Insns, r); err == nil {
+			defer d.p.coll.Close()
+			proofs = append(proofs, d)
+			_ = tails.Store(1, d.p)
+			_ = d.p.coll.maps["tail"].(maps.ProgramArray).Store(2, proofs[0].p)
+		}
 	}
-	coll, err := LoadProgram(p, Options{Engine: Checked, Host: host, AllowUninitStack: true})
-	if err != nil {
-		c.unlinkable++
-		return false, nil
-	}
-	defer coll.Close()
 	start := time.Now()
-	defer func() { c.watching += time.Since(start) }()
-	w := newWatcher(r, &watched{v: v, p: coll.programs[p.Name]})
+	w := newWatcher(r, proofs...)
 	for n := 0; n < c.runsEach && w.steps < c.stepsEach; n++ {
 		c.runs++
 		if err = w.run(hostilePackets(r, g.Packet)); err != nil {
 			break
 		}
+		w.drain()
 	}
 	c.steps += w.steps
+	c.watching += time.Since(start)
 	return true, err
+}
+
+// prove verifies insns and makes them ready to run.
+func prove(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand) (*watched, error) {
+	p, err := g.Link(linux.Platform, insns)
+	if err != nil {
+		return nil, err
+	}
+	strict := r.IntN(4) == 0
+	v, _, err := verifier.Verify(context.Background(), p, verifier.Options{
+		Invariants: true, MaxVisits: 15_000, MaxTime: 2 * time.Second, MaxWorstCase: math.MaxInt64, Strict: strict,
+	})
+	if err != nil {
+		return nil, err
+	}
+	coll, err := LoadProgram(p, Options{
+		Engine: Checked,
+		Host: helpers.Host{
+			Random: r.Uint32,
+			Now:    func(helpers.Clock) uint64 { return r.Uint64() >> r.IntN(64) },
+		},
+		Kfuncs:           iterators,
+		AllowUninitStack: !strict, // what the strict rules refuse must not happen
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &watched{v: v, p: coll.programs[p.Name]}, nil
 }
 
 func insnText(insns []prog.Insn) string {

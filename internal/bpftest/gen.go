@@ -3,7 +3,6 @@ package bpftest
 import (
 	"math/rand/v2"
 
-	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
@@ -24,6 +23,19 @@ type Options struct {
 	Maps        bool // lookup, update and delete on an array and a hash
 	Packet      bool // bounds-checked access to the packet; xdp and sched_cls
 	LegacyLoads bool // LD_ABS and LD_IND; sched_cls
+
+	// What follows is for verifiers alone: the kernel refuses some of it, or
+	// results depend on more than the input. Everything leaves it out.
+
+	Cursors   bool // loops that walk the packet; needs Packet
+	LongLoops bool // loops of several counters, and up to a thousand iterations
+	Indexes   bool // offsets bounded in as many ways as compilers and people know
+	Idioms    bool // flags tested twice, pieces of spills, context fields, memory handed on
+	RingBuf   bool // reservations, submitted or discarded
+	ForEach   bool // bpf_for_each_map_elem
+	TailCalls bool
+	Moves     bool // helpers that move the packet; needs Packet
+	Iterators bool // bpf_iter_num; calls GenKfuncs by index
 }
 
 // Everything is every feature that programs of type kind ("xdp", "sched_cls")
@@ -33,6 +45,14 @@ func Everything(kind string) Options {
 		V4: true, Atomics: true, AcquireLoad: true, Loops: true, MayGoto: true, Subprograms: true,
 		Callbacks: true, Maps: true, Packet: true, LegacyLoads: kind == "sched_cls",
 	}
+}
+
+// Hostile is every feature there is.
+func Hostile(kind string) Options {
+	o := Everything(kind)
+	o.Cursors, o.LongLoops, o.Indexes, o.Idioms, o.RingBuf = true, true, true, true, true
+	o.ForEach, o.TailCalls, o.Moves, o.Iterators = true, true, true, true
+	return o
 }
 
 // A Generated is a random program, in the form that FromInsns takes.
@@ -50,13 +70,13 @@ type Generated struct {
 const (
 	GenArray = 0
 	GenHash  = 1
+	GenRing  = 2
+	GenTail  = 3
 	GenKeys  = 8
 )
 
-// Program links the program for its type on p.
-func (g *Generated) Program(p hook.Platform) (*prog.Program, error) {
-	return prog.FromInsns("generated", p.Type(g.Type), g.Insns, g.Maps)
-}
+// GenKfuncs are the functions that generated programs call by index.
+var GenKfuncs = []string{"bpf_iter_num_new", "bpf_iter_num_next", "bpf_iter_num_destroy"}
 
 // Generate returns the program of type kind, "xdp" or "sched_cls", that seed
 // stands for: the same on every host. It always ends; what it returns, leaves
@@ -85,7 +105,7 @@ func Generate(kind string, seed uint64, o Options) *Generated {
 	g.resolve()
 	out := &Generated{Seed: seed, Type: kind, Insns: g.insns, Packet: g.bytes(14 + g.r.IntN(80))}
 	copy(out.Packet[12:], []byte{0x88, 0xb5}) // an EtherType for experiments, which nothing parses
-	if o.Maps {
+	if extra := o.RingBuf || o.ForEach || o.TailCalls; o.Maps || extra {
 		out.Maps = []*maps.Spec{
 			{Name: "array", Type: maps.Array, KeySize: 4, ValueSize: valueSize, MaxEntries: GenKeys - 2},
 			{Name: "hash", Type: maps.Hash, KeySize: 4, ValueSize: valueSize, MaxEntries: GenKeys - 3},
@@ -94,6 +114,11 @@ func Generate(kind string, seed uint64, o Options) *Generated {
 			for key := range byte(3) {
 				m.Contents = append(m.Contents, maps.Entry{Key: []byte{key + byte(i), 0, 0, 0}, Value: g.bytes(valueSize)})
 			}
+		}
+		if extra {
+			out.Maps = append(out.Maps,
+				&maps.Spec{Name: "ring", Type: maps.RingBuf, MaxEntries: 1 << 12},
+				&maps.Spec{Name: "tail", Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 3})
 		}
 	}
 	return out
@@ -127,6 +152,7 @@ type generator struct {
 	jumps  []jump
 
 	branches int // written so far: each may double the verifier's work
+	records  int // reserved so far
 
 	subs    []*function
 	pending []*function // called, not yet written
@@ -144,11 +170,13 @@ type function struct {
 	args        int // scalars in R1 and up
 	takesMemory bool
 	callback    bool // for bpf_loop: R1 is the index, R2 memory
+	each        bool // and for bpf_for_each_map_elem: R2 is the key, R3 the value, R4 memory
 	queued      bool
 
 	depth  int // of nested blocks
 	loops  int // of nested loops
 	short  int // label of the exit for packets that are too short; -1: none
+	held   int // references that an exit would leak
 	locked [prog.NumRegs]bool
 }
 
@@ -198,15 +226,19 @@ func (g *generator) body(f *function) {
 		g.emit(move(9, 1))
 		g.s.regs[9] = value{kind: ctx}
 		f.locked[9] = true
+	case f.each:
+		g.s.regs[2] = value{kind: memory, size: 4, readOnly: true}
+		g.s.regs[3] = value{kind: memory, size: valueSize}
+		g.s.regs[4] = value{kind: memory, size: memSize, lent: true}
 	case f.callback:
 		g.s.regs[1] = value{kind: scalar}
-		g.s.regs[2] = value{kind: memory, size: memSize}
+		g.s.regs[2] = value{kind: memory, size: memSize, lent: true}
 	default:
 		for i := 1; i <= f.args; i++ {
 			g.s.regs[i] = value{kind: scalar}
 		}
 		if f.takesMemory {
-			g.s.regs[f.args+1] = value{kind: memory, size: memSize}
+			g.s.regs[f.args+1] = value{kind: memory, size: memSize, lent: true}
 		}
 	}
 	g.block(f.budget)

@@ -16,7 +16,7 @@ const (
 // lend returns an aligned place in the frame of memSize readable bytes.
 func (g *generator) lend() (off int, ok bool) {
 	off, ok = g.slot(memSize)
-	if !ok || g.s.stack[off+8] == spill {
+	if !ok || g.s.stack[off+8] >= spill {
 		return 0, false
 	}
 	for at := off; at < off+memSize; at += 8 {
@@ -38,16 +38,19 @@ func (g *generator) queue(f *function) {
 // callSub calls a subprogram of higher rank.
 func (g *generator) callSub() {
 	f := g.subs[g.f.rank+g.r.IntN(maxRank-g.f.rank)]
-	mem := 0
+	mem, handOn := 0, prog.Reg(0)
 	if f.takesMemory {
 		var ok bool
-		if mem, ok = g.lend(); !ok {
-			return
+		if handOn, ok = g.lentMemory(); !ok {
+			if mem, ok = g.lend(); !ok {
+				return
+			}
 		}
 	}
 	g.args(f.args)
-	if f.takesMemory {
-		r := prog.Reg(f.args + 1)
+	if r := prog.Reg(f.args + 1); f.takesMemory && handOn != 0 {
+		g.emit(move(r, handOn))
+	} else if f.takesMemory {
 		g.emit(move(r, 10), addImm(r, int32(g.stackOff(mem))))
 	}
 	g.emitTo(prog.Insn{Op: jumpOp(isa.JMP, isa.Call, isa.K), Src: isa.CallSub}, f.label)
@@ -146,7 +149,7 @@ func (g *generator) lookup() {
 		at = g.scratch()
 		g.emit(move(at, 0))
 	}
-	g.s.regs[at] = value{memory, valueSize}
+	g.s.regs[at] = value{kind: memory, size: valueSize}
 	g.s.regs[0] = value{}
 	g.memoryAccess()
 	if g.f.depth < 3 {
@@ -159,7 +162,7 @@ func (g *generator) lookup() {
 // update stores a value from the frame in a map.
 func (g *generator) update() {
 	for off := g.f.frame - valueSize; off < g.f.frame; off += 8 { // the top of the frame
-		if g.s.stack[off] == spill {
+		if g.s.stack[off] >= spill {
 			return
 		}
 	}

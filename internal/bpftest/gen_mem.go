@@ -13,7 +13,7 @@ func (g *generator) size() isa.Size { return sizes[g.r.IntN(len(sizes))] }
 func (g *generator) slot(n int) (off int, ok bool) {
 	for range 8 {
 		off = g.r.IntN(g.f.frame/n) * n
-		if g.s.stack[off] != spill {
+		if g.s.stack[off] < spill {
 			return off, true
 		}
 	}
@@ -171,11 +171,16 @@ func (g *generator) memoryAccess() {
 	if !ok {
 		return
 	}
+	was := g.f.locked[base]
 	g.f.locked[base] = true // nothing written here may overwrite it
-	defer func() { g.f.locked[base] = false }()
+	defer func() { g.f.locked[base] = was }()
 	v := g.s.regs[base]
 	size := g.size()
 	n := size.Bytes()
+	if v.readOnly {
+		g.loadFrom(base, v)
+		return
+	}
 	room := v.size - n
 	if room < 0 {
 		return
@@ -184,7 +189,7 @@ func (g *generator) memoryAccess() {
 	if v.kind == memory {
 		off &^= n - 1 // the caller's stack must be aligned
 	}
-	if v.kind == packet && room >= 8 && g.r.IntN(4) == 0 {
+	if v.kind == packet && room >= 8 && g.f.held == 0 && g.r.IntN(4) == 0 {
 		g.variableAccess(base, size)
 		return
 	}
@@ -201,6 +206,16 @@ func (g *generator) memoryAccess() {
 	default:
 		dst := g.fresh()
 		g.emit(prog.Insn{Op: g.loadOp(size), Dst: dst, Src: base, Off: int16(off)})
+		g.s.regs[dst] = value{kind: scalar}
+	}
+}
+
+// loadFrom loads from memory that cannot be written.
+func (g *generator) loadFrom(base prog.Reg, v value) {
+	size := g.size()
+	if n := size.Bytes(); n <= v.size {
+		dst := g.fresh()
+		g.emit(prog.Insn{Op: g.loadOp(size), Dst: dst, Src: base, Off: int16(g.r.IntN(v.size-n+1) &^ (n - 1))})
 		g.s.regs[dst] = value{kind: scalar}
 	}
 }
@@ -229,10 +244,10 @@ func (g *generator) packetCheck() {
 	g.atLeast(p, t, n)
 	if keep, ok := g.pick(func(r prog.Reg) bool { return r >= 6 && g.free(r) && g.f.loops == 0 }); ok && g.r.IntN(2) == 0 {
 		g.emit(move(keep, p))
-		g.s.regs[keep] = value{packet, int(n)}
+		g.s.regs[keep] = value{kind: packet, size: int(n)}
 		return
 	}
-	g.s.regs[p] = value{packet, int(n)}
+	g.s.regs[p] = value{kind: packet, size: int(n)}
 }
 
 // packetFields returns where the context holds the packet's start and end.

@@ -19,8 +19,17 @@ const (
 )
 
 type value struct {
-	kind kind
-	size int
+	kind     kind
+	size     int
+	of       int // the record that it points into; 0: none
+	readOnly bool
+	lent     bool // part of a caller's stack
+}
+
+// like reports whether v and w are the same but for their size.
+func (v value) like(w value) bool {
+	v.size = w.size
+	return v == w
 }
 
 // A byteKind is what a byte of the stack holds.
@@ -29,7 +38,8 @@ type byteKind uint8
 const (
 	unset byteKind = iota
 	data
-	spill // part of a pointer
+	spill   // part of a pointer
+	special // part of an iterator
 )
 
 // A state is what the generator knows at one point of a function.
@@ -51,7 +61,7 @@ func (s *state) clone() *state {
 func (s *state) join(t *state) {
 	for r := range s.regs {
 		a, b := s.regs[r], t.regs[r]
-		if a.kind != b.kind {
+		if !a.like(b) {
 			s.regs[r] = value{}
 			continue
 		}
@@ -64,11 +74,12 @@ func (s *state) join(t *state) {
 	}
 	for off, a := range s.spills {
 		b, ok := t.spills[off]
-		if !ok || a.kind != b.kind || s.stack[off] != spill {
+		if !ok || !a.like(b) || s.stack[off] != spill {
 			s.drop(off)
 			continue
 		}
-		s.spills[off] = value{a.kind, min(a.size, b.size)}
+		a.size = min(a.size, b.size)
+		s.spills[off] = a
 	}
 	for off := range s.stack {
 		if s.stack[off] == spill {
@@ -84,6 +95,20 @@ func (s *state) drop(off int) {
 	delete(s.spills, off)
 	for i := off; i < off+8; i++ {
 		s.stack[i] = unset
+	}
+}
+
+// forget drops every pointer for which dead holds.
+func (s *state) forget(dead func(value) bool) {
+	for r := range s.regs {
+		if dead(s.regs[r]) {
+			s.regs[r] = value{}
+		}
+	}
+	for off, v := range s.spills {
+		if dead(v) {
+			s.drop(off)
+		}
 	}
 }
 

@@ -29,9 +29,23 @@ func (g *generator) block(n int) {
 		{6, g.o.Maps && g.branchy(), g.lookup},
 		{3, g.o.Maps, g.update},
 		{2, g.o.Maps, g.remove},
-		{5, g.o.Packet && g.f.rank == 0, g.packetCheck},
+		{5, g.o.Packet && g.f.rank == 0 && g.f.held == 0, g.packetCheck},
 		{10, true, g.memoryAccess},
-		{2, g.o.LegacyLoads && g.f.rank == 0 && g.f.loops == 0, g.legacyLoad},
+		{2, g.o.LegacyLoads && g.f.rank == 0 && g.f.loops == 0 && g.f.held == 0, g.legacyLoad},
+
+		{5, g.o.Cursors && g.o.Packet && g.f.rank == 0 && g.f.held == 0 && g.f.loops < 2 && g.f.depth < 3, g.cursorLoop},
+		{5, g.o.LongLoops && g.f.loops < 2 && g.f.depth < 3, g.longLoop},
+		{2, g.o.LongLoops && g.o.MayGoto && g.f.loops < 2 && g.f.depth < 3, g.mayGotoLoop},
+		{12, g.o.Indexes, g.indexed},
+		{5, g.o.Idioms && g.o.Maps && g.branchy(), g.flagTwice},
+		{5, g.o.Idioms, g.pieces},
+		{3, g.o.Idioms && g.f.rank == 0, g.ctxField},
+		{5, g.o.RingBuf && g.f.depth < 3 && g.branchy(), g.reserve},
+		{2, g.o.RingBuf, g.output},
+		{4, g.o.ForEach && g.f.rank < maxRank && g.f.loops == 0, g.callForEach},
+		{2, g.o.TailCalls && g.f.rank == 0 && g.f.held == 0, g.tailCall},
+		{3, g.o.Moves && g.o.Packet && g.f.rank == 0 && g.f.loops == 0, g.movePacket},
+		{3, g.o.Iterators && g.f.loops < 2 && g.f.depth < 3, g.iterLoop},
 	}
 	total := 0
 	for _, k := range kinds {

@@ -90,11 +90,13 @@ func (s *State) Canon() {
 	}
 	s.packet, s.meta = objs[s.packet], objs[s.meta]
 
-	// Keep a step between a kept value and another: zext(x) in zext(x) & 7.
+	// Keep a step between a kept value and another: zext(x) in zext(x) & 7. The
+	// definition that needs it must stay: Leq finds what locations do not hold
+	// through definitions only.
 	located := len(newVals)
 	for i := int(firstVal); i < located; i++ {
 		d := &newVals[i].Def
-		if d.Op != NoDef && d.A != Zero && vals[d.A] == 0 {
+		if d.Op != NoDef && d.A != Zero && vals[d.A] == 0 && (d.Op == OpZext || d.B == Zero || d.B == d.A || vals[d.B] != 0) {
 			if in := &s.Vals[d.A].Def; in.Op != NoDef && in.A != Zero && vals[in.A] != 0 &&
 				(in.Op == OpZext || in.B == Zero || vals[in.B] != 0) {
 				keepVal(d.A)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"math"
+	"slices"
 
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/verifier/internal/scalar"
@@ -64,6 +65,15 @@ func sameCells(a, b []Cell) bool {
 		}
 		i, j = i+1, j+1
 	}
+}
+
+// Equal reports whether s and t know the same of the same locations. Both must
+// be canonical.
+func (s *State) Equal(t *State) bool {
+	return s.Same(t) && slices.Equal(s.Vals, t.Vals) && slices.Equal(s.Edges, t.Edges) && slices.Equal(s.Ghosts, t.Ghosts) &&
+		slices.EqualFunc(s.Frames, t.Frames, func(f, g Frame) bool {
+			return f.Regs == g.Regs && f.Stack.init == g.Stack.init && slices.Equal(f.Stack.cells, g.Stack.cells)
+		})
 }
 
 // A pair is a value as two states know it: A.V in one and B.V + D in the other.
@@ -574,6 +584,12 @@ func (s *State) satisfies(match []Reg, known []bool, r Reg, d *Def) bool {
 			return uint64(uint32(a.C)) == uint64(r.C)
 		}
 		return e != nil && e.A == a.V && e.AC == a.C
+	}
+	if r.V != Zero && multiple(*d) && b.V == Zero && b.C == d.BC {
+		// A multiple of a + c is the multiple of a, and c times the factor.
+		if e := &s.Vals[r.V].Def; multiple(*e) && e.A == a.V && e.BC == d.BC && r.C == a.C*d.BC {
+			return true
+		}
 	}
 	if a.V == Zero && b.V == Zero && r.V == Zero {
 		n := s.eval(&Def{Op: d.Op, ALU: d.ALU, Off: d.Off, AC: a.C, BC: b.C})
