@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/mem"
@@ -168,17 +169,26 @@ func TestSequences(t *testing.T) {
 	folded := 0
 	for range n {
 		var insns []prog.Insn
-		for range 40 {
-			all := arithmetic(prog.Reg(r.IntN(4)), prog.Reg(r.IntN(4)), int32(edges[r.IntN(len(edges))]))
-			in := all[r.IntN(len(all))]
-			if r.IntN(3) == 0 { // what is folded
-				in = prog.Insn{Op: isa.Op(isa.ALU64) | isa.Op(isa.Mov) | isa.Op(isa.X), Dst: in.Dst, Src: in.Src}
-				if r.IntN(2) == 0 {
-					in.Op = in.Op&^7 | isa.Op(isa.ALU)
+		for len(insns) < 40 {
+			d, x := prog.Reg(r.IntN(4)), prog.Reg(r.IntN(4))
+			switch all := arithmetic(d, x, int32(edges[r.IntN(len(edges))])); r.IntN(6) {
+			case 0: // a rotation, or nearly one
+				insns = append(insns, rotation(r, d, x, prog.Reg(r.IntN(4)))...)
+			case 1: // an extension, or nearly one
+				class, by := isa.Op(isa.ALU64), []int32{8, 16, 32, 48, 56}[r.IntN(5)]
+				if by < 32 {
+					class = isa.Op(isa.ALU)
 				}
+				right := []isa.Op{isa.Op(isa.Rsh), isa.Op(isa.Arsh)}[r.IntN(2)]
+				insns = append(insns, prog.Insn{Op: class | isa.Op(isa.Lsh), Dst: d, Imm: by}, prog.Insn{Op: class | right, Dst: d, Imm: by})
+			case 2, 3: // a copy
+				insns = append(insns, prog.Insn{Op: []isa.Op{isa.Op(isa.ALU), isa.Op(isa.ALU64)}[r.IntN(2)] | isa.Op(isa.Mov) | isa.Op(isa.X), Dst: d, Src: x})
+				fallthrough
+			default:
+				insns = append(insns, all[r.IntN(len(all))])
 			}
-			insns = append(insns, in)
 		}
+		n := len(insns)
 		insns = append(insns, ret)
 		c := codeOf(t, insns)
 		folded += len(insns) + exitAt + 2 - len(c.ops)
@@ -188,7 +198,7 @@ func TestSequences(t *testing.T) {
 		}
 		start, expect := got, got
 		run(t, m, c, &got)
-		for _, in := range insns[:40] {
+		for _, in := range insns[:n] {
 			want(in, &expect)
 		}
 		if got != expect {
@@ -202,6 +212,38 @@ func TestSequences(t *testing.T) {
 	if folded < n {
 		t.Errorf("only %d instructions folded or paired", folded)
 	}
+}
+
+// rotation returns the shifts of a register in opposite directions, and their
+// disjunction.
+func rotation(r *rand.Rand, d, x, y prog.Reg) []prog.Insn {
+	class, width := isa.Op(isa.ALU64), int32(64)
+	if r.IntN(2) == 0 {
+		class, width = isa.Op(isa.ALU), 32
+	}
+	n := 1 + r.Int32N(width-1)
+	first, second := isa.Op(isa.Lsh), isa.Op(isa.Rsh)
+	if r.IntN(2) == 0 {
+		first, second = second, first
+	}
+	m := width - n
+	if r.IntN(8) == 0 {
+		m = r.Int32N(width)
+	}
+	ins := []prog.Insn{
+		{Op: class | isa.Op(isa.Mov) | isa.Op(isa.X), Dst: d, Src: x},
+		{Op: class | first, Dst: d, Imm: n},
+		{Op: class | second, Dst: x, Imm: m},
+		{Op: class | isa.Op(isa.Or) | isa.Op(isa.X), Dst: x, Src: d},
+	}
+	switch r.IntN(4) {
+	case 0: // into the copy
+		ins[3].Dst, ins[3].Src = d, x
+	case 1: // of another register
+		ins[2].Dst = y
+		ins[3].Dst = y
+	}
+	return ins
 }
 
 // TestPairs compares each pair with its halves, one after the other, on random
@@ -288,6 +330,6 @@ func runOps(m *Machine, base uint64, seed [16]uint64, ops []op) (regs [256]uint6
 	m.meter = 1000
 	copy(m.reg[:], seed[:])
 	m.reg[baseReg], m.reg[smallReg] = base, 5
-	m.loop()
+	m.loop(unsafe.Pointer(&ops[0]), m.meter)
 	return m.reg, m.ops[m.at/opSize-1].sub, m.meter
 }

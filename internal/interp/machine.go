@@ -162,7 +162,8 @@ func (m *Machine) Bytes(addr uint64, n int) (b []byte, ok bool) {
 // reports false if the run was stopped.
 func (m *Machine) exec() (ok bool) {
 	for {
-		if m.loop() == exitYield {
+		ip := unsafe.Add(unsafe.Pointer(unsafe.SliceData(m.ops)), m.at)
+		if m.loop(ip, m.meter) == exitYield {
 			if !m.yield() {
 				return false
 			}

@@ -53,6 +53,7 @@ func (t *translator) translate() error {
 	for _, e := range t.entry {
 		t.insns[e].leads = true
 	}
+	t.fold()
 	t.pair()
 	return nil
 }
