@@ -199,6 +199,14 @@ func TestTraps(t *testing.T) {
 			r0 += r3
 			r0 = *(u64 *)(r0 +0)
 			exit`, OutOfBounds, false},
+		{"a number defined by itself", "xdp", `
+			r1 = *(u32 *)(r1 +12)
+			r2 = r1
+			r2 &= 7
+			if r2 != r1 goto +1
+			r2 >>= 1
+			r0 = *(u64 *)(r2 +0)
+			exit`, NotPointer, false},
 		{"an atomic changes a spilled number", "xdp", lookup + `
 			r1 = *(u64 *)(r0 +0)
 			*(u64 *)(r10 -16) = 8

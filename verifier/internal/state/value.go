@@ -131,6 +131,9 @@ func (s *State) ALU64(op isa.ALUOp, off int16, a, b Reg) Reg {
 		r.C += a.C - b.C
 		return r
 	case isa.Rsh, isa.Arsh:
+		if op == isa.Rsh {
+			a = s.unmasked(a, b)
+		}
 		// Up and down again is an extension of the low bits: what compilers
 		// write where there are no 32-bit instructions.
 		if low, bits, ok := s.shiftedUp(a, b); ok {
@@ -143,9 +146,6 @@ func (s *State) ALU64(op isa.ALUOp, off int16, a, b Reg) Reg {
 				return low
 			}
 			return s.ALU64(op, 0, low, b)
-		}
-		if x, ok := s.unmasked(a, b); ok && op == isa.Rsh {
-			return s.ALU64(op, 0, x, b)
 		}
 	case isa.And:
 		if a == b {
@@ -176,19 +176,28 @@ func (s *State) shiftedUp(a, b Reg) (low Reg, bits int16, ok bool) {
 	return Reg{Kind: Scalar, V: d.A, C: d.AC}, int16(64 - d.BC), true
 }
 
-// unmasked reports whether a is x with bits cleared that a shift to the right by
-// the constant b drops anyway.
-func (s *State) unmasked(a, b Reg) (x Reg, ok bool) {
-	if b.V != Zero || a.V == Zero || a.C != 0 || uint64(b.C) >= 64 {
-		return Reg{}, false
+// maxMasks bounds how many masks unmasked looks behind. Without it there is no
+// end: where x & 7 was found to equal x, x is defined by itself.
+const maxMasks = 4
+
+// unmasked returns a without masks whose zeros a shift to the right by the
+// constant b drops anyway.
+func (s *State) unmasked(a, b Reg) Reg {
+	for range maxMasks {
+		if b.V != Zero || a.V == Zero || a.C != 0 || uint64(b.C) >= 64 {
+			return a
+		}
+		d := &s.Vals[a.V].Def
+		if d.Op != OpALU64 || d.ALU != isa.And || d.B != Zero {
+			return a
+		}
+		x := Reg{Kind: Scalar, V: d.A, C: d.AC}
+		if bits := s.Num(x).Bits(); (bits.Value|bits.Mask)&^uint64(d.BC) >= 1<<b.C {
+			return a
+		}
+		a = x
 	}
-	d := &s.Vals[a.V].Def
-	if d.Op != OpALU64 || d.ALU != isa.And || d.B != Zero {
-		return Reg{}, false
-	}
-	x = Reg{Kind: Scalar, V: d.A, C: d.AC}
-	bits := s.Num(x).Bits()
-	return x, (bits.Value|bits.Mask)&^uint64(d.BC) < 1<<b.C
+	return a
 }
 
 // ALU32 returns the 32-bit a op b, zero-extended.
