@@ -27,8 +27,9 @@ type block struct {
 type graph struct {
 	p      *prog.Program
 	blocks []block
-	at     []int // PC of a block's start to its index; −1 elsewhere
-	entry  []int // function to its first block
+	at     []int  // PC of a block's start to its index; −1 elsewhere
+	leaves []bool // by PC: a jump, or a call that is a block of its own
+	entry  []int  // function to its first block
 }
 
 // last returns the index after the last block of function fn.
@@ -74,6 +75,7 @@ func (v *verifier) entersProgram(in prog.Insn) bool {
 func (v *verifier) newGraph() *graph {
 	p := v.p
 	leader := make([]bool, len(p.Insns)+1)
+	leaves := make([]bool, len(p.Insns))
 	for i := range p.Funcs {
 		f := &p.Funcs[i]
 		leader[f.Entry] = true
@@ -82,11 +84,13 @@ func (v *verifier) newGraph() *graph {
 			if !isJump(in) {
 				continue
 			}
+			leaves[pc] = true
 			switch in.Op.JmpOp() {
 			case isa.Exit:
 				leader[pc+1] = true
 			case isa.Call:
-				if v.isOwnBlock(in) {
+				leaves[pc] = v.isOwnBlock(in)
+				if leaves[pc] {
 					leader[pc], leader[pc+1] = true, true
 				}
 			default:
@@ -95,7 +99,7 @@ func (v *verifier) newGraph() *graph {
 			}
 		}
 	}
-	g := &graph{p: p, at: make([]int, len(p.Insns)), entry: make([]int, len(p.Funcs))}
+	g := &graph{p: p, at: make([]int, len(p.Insns)), leaves: leaves, entry: make([]int, len(p.Funcs))}
 	for i := range g.at {
 		g.at[i] = -1
 	}
@@ -128,7 +132,7 @@ func (v *verifier) newGraph() *graph {
 	for i := range g.blocks {
 		b := &g.blocks[i]
 		b.joins = b.joins || preds[i] > 1 || len(b.loops) > 0 && b.loops[len(b.loops)-1] == i || b.start == p.Funcs[b.fn].Entry
-		if v.isOwnBlock(p.Insns[b.start]) {
+		if in := p.Insns[b.start]; leaves[b.start] && in.Op.JmpOp() == isa.Call {
 			b.joins = true
 			for _, s := range b.succs {
 				g.blocks[s].joins = true // entered by every return

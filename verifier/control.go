@@ -112,7 +112,7 @@ func (m *machine) exitApart(r0 state.Reg) error {
 	if n := m.s.Num(r0); m.sv.async && n.UMax() != 0 {
 		return m.fail(BadReturn, "r0 is %v; a timer's callback returns 0", n)
 	}
-	m.sv.steps[m.id].out = append(m.sv.steps[m.id].out, edge{-1, m.weight})
+	m.sv.leads(m.id, edge{-1, m.weight})
 	m.s.Free()
 	return nil
 }

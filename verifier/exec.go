@@ -48,7 +48,7 @@ func (m *machine) run() error {
 				m.sv.o.Observe(m.pc, m.s.Describe(m.sv.mapName))
 			}
 			in := m.sv.p.Insns[m.pc]
-			if isJump(in) && in.Op.JmpOp() != isa.Call || m.sv.isOwnBlock(in) {
+			if m.sv.g.leaves[m.pc] {
 				goOn, err := m.leave(b, in)
 				if err != nil || !goOn {
 					return err

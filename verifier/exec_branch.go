@@ -31,8 +31,18 @@ func (m *machine) leave(b *block, in prog.Insn) (goOn bool, err error) {
 }
 
 func (m *machine) note(s *state.State, n state.TraceNote) {
-	s.Trace = &state.Trace{Prev: s.Trace, PC: int32(m.pc), Note: n}
+	sv := m.sv
+	if len(sv.traces) == 0 {
+		sv.traces = make([]state.Trace, traceChunk)
+	}
+	t := &sv.traces[0]
+	sv.traces = sv.traces[1:]
+	*t = state.Trace{Prev: s.Trace, PC: int32(m.pc), Note: n}
+	s.Trace = t
 }
+
+// traceChunk is how many decisions are allocated at a time.
+const traceChunk = 32
 
 // branch executes a conditional jump: each way that is possible is followed
 // with what it says of the operands.
@@ -52,6 +62,9 @@ func (m *machine) branch(b *block, in prog.Insn) (goOn bool, err error) {
 	}
 	if m.sv.o.Strict && !m.mayCompare(in, a, c) {
 		return false, m.fail(Leak, "comparison of a %v pointer", pointerOf(a, c).Kind)
+	}
+	if a.IsConst() && c.IsConst() {
+		return m.decided(b, in, is32, a, c)
 	}
 	taken := m.s.Clone()
 	canTake := m.assume(taken, in, is32, true, a, c)
@@ -74,6 +87,18 @@ func (m *machine) branch(b *block, in prog.Insn) (goOn bool, err error) {
 	if !canFall {
 		m.s.Free()
 		return false, nil // the state described no run at all
+	}
+	m.sv.facts.outcome[m.pc] |= wasNotTaken
+	m.note(m.s, state.NotTaken)
+	return m.follow(m.n.chain, b.succs[0], m.s)
+}
+
+// decided follows a conditional jump whose operands are constants.
+func (m *machine) decided(b *block, in prog.Insn, is32 bool, x, y state.Reg) (goOn bool, err error) {
+	if m.assume(m.s, in, is32, true, x, y) {
+		m.sv.facts.outcome[m.pc] |= wasTaken
+		m.note(m.s, state.Taken)
+		return m.follow(m.n.chain, b.succs[1], m.s)
 	}
 	m.sv.facts.outcome[m.pc] |= wasNotTaken
 	m.note(m.s, state.NotTaken)

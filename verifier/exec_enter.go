@@ -254,7 +254,7 @@ func (m *machine) returns(r0 state.Reg) error {
 			return m.fail(BadReturn, "r0 is %v; %s programs return %d to %d", n, m.sv.p.Type.Name, want.Min, want.Max)
 		}
 	}
-	m.sv.steps[m.id].out = append(m.sv.steps[m.id].out, edge{-1, m.weight})
+	m.sv.leads(m.id, edge{-1, m.weight})
 	m.s.Free()
 	return nil
 }

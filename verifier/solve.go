@@ -65,7 +65,8 @@ type node struct {
 	id      int32
 	latches []*latch // heads: what shrinks from one iteration to the next
 	queued  bool
-	todo    []*pending
+	todo    []*pending // from next on
+	next    int
 	kept    []*state.State // with Options.Invariants: every state that was explored
 
 	iter    *iterPlace // a call on an iterator: which
@@ -111,6 +112,9 @@ type solver struct {
 	changes  map[int]state.Live // what loops write, by head
 	merges   state.Merge        // see widening
 	queue    nodeHeap
+	traces   []state.Trace  // to take from
+	idle     []*pending     // to use again
+	edges    []edge         // to take from
 	steps    []step         // by id: what each explored state led to
 	kept     []*state.State // by id, with Options.Invariants: the state itself
 	stored   int
@@ -164,7 +168,7 @@ func (sv *solver) isCallback(b *block) bool {
 func (sv *solver) arrive(c *chain, b int, s *state.State, from int, weight int64) error {
 	n := sv.node(c, b)
 	if !sv.g.blocks[b].joins {
-		sv.push(n, &pending{s: s, from: []edge{{from, weight}}})
+		sv.push(n, sv.pending(s, nil, edge{from, weight}))
 		return nil
 	}
 	sv.endIteration(n, s)
@@ -291,8 +295,8 @@ func (sv *solver) coarsen(n *node, values, keys int) {
 			to.done = append(to.done, e)
 		}
 	}
-	todo := n.todo
-	n.todo = nil
+	todo := n.todo[n.next:]
+	n.todo, n.next = nil, 0
 	for _, p := range todo {
 		to := sv.bucketOf(n, p.s)
 		if to.wait != nil && p.s.Same(to.wait.s) {
@@ -300,6 +304,7 @@ func (sv *solver) coarsen(n *node, values, keys int) {
 			to.wait.from = append(to.wait.from, p.from...)
 			sv.drop(p.bytes)
 			sv.recount(to.wait)
+			sv.idle = append(sv.idle, p)
 			continue
 		}
 		p.b, to.wait = to, p
@@ -320,7 +325,7 @@ func replace(s, t *state.State) *state.State {
 func (sv *solver) merge(n *node, b *bucket, s *state.State, in edge) {
 	for i := len(b.done) - 1; i >= 0; i-- {
 		if e := &b.done[i]; s.Same(e.s) && s.Leq(e.s) {
-			sv.steps[in.id].out = append(sv.steps[in.id].out, edge{e.id, in.weight})
+			sv.leads(in.id, edge{e.id, in.weight})
 			s.Free()
 			return
 		}
@@ -343,9 +348,33 @@ func (sv *solver) merge(n *node, b *bucket, s *state.State, in edge) {
 			s = wide
 		}
 	}
-	p := &pending{s: s, from: []edge{in}, b: b}
-	b.wait = p
-	sv.push(n, p)
+	b.wait = sv.pending(s, b, in)
+	sv.push(n, b.wait)
+}
+
+// leads notes that the state id leads to another.
+func (sv *solver) leads(id int, to edge) {
+	out := &sv.steps[id].out
+	if *out == nil { // mostly there are two
+		if len(sv.edges) < 2 {
+			sv.edges = make([]edge, edgeChunk)
+		}
+		*out, sv.edges = sv.edges[:0:2], sv.edges[2:]
+	}
+	*out = append(*out, to)
+}
+
+// edgeChunk is how many edges are allocated at a time.
+const edgeChunk = 64
+
+// pending returns a state that waits.
+func (sv *solver) pending(s *state.State, b *bucket, in edge) *pending {
+	p := &pending{}
+	if last := len(sv.idle) - 1; last >= 0 {
+		p, sv.idle = sv.idle[last], sv.idle[:last]
+	}
+	p.s, p.b, p.from, p.bytes = s, b, append(p.from[:0], in), 0
+	return p
 }
 
 // recount counts the memory of p's state, which has changed.
@@ -377,17 +406,17 @@ func (sv *solver) push(n *node, p *pending) {
 func (sv *solver) run() error {
 	for len(sv.queue) > 0 {
 		n := sv.queue[0]
-		p := n.todo[0]
-		n.todo = n.todo[1:]
-		if len(n.todo) == 0 {
+		p := n.todo[n.next]
+		n.todo[n.next] = nil
+		if n.next++; n.next == len(n.todo) {
 			sv.queue.pop()
-			n.queued = false
+			n.queued, n.todo, n.next = false, n.todo[:0], 0
 		}
 		id := len(sv.steps)
 		sv.steps = append(sv.steps, step{n: n})
 		for _, e := range p.from {
 			if e.id >= 0 {
-				sv.steps[e.id].out = append(sv.steps[e.id].out, edge{id, e.weight})
+				sv.leads(e.id, edge{id, e.weight})
 			}
 		}
 		n.visits++
@@ -410,6 +439,8 @@ func (sv *solver) run() error {
 			p.b.done = append(p.b.done, explored{s, id, p.bytes})
 			s = s.Clone()
 		}
+		p.s, p.b = nil, nil
+		sv.idle = append(sv.idle, p)
 		if n.head {
 			sv.beginIteration(n, s)
 		}

@@ -276,6 +276,11 @@ func Join(s, t *State, merge Merge, widening bool) *State {
 	u.Vals = append(u.Vals[:0], make([]Val, len(p.list))...)
 	u.Vals[Zero].Num = scalar.Const(0)
 	for v := int(PacketLen); v < len(p.list); v++ {
+		if k := p.list[v]; k.a != Zero && k.b != Zero && k.d == 0 && p.base[v] == 0 && s.Vals[k.a].Num == t.Vals[k.b].Num {
+			// What both know of it needs no merge.
+			u.Vals[v] = Val{Num: s.Vals[k.a].Num, Def: p.defOf(ValID(v))}
+			continue
+		}
 		x, y := p.in(ValID(v))
 		c := int64(0)
 		if widening {
@@ -286,10 +291,7 @@ func Join(s, t *State, merge Merge, widening bool) *State {
 		if c != 0 {
 			u.Vals[v].Num = scalar.Sub(u.Vals[v].Num, scalar.Const(uint64(c)))
 		}
-		u.Vals[v].Def = p.def(ValID(v))
-		if f := p.factor[v]; f.of != Zero {
-			u.Vals[v].Def = Def{Op: OpALU64, ALU: isa.Mul, A: f.of, BC: f.by}
-		}
+		u.Vals[v].Def = p.defOf(ValID(v))
 	}
 	p.edges(u, widening)
 	u.sortEdges()
@@ -337,6 +339,14 @@ func (p *pairs) memory(a, b *Memory) Memory {
 		}
 	}
 	return m
+}
+
+// defOf returns the definition of the common value v.
+func (p *pairs) defOf(v ValID) Def {
+	if f := p.factor[v]; f.of != Zero {
+		return Def{Op: OpALU64, ALU: isa.Mul, A: f.of, BC: f.by}
+	}
+	return p.def(v)
 }
 
 // def returns the definition that v has in both states, if any.

@@ -1,5 +1,7 @@
 package state
 
+import "math/bits"
+
 // smallConstant bounds the constants that keep states apart.
 const smallConstant = 10_000
 
@@ -48,10 +50,26 @@ func (s *State) Key(m *Mask, seed uint64) uint64 {
 	for _, g := range s.Ghosts {
 		h.add(uint64(uint32(g.Loop))<<32 | uint64(uint16(g.Place.Off)))
 	}
-	s.constants(m, func(p Place, c uint64) {
-		h.add(uint64(p.Frame)<<32 | uint64(uint16(p.Off)))
-		h.add(c)
-	})
+	for i := range s.Frames {
+		fr, l := &s.Frames[i], &m.Frames[i]
+		for set := l.Regs; set != 0; set &= set - 1 {
+			if r := &fr.Regs[bits.TrailingZeros16(set)]; r.Kind == Scalar {
+				h.add(constant(*r))
+			}
+		}
+		for j := range fr.Stack.cells {
+			c := &fr.Stack.cells[j]
+			if b := int(c.Off) + StackSize; c.Reg.Kind == Scalar && l.Stack[b/64]&(1<<(b%64)) != 0 {
+				h.add(constant(c.Reg)<<16 | uint64(uint16(c.Off)))
+			}
+		}
+	}
+	if m.Moved && len(s.Ghosts) > 0 {
+		h.add(s.moved())
+	}
+	if m.Packet {
+		h.add(s.Vals[PacketLen].Num.UMin())
+	}
 	return uint64(h)
 }
 
@@ -85,18 +103,21 @@ func (s *State) constants(m *Mask, f func(p Place, c uint64)) {
 		}
 	}
 	if m.Moved && len(s.Ghosts) > 0 {
-		moved := uint64(0)
-		for i, g := range s.Ghosts {
-			now, ok := s.At(g.Place)
-			if !ok || now.V != g.Reg.V || now.C != g.Reg.C {
-				moved |= 1 << (i % 64)
-			}
-		}
-		f(Place{0, MovedPlace}, moved)
+		f(Place{0, MovedPlace}, s.moved())
 	}
 	if m.Packet {
 		f(Place{0, PacketPlace}, s.Vals[PacketLen].Num.UMin())
 	}
+}
+
+// moved says which of the noted places have moved.
+func (s *State) moved() (set uint64) {
+	for i, g := range s.Ghosts {
+		if now, ok := s.At(g.Place); !ok || now.V != g.Reg.V || now.C != g.Reg.C {
+			set |= 1 << (i % 64)
+		}
+	}
+	return set
 }
 
 const notConstant = 1 << 40
