@@ -75,12 +75,12 @@ func (c *Code) Metered() bool { return c.metered }
 // Fields returns the context fields that the code touches.
 func (c *Code) Fields() []*hook.Field { return c.fields }
 
-// Link returns a copy of the code in which the addresses of map values are
-// value(map): the address of the map's first value.
-func (c *Code) Link(value func(m int) uint64) []byte {
+// Link returns a copy of the code that is bound to maps: base(m) is the address
+// of map m's first value or, if the map has a layout, what that says.
+func (c *Code) Link(base func(m int) uint64) []byte {
 	code := bytes.Clone(c.result.Code)
 	for _, r := range c.result.Relocs {
-		c.backend.relocate(code, int(r.Off), value(int(r.Map))+uint64(r.Add))
+		c.backend.relocate(code, int(r.Off), base(int(r.Map))+uint64(r.Add))
 	}
 	return code
 }

@@ -16,16 +16,20 @@ import (
 //
 // A key's 64-bit hash selects, with its upper bits, one of a fixed number of
 // segments, each a hash table with a lock of its own for those who write. The
-// lower 32 bits are the key's tag. A segment's table is an array of buckets of
-// one cache line, and a word in it says which tag is where:
+// lower 32 bits, made odd, are the key's tag. A segment's table is an array of
+// buckets of one cache line, and a word in it says which tag is where:
 //
 //	bucket   slot 0 | slot 1 | … | slot 6 | passes
-//	slot     tag<<32 | entry+1, or 0: empty
+//	slot     tag<<32 | entry, or 0: empty
 //	passes   how many keys whose home is this bucket or one before lie behind it
 //
-// A key's home is the bucket tag mod buckets; it lies there, or, if all slots
-// were taken when it came, in the next bucket with room, counted in the passes
-// of each bucket on the way. Keys and values are in a pool, by entry number.
+// The upper bits of the tag are the number of the key's home, its lowest byte
+// prefers one of the slots. The key lies there, or in another slot of its home,
+// or, if all were taken when it came, in the next bucket with room, counted in
+// the passes of each bucket on the way. Keys and values are in a pool, by entry
+// number. Most keys lie where they prefer to, so that a lookup is one chain of
+// loads without a branch that depends on the key; machine code follows it, too,
+// with what the directory says.
 //
 // Readers take no lock. They load the table, then the slots from the key's home
 // on while passes is not 0, and compare the key of every entry with its tag.
@@ -52,6 +56,7 @@ type hash struct {
 	segAt int // hash bits to shift away for the segment's number
 	segs  []segment
 	pool  pool
+	dir   directory
 	proto mem.Slab
 	_     [64]byte
 	count atomic.Int64 // entries in the map; never more than MaxEntries
@@ -72,8 +77,9 @@ const (
 
 // slots is how many entries a bucket holds; passes is the word after them.
 const (
-	slots  = 7
-	passes = slots
+	slots      = 7
+	passes     = slots
+	bucketSize = (slots + 1) * 8 // bytes
 )
 
 // A segment is one part of a hash, on cache lines of its own.
@@ -88,13 +94,32 @@ type segment struct {
 // A table is the buckets of a segment at one time.
 type table struct {
 	mask  uint32 // buckets - 1
+	shift uint8  // tag bits to shift away for the home
 	words []uint64
+	addr  uint64 // of words, a multiple of 64
 }
 
+// newTable returns a table of buckets, a power of two.
 func newTable(buckets int) *table {
-	words, _ := mem.Alloc(buckets * (slots + 1))
-	return &table{mask: uint32(buckets - 1), words: words}
+	n := buckets * (slots + 1)
+	words, bytes := mem.Alloc(n)
+	if mem.Addr(bytes)%bucketSize != 0 { // not what Go's allocator does with powers of two
+		words, bytes = mem.Alloc(n + slots)
+		skip := int(-mem.Addr(bytes)%bucketSize) / 8
+		words, bytes = words[skip:skip+n], bytes[skip*8:]
+	}
+	return &table{mask: uint32(buckets - 1), shift: uint8(32 - bits.TrailingZeros(uint(buckets))), words: words, addr: mem.Addr(bytes)}
 }
+
+// tagOf returns the tag of a key with hash h. It is odd, so no slot that holds a
+// key looks empty.
+func tagOf(h uint64) uint32 { return uint32(h) | 1 }
+
+// home returns the bucket that a key with the given tag belongs to.
+func (t *table) home(tag uint32) uint32 { return uint32(uint64(tag) >> t.shift) }
+
+// prefers returns the slot that a key with the given tag is in, if it can.
+func prefers(tag uint32) int { return int(uint8(tag)) * slots >> 8 }
 
 // bucket returns bucket b.
 func (t *table) bucket(b uint32) *[slots + 1]uint64 {
@@ -138,8 +163,10 @@ func (m *hash) alloc(spec *Spec, cpus int) error {
 		segs *= 2
 	}
 	spare := min(max(spareBytes/entry, 64), 1<<20) + uint64(segs)*spareBatch
-	limit := min(uint64(spec.MaxEntries)+spare, memoryLimit()/entry, 1<<32-2)
+	limit := min(uint64(spec.MaxEntries)+spare, memoryLimit()/entry, 1<<32-1)
+	m.dir = newDirectory(&m.seeds, int(spec.KeySize), segs)
 	m.pool.init(int(spec.KeySize), m.value.size, cpus, spec.MaxEntries, uint32(limit))
+	m.pool.dir = m.dir
 	m.proto = mem.Slab{
 		Size:      spec.ValueSize,
 		ReadOnly:  spec.Flags&ReadOnlyProg != 0,
@@ -148,7 +175,7 @@ func (m *hash) alloc(spec *Spec, cpus int) error {
 	m.segAt = 64 - bits.TrailingZeros(uint(segs))
 	m.segs = make([]segment, segs)
 	for i := range m.segs {
-		m.segs[i].table.Store(newTable(1))
+		m.setTable(i, newTable(1))
 	}
 	return nil
 }
@@ -203,14 +230,17 @@ func (m *hash) find(t *table, key []byte, h uint64) (entry uint32, ok bool) {
 	if m.kind != keyBytes {
 		return m.findWord(t, wordOf(key), h)
 	}
-	tag := uint32(h)
-	b := tag & t.mask
+	tag := tagOf(h)
+	b := t.home(tag)
+	if s := atomic.LoadUint64(&t.bucket(b)[prefers(tag)]); uint32(s>>32) == tag && m.has(uint32(s), key) {
+		return uint32(s), true
+	}
 	for range t.mask + 1 {
 		w := t.bucket(b)
 		for i := range slots {
 			s := atomic.LoadUint64(&w[i])
-			if uint32(s>>32) == tag && s != 0 && m.has(uint32(s)-1, key) {
-				return uint32(s) - 1, true
+			if uint32(s>>32) == tag && m.has(uint32(s), key) {
+				return uint32(s), true
 			}
 		}
 		if atomic.LoadUint64(&w[passes]) == 0 {
@@ -223,14 +253,17 @@ func (m *hash) find(t *table, key []byte, h uint64) (entry uint32, ok bool) {
 
 // findWord is find for keys that are one word.
 func (m *hash) findWord(t *table, word, h uint64) (entry uint32, ok bool) {
-	tag := uint32(h)
-	b := tag & t.mask
+	tag := tagOf(h)
+	b := t.home(tag)
+	if s := atomic.LoadUint64(&t.bucket(b)[prefers(tag)]); uint32(s>>32) == tag && m.pool.keyWord(uint32(s)) == word {
+		return uint32(s), true
+	}
 	for range t.mask + 1 {
 		w := t.bucket(b)
 		for i := range slots {
 			s := atomic.LoadUint64(&w[i])
-			if uint32(s>>32) == tag && s != 0 && m.pool.keyWord(uint32(s)-1) == word {
-				return uint32(s) - 1, true
+			if uint32(s>>32) == tag && m.pool.keyWord(uint32(s)) == word {
+				return uint32(s), true
 			}
 		}
 		if atomic.LoadUint64(&w[passes]) == 0 {

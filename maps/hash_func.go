@@ -33,9 +33,12 @@ func (s *seeds) word(k uint64) uint64 {
 	return mix(mix(k^s[0], s[1])^s[0], s[2])
 }
 
+// start returns what the hash of a key of n bytes begins with.
+func (s *seeds) start(n int) uint64 { return s[0] ^ uint64(n)*s[2] }
+
 // bytes hashes a key of any length but 4 and 8.
 func (s *seeds) bytes(key []byte) uint64 {
-	h := s[0] ^ uint64(len(key))*s[2]
+	h := s.start(len(key))
 	for len(key) > 16 {
 		h = mix(binary.NativeEndian.Uint64(key)^s[1], binary.NativeEndian.Uint64(key[8:])^h)
 		key = key[16:]

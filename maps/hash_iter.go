@@ -2,35 +2,33 @@ package maps
 
 import (
 	"bytes"
-	"math/bits"
 	"sync/atomic"
 
 	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/internal/vcpu"
 )
 
-// The order of a hash map: segment by segment; in a segment by the tag, read
-// with its bits reversed; keys with the same tag by their bytes.
+// The order of a hash map: segment by segment; in a segment by the tag; keys
+// with the same tag by their bytes.
 //
 // A key's place in the order depends on nothing but the key and the seeds, so a
 // walk sees every entry that is there throughout exactly once, whatever else
 // comes and goes and however the tables grow, and can go on from a key that was
-// deleted. And it is cheap: in a table of 2^k buckets the keys of one home share
-// the lowest k bits of their tags, which are the highest k reversed, so the
-// homes in order of their reversed numbers hold the keys in order.
+// deleted. And it is cheap: the homes in order of their numbers, which are the
+// upper bits of the tags, hold the keys in order.
 
 // A mark is a place in the order, after the entry with this tag and key, or
 // before every entry of its segment if key is nil.
 type mark struct {
 	seg int
-	tag uint32 // reversed
+	tag uint32
 	key []byte
 }
 
 // markAt returns the place after key, which need not be in the map.
 func (m *hash) markAt(key []byte) mark {
 	h := m.hashOf(key)
-	return mark{seg: int(h >> m.segAt), tag: bits.Reverse32(uint32(h)), key: key}
+	return mark{seg: int(h >> m.segAt), tag: tagOf(h), key: key}
 }
 
 // after returns the first entry after k, and the place after it. The caller has
@@ -44,20 +42,20 @@ func (m *hash) after(k mark) (entry uint32, next mark, ok bool) {
 	return 0, mark{}, false
 }
 
-// afterIn returns the first entry of s after (tag, key), and its reversed tag.
+// afterIn returns the first entry of s after (tag, key), and its tag.
 func (m *hash) afterIn(s *segment, tag uint32, key []byte) (entry, entryTag uint32, ok bool) {
 	for at := uint64(tag); at < 1<<32; {
 		t := s.table.Load()
-		home := bits.Reverse32(uint32(at)) & t.mask
+		home := t.home(uint32(at))
 		b := home
 		for range t.mask + 1 {
 			w := t.bucket(b)
 			for i := range slots {
 				word := atomic.LoadUint64(&w[i])
-				if word == 0 || uint32(word>>32)&t.mask != home {
+				if word == 0 || t.home(uint32(word>>32)) != home {
 					continue
 				}
-				i, r := uint32(word)-1, bits.Reverse32(uint32(word>>32))
+				i, r := uint32(word), uint32(word>>32)
 				if r < tag || r == tag && key != nil && m.compare(i, key) <= 0 {
 					continue
 				}
@@ -73,8 +71,7 @@ func (m *hash) afterIn(s *segment, tag uint32, key []byte) (entry, entryTag uint
 		if ok {
 			return entry, entryTag, true
 		}
-		span := uint64(1<<32) / uint64(t.mask+1)
-		at = at&^(span-1) + span
+		at = uint64(home+1) << t.shift
 	}
 	return 0, 0, false
 }

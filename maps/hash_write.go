@@ -117,7 +117,7 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 	case !exists && flags&Exist != 0:
 		return errno.ENOENT
 	case exists && (m.cpus > 1 || flags&Lock != 0):
-		m.copyIn(uint32(*at)-1, cpu, value, flags)
+		m.copyIn(uint32(*at), cpu, value, flags)
 		return nil
 	case !exists && !m.reserve():
 		return errno.E2BIG
@@ -132,16 +132,16 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 	copy(m.pool.key(i, len(key)), key)
 	m.clearNew(i, cpu)
 	m.copyIn(i, cpu, value, 0)
-	word := h<<32 | uint64(i+1)
+	word := uint64(tagOf(h))<<32 | uint64(i)
 	if exists {
-		old := uint32(*at) - 1
+		old := uint32(*at)
 		atomic.StoreUint64(at, word)
 		s.spare.retire(old)
 		return nil
 	}
 	if s.live++; s.live > int(t.mask+1)*(slots+1)/2 {
 		t = t.grown()
-		s.table.Store(t)
+		m.setTable(int(h>>m.segAt), t)
 	}
 	t.insert(word)
 	return nil
@@ -163,12 +163,12 @@ func (m *hash) reserve() bool {
 // locate returns the slot of key, whose hash is h. The caller has the
 // segment's lock.
 func (m *hash) locate(t *table, key []byte, h uint64) (slot *uint64, ok bool) {
-	tag := uint32(h)
-	b := tag & t.mask
+	tag := tagOf(h)
+	b := t.home(tag)
 	for range t.mask + 1 {
 		w := t.bucket(b)
 		for i := range slots {
-			if s := w[i]; uint32(s>>32) == tag && s != 0 && m.has(uint32(s)-1, key) {
+			if s := w[i]; uint32(s>>32) == tag && m.has(uint32(s), key) {
 				return &w[i], true
 			}
 		}
@@ -209,10 +209,14 @@ func (m *hash) copyIn(i uint32, cpu int, value []byte, flags UpdateFlags) {
 // insert puts word into the first bucket with room, from its home on. There is
 // one: tables are never full.
 func (t *table) insert(word uint64) {
-	home := uint32(word>>32) & t.mask
+	home := t.home(uint32(word >> 32))
 	b, slot := home, -1
 	for slot < 0 {
 		w := t.bucket(b)
+		if i := prefers(uint32(word >> 32)); w[i] == 0 {
+			slot = i
+			break
+		}
 		for i := range slots {
 			if w[i] == 0 {
 				slot = i
@@ -232,7 +236,7 @@ func (t *table) insert(word uint64) {
 
 // remove empties slot and uncounts its key in the buckets before it.
 func (t *table) remove(slot *uint64) {
-	b := uint32(*slot>>32) & t.mask
+	b := t.home(uint32(*slot >> 32))
 	atomic.StoreUint64(slot, 0)
 	for range t.mask + 1 {
 		w := t.bucket(b)
@@ -270,7 +274,7 @@ func (m *hash) remove(key, value []byte) error {
 	if !ok {
 		return errno.ENOENT
 	}
-	i := uint32(*at) - 1
+	i := uint32(*at)
 	if value != nil {
 		m.copyOut(value, i)
 	}

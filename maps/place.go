@@ -6,17 +6,27 @@ import "github.com/skepvm/skep/internal/mem"
 // without a call. It never changes, and neither does what it says.
 type Layout struct {
 	Kind LayoutKind
-	// Base is the address of the first value of CPU 0 (LayoutArray).
+	// Base is the address of the first value of CPU 0 (LayoutArray), or of the
+	// directory (LayoutHash), which the constants Dir describe.
 	Base uint64
-	// Entries is how many entries there are (LayoutArray), numbered from 0: a
-	// key is an entry's number, of 4 bytes.
-	Entries uint32
-	// Stride is how many bytes a value and the next of the same CPU are apart.
-	Stride uint32
 	// CPUs is how many values an entry has: 1 unless it is a per-CPU map.
 	CPUs uint32
-	// CPUStep is how many bytes the values of an entry are apart.
+	// ValueStride is how many bytes a value and the next of the same CPU are
+	// apart.
+	ValueStride uint32
+
+	// Of a LayoutArray: how many entries there are, numbered from 0, and how
+	// many bytes the values of one are apart. A key is an entry's number, of
+	// 4 bytes.
+	Entries uint32
 	CPUStep uint32
+
+	// Of a LayoutHash: the size of a key; how many bytes a key and the next
+	// are apart; how far to shift a hash for the number of its segment, 64 if
+	// there is but one.
+	KeySize   uint32
+	KeyStride uint32
+	SegShift  uint8
 }
 
 // A LayoutKind tells layouts apart.
@@ -24,6 +34,7 @@ type LayoutKind uint8
 
 const (
 	LayoutArray LayoutKind = 1 + iota
+	LayoutHash
 )
 
 // LayoutOf returns where m keeps its values, or nil if only m knows: maps of
@@ -36,9 +47,21 @@ func LayoutOf(m Map) *Layout {
 }
 
 func (m *array) layout() *Layout {
-	l := &Layout{Kind: LayoutArray, Base: mem.Addr(m.data), Entries: m.spec.MaxEntries, Stride: uint32(m.stride), CPUs: uint32(m.cpus)}
+	if m.spec.Type != Array && m.spec.Type != PerCPUArray {
+		return nil // a lookup may be more than that
+	}
+	l := &Layout{Kind: LayoutArray, Base: mem.Addr(m.data), Entries: m.spec.MaxEntries, ValueStride: uint32(m.stride), CPUs: uint32(m.cpus)}
 	if m.cpus > 1 {
 		l.CPUStep = uint32(int(m.spec.MaxEntries) * m.stride)
 	}
 	return l
+}
+
+func (m *hash) layout() *Layout {
+	if m.spec.Type != Hash && m.spec.Type != PerCPUHash {
+		return nil
+	}
+	keyStep, valueStep := m.pool.steps()
+	return &Layout{Kind: LayoutHash, Base: m.dir.addr(), CPUs: uint32(m.cpus), ValueStride: uint32(valueStep) * 8,
+		KeySize: m.spec.KeySize, KeyStride: uint32(keyStep) * 8, SegShift: uint8(m.segAt)}
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/skepvm/skep/internal/mem"
 )
 
-// A pool is the memory of a hash map's entries, which it numbers from 0. An
+// A pool is the memory of a hash map's entries, which it numbers from 2^s. An
 // entry never moves; chunks of entries are added when they are needed, each
 // twice as large as the one before, so that there are few:
 //
-//	chunk k   2^(s+k) entries, from entry 2^s·(2^k - 1) on
+//	chunk k   entries 2^k to 2^(k+1) - 1, from k = s on
 //
-// With e = entry + 2^s, the chunk is the position of e's top bit, less s, and
-// the entry's place in it is the bits below.
+// So an entry's top bit is its chunk, and the bits below are its place there.
+// No entry is 0.
 //
 // Inside a chunk of n entries, in words of 8 bytes:
 //
@@ -27,12 +27,12 @@ type pool struct {
 	keyWords int // words of a key
 	valWords int // words of one CPU's value
 	cpus     int // values per entry
-	shift    int // s
-	limit    uint32
+	end      uint32
 
 	mu     sync.Mutex
 	next   uint32 // entries below were handed out
-	chunks [33]chunk
+	chunks [32]chunk
+	dir    directory // empty: nobody reads it
 	slabs  atomic.Pointer[[]mem.Slab]
 	bytes  atomic.Int64
 }
@@ -48,15 +48,19 @@ type chunk struct {
 	cpuStep int    // words from a value to the next CPU's
 }
 
+// maxPool is how many entries a pool can have: their numbers have 32 bits.
+const maxPool = 1<<32 - 1<<12
+
 // init prepares a pool of up to limit entries. want is how many are expected.
 func (p *pool) init(keySize, valueSize, cpus int, want, limit uint32) {
 	p.keyWords = (keySize + 7) / 8
 	p.valWords = (valueSize + 7) / 8
 	p.cpus = cpus
-	p.limit = limit
+	limit = min(limit, maxPool)
 	const firstChunk = 2048 // bytes, or one entry
 	n := max(1, firstChunk/p.entryBytes())
-	p.shift = bits.Len32(min(uint32(n), want, limit) - 1)
+	p.next = 1 << bits.Len32(min(uint32(n), want, limit)-1)
+	p.end = p.next + limit
 	p.slabs.Store(new([]mem.Slab))
 }
 
@@ -65,9 +69,8 @@ func (p *pool) entryBytes() int { return (p.keyWords + p.valWords*p.cpus) * 8 }
 
 // place returns the chunk of entry i and its place in it.
 func (p *pool) place(i uint32) (*chunk, int) {
-	e := uint64(i) + 1<<p.shift
-	top := bits.Len64(e) - 1
-	return &p.chunks[(top-p.shift)&31], int(e ^ 1<<top)
+	top := bits.Len32(i) - 1
+	return &p.chunks[top&31], int(i ^ 1<<top)
 }
 
 // take hands out up to n entries that nobody had before: first to first+got-1.
@@ -76,7 +79,7 @@ func (p *pool) take(n uint32, proto *mem.Slab) (first, got uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	first = p.next
-	if first >= p.limit {
+	if first >= p.end {
 		return 0, 0
 	}
 	c, at := p.place(first)
@@ -89,20 +92,26 @@ func (p *pool) take(n uint32, proto *mem.Slab) (first, got uint32) {
 	return first, got
 }
 
+// steps returns how many words a key and the next, and a value and the next of
+// the same CPU, are apart.
+func (p *pool) steps() (key, value int) {
+	if p.cpus == 1 {
+		return p.keyWords + p.valWords, p.keyWords + p.valWords
+	}
+	return p.keyWords, p.valWords
+}
+
 // grow allocates chunk c, whose first entry is first. The last chunk ends at
 // the limit.
 func (p *pool) grow(c *chunk, first uint32, proto *mem.Slab) {
-	n := min(int(first)+1<<p.shift, int(p.limit-first))
+	n := int(min(first, p.end-first))
 	words, bytes := mem.Alloc(n * p.entryBytes() / 8)
 	*c = chunk{words: words, bytes: bytes}
+	c.keyStep, c.valStep = p.steps()
 	if p.cpus == 1 {
-		c.keyStep = p.keyWords + p.valWords
 		c.valOff = p.keyWords
-		c.valStep = c.keyStep
 	} else {
-		c.keyStep = p.keyWords
 		c.valOff = n * p.keyWords
-		c.valStep = p.valWords
 		c.cpuStep = n * p.valWords
 	}
 	s := *proto
@@ -110,6 +119,9 @@ func (p *pool) grow(c *chunk, first uint32, proto *mem.Slab) {
 	s.Stride = uint32(c.valStep * 8)
 	slabs := append(*p.slabs.Load(), s) // readers keep the length they have seen
 	p.slabs.Store(&slabs)
+	if p.dir.words != nil {
+		p.dir.addChunk(first, c)
+	}
 	p.bytes.Add(int64(len(bytes)))
 }
 

@@ -48,8 +48,9 @@ func bareStub(b *testing.B) func() {
 	return func() { rt.Enter(r, at) }
 }
 
-// callOps are operations of a program, measured in a loop in which R6 counts
-// and 8 bytes of the stack, at R10 − 8, hold a key below 1024.
+// callOps are operations of a program, measured in a loop in which R6 counts,
+// R7 begins with a random number, and 8 bytes of the stack, at R10 − 8, hold a
+// key below 1024.
 var callOps = []struct{ name, text string }{
 	{"helper", "r1 = r6\ncall 1000"},
 	{"typed-helper", "r1 = r10\nr1 += -8\nr2 = 8\ncall 1001"},
@@ -60,6 +61,8 @@ var callOps = []struct{ name, text string }{
 	{"percpu-array-lookup", "r1 = map[1]\nr2 = r10\nr2 += -8\ncall 1\nif r0 == 0 goto out"},
 	{"hash4-lookup", "r1 = map[2]\nr2 = r10\nr2 += -8\ncall 1\nif r0 == 0 goto out"},
 	{"hash8-lookup", "r1 = map[3]\nr2 = r10\nr2 += -8\ncall 1\nif r0 == 0 goto out"},
+	{"hash8-random", "r7 *= 1103515245\nr7 += 12345\nr1 = r7\nr1 >>= 20\nr1 &= 1023\n*(u64 *)(r10 -16) = r1\nr1 = map[3]\nr2 = r10\nr2 += -16\ncall 1\nif r0 == 0 goto out"},
+	{"hash8-random-miss", "r7 *= 1103515245\nr7 += 12345\nr1 = r7\nr1 |= 1024\n*(u64 *)(r10 -16) = r1\nr1 = map[3]\nr2 = r10\nr2 += -16\ncall 1\nif r0 != 0 goto out"},
 	{"hash16-lookup", "*(u64 *)(r10 -16) = 0\nr1 = map[4]\nr2 = r10\nr2 += -16\ncall 1\nif r0 == 0 goto out"},
 	{"percpu-hash8-lookup", "r1 = map[5]\nr2 = r10\nr2 += -8\ncall 1\nif r0 == 0 goto out"},
 	{"hash8-miss", "*(u64 *)(r10 -16) = 5000\nr1 = map[3]\nr2 = r10\nr2 += -16\ncall 1\nif r0 != 0 goto out"},
@@ -93,7 +96,7 @@ func BenchmarkCalls(b *testing.B) {
 		1001: helpers.New1("bytes", func(_ helpers.Env, b []byte) int { return len(b) }),
 	}}
 	program := func(op string) *vm.Program {
-		c := load(b, packetType, "r1 = *(u32 *)(r1 +12)\nif r1 != 0 goto out\nr6 = 0\nloop:\nr1 = r6\nr1 &= 1023\n*(u64 *)(r10 -8) = r1\n"+op+
+		c := load(b, packetType, "r1 = *(u32 *)(r1 +12)\nif r1 != 0 goto out\ncall 7\nr7 = r0\nr6 = 0\nloop:\nr1 = r6\nr1 &= 1023\n*(u64 *)(r10 -8) = r1\n"+op+
 			fmt.Sprintf("\nr6 += 1\nif r6 < %d goto loop\nr0 = 1\nexit\nout:\nr0 = 0\nexit", rounds), o, callMaps()...)
 		for _, s := range callMaps() {
 			m := c.Map(s.Name)

@@ -88,12 +88,16 @@ func (c *Collection) makeNative(p *Program, v *verifier.Verified, ms []maps.Map)
 		return err
 	}
 	p.native = newNative(code, ms)
-	p.native.addr = uintptr(c.batch.Add(code.Link(func(m int) uint64 { return valueAddr(ms[m]) })))
+	p.native.addr = uintptr(c.batch.Add(code.Link(func(m int) uint64 { return baseAddr(ms[m]) })))
 	return nil
 }
 
-// valueAddr returns the address of m's first value.
-func valueAddr(m maps.Map) uint64 {
+// baseAddr returns the address of m's first value, or what the map's layout
+// begins with.
+func baseAddr(m maps.Map) uint64 {
+	if l := maps.LayoutOf(m); l != nil {
+		return l.Base
+	}
 	return mem.Addr(m.LookupElem(0, make([]byte, m.Spec().KeySize)))
 }
 

@@ -38,7 +38,7 @@ func (c *Collection) makeInterp(p *Program, v *verifier.Verified, ms []maps.Map)
 	}
 	p.fast, err = interp.Compile(v, interp.Binding{
 		Maps:  layouts,
-		Value: func(m int) uint64 { return valueAddr(ms[m]) },
+		Value: func(m int) uint64 { return baseAddr(ms[m]) },
 		Impl: func(call interp.Call) helpers.Impl {
 			if call.Kind == opt.CallPacket {
 				return nativePacket

@@ -3,6 +3,8 @@ package vm_test
 import (
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 
@@ -99,6 +101,122 @@ func testInlineConstants(t *testing.T, o vm.Options) {
 			}
 			if got, err := c.Program("p").Run(nil); got != want || err != nil {
 				t.Errorf("%v: key %d: got %d, %v, want %d", typ, i, got, err, want)
+			}
+		}
+	}
+}
+
+// TestInlineHashes looks keys of every size up, those that are there, those
+// that were, and those that never were: what machine code finds is what Go code
+// stored.
+func TestInlineHashes(t *testing.T) {
+	needCompiler(t)
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, typ := range []maps.Type{maps.Hash, maps.PerCPUHash} {
+		for _, keySize := range []uint32{1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 18, 20, 23, 24, 31, 32, 33, 40, 47, 48, 49, 63, 64, 65, 100} {
+			spec := &maps.Spec{Name: "m", Type: typ, KeySize: keySize, ValueSize: 1 + r.Uint32N(30), MaxEntries: 1 + r.Uint32N(1500)}
+			if testing.Short() {
+				spec.MaxEntries = 1 + spec.MaxEntries%200
+			}
+			c := load(t, packetType, lookupKeys(spec), vm.Options{Engine: vm.JIT, Deterministic: true}, spec)
+			m := c.Map("m")
+			there := map[string]byte{}
+			key, value := make([]byte, keySize), make([]byte, spec.ValueSize)
+			check := func() {
+				want := uint64(256)
+				if v, ok := there[string(key)]; ok {
+					want = uint64(v)
+				}
+				if got, err := c.Program("p").Run(append([]byte{1, 2, 3}, key...)); got != want || err != nil {
+					t.Fatalf("%v of %d keys of %d bytes: key %x: got %d, %v, want %d", typ, len(there), keySize, key, got, err, want)
+				}
+			}
+			for range 2 * spec.MaxEntries {
+				if r.IntN(2) == 0 || keySize == 1 {
+					clear(key)
+				}
+				key[r.IntN(len(key))] = byte(r.Uint32())
+				check()
+				switch value[0] = byte(r.Uint32()); {
+				case r.IntN(4) == 0:
+					m.Delete(key)
+					delete(there, string(key))
+				case m.UpdateElem(0, key, value, maps.Any) == nil:
+					there[string(key)] = value[0]
+				}
+				check()
+				key[len(key)-1] ^= 1
+				check()
+			}
+			for k := range there {
+				copy(key, k)
+				check()
+			}
+			c.Close()
+		}
+	}
+}
+
+// TestInlineTags looks millions of keys up in a small map, some of which differ
+// from one that is there in nothing but the key: their hashes agree as far as a
+// table knows.
+func TestInlineTags(t *testing.T) {
+	needCompiler(t)
+	spec := &maps.Spec{Name: "m", Type: maps.Hash, KeySize: 8, ValueSize: 8, MaxEntries: 400, Flags: maps.ZeroSeed}
+	rounds := 1 << 26
+	if testing.Short() {
+		rounds = 1 << 21
+	}
+	o := compiled
+	o.MaxInsns = -1
+	c := load(t, packetType, fmt.Sprintf("r6 = 0\nr7 = 0\nloop:\n*(u64 *)(r10 -8) = r6\nr1 = map[0]\nr2 = r10\nr2 += -8\ncall 1\nif r0 == 0 goto next\n"+
+		"r7 += 1\nr0 = *(u64 *)(r0 +0)\nif r0 != r6 goto bad\nnext:\nr6 += 1\nif r6 < %d goto loop\nr0 = r7\nexit\nbad:\nr0 = -1\nexit", rounds), o, spec)
+	for k := range uint64(spec.MaxEntries) {
+		b := binary.LittleEndian.AppendUint64(nil, k)
+		if err := c.Map("m").Update(b, b, maps.Any); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := c.Program("p").Run(nil); got != uint64(spec.MaxEntries) || err != nil {
+		t.Errorf("found %d keys, %v; there are %d", int64(got), err, spec.MaxEntries)
+	}
+}
+
+// TestInlinePerCPU looks up the values of other CPUs, and of some that there are
+// not.
+func TestInlinePerCPU(t *testing.T) {
+	needCompiler(t)
+	if maps.NumCPU() == 1 {
+		t.Skip("a host of one CPU has no others")
+	}
+	for _, spec := range []*maps.Spec{
+		{Name: "m", Type: maps.PerCPUArray, KeySize: 4, ValueSize: 20, MaxEntries: 5},
+		{Name: "m", Type: maps.PerCPUHash, KeySize: 4, ValueSize: 20, MaxEntries: 5},
+		{Name: "m", Type: maps.PerCPUHash, KeySize: 10, ValueSize: 20, MaxEntries: 5},
+	} {
+		for _, constant := range []bool{false, true} {
+			text := "r2 = *(u32 *)(r1 +0)\nr3 = *(u32 *)(r1 +4)\nr4 = r2\nr4 += 20\nif r4 > r3 goto none\n" +
+				"r3 = *(u64 *)(r2 +0)\nr2 += 8\nr1 = map[0]\ncall 195\nif r0 == 0 goto none\nr0 = *(u8 *)(r0 +0)\nexit\nnone:\nr0 = 256\nexit"
+			if constant {
+				text = "*(u64 *)(r10 -16) = 3\n*(u64 *)(r10 -8) = 0\n" + strings.Replace(text, "r2 += 8", "r2 = r10\nr2 += -16", 1)
+			}
+			c := load(t, packetType, text, compiled, spec)
+			value := make([]byte, spec.HostValueSize())
+			for cpu := range maps.NumCPU() {
+				value[cpu*24] = byte(cpu + 1)
+			}
+			key := append([]byte{3, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0, 0)
+			if err := c.Map("m").Update(key[:spec.KeySize], value, maps.Any); err != nil {
+				t.Fatal(err)
+			}
+			for _, cpu := range []uint64{0, 1, uint64(maps.NumCPU()) - 1, uint64(maps.NumCPU()), 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<63 + 1} {
+				want := uint64(256)
+				if uint32(cpu) < uint32(maps.NumCPU()) {
+					want = uint64(uint32(cpu) + 1)
+				}
+				if got, err := c.Program("p").Run(append(binary.LittleEndian.AppendUint64(nil, cpu), key...)); got != want || err != nil {
+					t.Errorf("%v, constant key %v: CPU %#x: got %d, %v, want %d", spec.Type, constant, cpu, got, err, want)
+				}
 			}
 		}
 	}

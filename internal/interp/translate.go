@@ -306,7 +306,7 @@ func (t *translator) call(pc prog.PC, in prog.Insn) error {
 		entry := pc + 1 + prog.PC(in.Imm)
 		t.emitAt(pc, op{code: opCall, cost: t.p.Funcs[t.p.FuncAt(entry)].Weight})
 		t.insns[len(t.insns)-1].target = int32(entry)
-	case t.p.Info[pc].Inline != nil:
+	case t.p.Info[pc].Inline != nil && !t.p.Info[pc].Inline.Calls():
 		t.inline(pc, t.p.Info[pc].Inline)
 	default:
 		o := op{code: opLeave, sub: leaveHelper, imm: t.p.Info[pc].Call}
@@ -329,11 +329,11 @@ func (t *translator) inline(pc prog.PC, x *opt.Inline) {
 		t.constant(pc, r0, 0)
 		return
 	case opt.InlineEntry:
-		t.constant(pc, r0, t.b.Value(int(x.Map))+uint64(x.Entry)*uint64(x.Layout.Stride))
+		t.constant(pc, r0, t.b.Value(int(x.Map))+uint64(x.Entry)*uint64(x.Layout.ValueStride))
 	default:
 		base := t.b.Value(int(x.Map))
 		t.emitAt(pc, op{
-			code: opElem, d: r0, a: uint8(prog.R2), imm: int32(x.Layout.Entries), imm2: int32(x.Layout.Stride),
+			code: opElem, d: r0, a: uint8(prog.R2), imm: int32(x.Layout.Entries), imm2: int32(x.Layout.ValueStride),
 			off: int32(base), cost: int32(base >> 32),
 		})
 	}

@@ -55,7 +55,7 @@ func (p *Program) control(v *verifier.Verified) error {
 			return p.unsupported(pc, "an address-space cast")
 		}
 		c, ok := p.callee(in)
-		if !ok || i.Inline != nil {
+		if !ok || i.Inline != nil && !i.Inline.Calls() {
 			continue
 		}
 		if c.Func == nil && c.Kind != CallPacket {

@@ -18,6 +18,9 @@ type Inline struct {
 	Layout *maps.Layout
 	// Entry is the entry that the call always gets the value of (InlineEntry).
 	Entry uint32
+	// GivenCPU: the value is that of the CPU in R3, if there is one, and not
+	// that of the run's.
+	GivenCPU bool
 }
 
 // An InlineForm is what code does in place of a call.
@@ -33,15 +36,29 @@ const (
 	// InlineArray: R0 = the address of the run's CPU's value of the entry
 	// whose number is at R2, or 0 if there is none.
 	InlineArray
+	// InlineHash: R0 = the address of the run's CPU's value for the key at R2,
+	// or 0 if there is none.
+	InlineHash
 )
 
-// Reads returns the registers that code reads in place of the call.
-func (x *Inline) Reads() Regs {
-	if x.Form == InlineArray {
+// reads returns the registers that code reads in place of the call.
+func (x *Inline) reads() Regs {
+	switch {
+	case x.Calls():
+		return argRegs
+	case x.Form == InlineArray:
 		return bit(prog.R2)
 	}
 	return 0
 }
+
+// Misses reports whether code finds out only as it runs that R0 = 0.
+func (x *Inline) Misses() bool {
+	return x.Form == InlineArray || x.Form == InlineHash || x.GivenCPU
+}
+
+// Calls reports whether code may call all the same.
+func (x *Inline) Calls() bool { return x.Form == InlineHash || x.GivenCPU }
 
 // inline finds the calls that code can do without, given the layouts of the
 // program's maps, by index; nil where it is not known.
@@ -55,25 +72,42 @@ func (p *Program) inline(v *verifier.Verified) error {
 		case helpers.InlineCPU:
 			p.Info[pc].Inline = &Inline{Form: InlineCPU}
 		case helpers.InlineMapLookup:
-			if f := v.Fact(pc); f.Map >= 0 && f.Map < len(p.layouts) && p.layouts[f.Map] != nil {
-				p.Info[pc].Inline = lookup(int32(f.Map), p.layouts[f.Map], f.Key)
+			p.Info[pc].Inline = p.lookup(v.Fact(pc))
+		case helpers.InlinePerCPULookup:
+			x := p.lookup(v.Fact(pc))
+			if x == nil || x.Form != InlineNull && x.Layout.CPUs == 1 {
+				continue // a map of one value per entry, or a host of one CPU
 			}
+			x.GivenCPU = x.Form != InlineNull
+			p.Info[pc].Inline = x
 		}
 	}
 	return nil
 }
 
-// lookup returns how code looks key, if it is not nil, or what R2 points to, up
-// in map m.
-func lookup(m int32, l *maps.Layout, key []byte) *Inline {
-	x := &Inline{Map: m, Layout: l}
-	switch {
-	case l.Kind != maps.LayoutArray || l.Stride >= 1<<31 || l.CPUStep >= 1<<31:
+// maxInlineKey is the size of the largest key that code hashes and compares.
+const maxInlineKey = 64
+
+// lookup returns how code looks a key up, given what is known of the call; nil
+// if it calls.
+func (p *Program) lookup(f verifier.Fact) *Inline {
+	if f.Map < 0 || f.Map >= len(p.layouts) || p.layouts[f.Map] == nil {
 		return nil
-	case key == nil:
+	}
+	l := p.layouts[f.Map]
+	x := &Inline{Map: int32(f.Map), Layout: l}
+	switch {
+	case l.ValueStride >= 1<<31 || l.CPUStep >= 1<<31 || l.KeyStride >= 1<<31:
+		return nil
+	case l.Kind == maps.LayoutHash:
+		if l.KeySize > maxInlineKey {
+			return nil
+		}
+		x.Form = InlineHash
+	case f.Key == nil:
 		x.Form = InlineArray
-	case binary.LittleEndian.Uint32(key) < l.Entries:
-		x.Form, x.Entry = InlineEntry, binary.LittleEndian.Uint32(key)
+	case binary.LittleEndian.Uint32(f.Key) < l.Entries:
+		x.Form, x.Entry = InlineEntry, binary.LittleEndian.Uint32(f.Key)
 	default:
 		x.Form = InlineNull
 	}

@@ -120,7 +120,7 @@ func (p *Program) effect(pc prog.PC) (reads, writes Regs) {
 		case isa.Call:
 			reads, writes = argRegs, callRegs // a helper may take more than its contract names
 			if x := p.Info[pc].Inline; x != nil {
-				reads = x.Reads()
+				reads = x.reads()
 			}
 		default:
 			reads = dst

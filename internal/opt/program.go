@@ -50,8 +50,8 @@ type Info struct {
 	Dead   bool        // no path leads here
 	Target bool        // a jump or call of the program leads here
 	Field  *hook.Field // the context field that the access touches; nil: other memory
-	Call   int32       // a call of the host: index into Calls; -1: none, or Inline
-	Inline *Inline     // what code does in place of the call; nil: it calls
+	Call   int32       // a call of the host: index into Calls; -1: none, or Inline does without
+	Inline *Inline     // what code can do in place of the call; nil: it calls
 	Live   Regs        // R0 to R9 that are read after the instruction before they are written
 	Unset  Regs        // R1 to R5 that a call leaves undefined and a later one may pass all the same: they become 0
 	Charge int32       // at a loop's head: what each iteration costs; else 0

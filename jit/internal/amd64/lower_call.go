@@ -17,7 +17,7 @@ func (l *lowerer) call(pc prog.PC, in prog.Insn) error {
 		return nil
 	}
 	if x := l.p.Info[pc].Inline; x != nil {
-		l.inline(x)
+		l.inline(pc, x)
 		return nil
 	}
 	switch c := &l.p.Calls[l.p.Info[pc].Call]; c.Kind {

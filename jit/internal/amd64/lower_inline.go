@@ -5,6 +5,7 @@ import (
 
 	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/internal/rt"
+	"github.com/skepvm/skep/jit/internal/emit"
 	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/prog"
 )
@@ -12,31 +13,45 @@ import (
 // What code does in place of calls. Arguments are R1 to R5, the result is R0;
 // R1 to R5 are free for other use, as after any call.
 
-func (l *lowerer) inline(x *opt.Inline) {
+func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
+	const r0 = RAX
+	null, end := l.NewLabel(), l.NewLabel()
+	if x.GivenCPU {
+		l.givenCPU(x, null)
+	}
 	switch x.Form {
 	case opt.InlineCPU:
-		l.MovRM(W32, host[prog.R0], inCtx(rt.OffCPU))
+		l.MovRM(W32, r0, inCtx(rt.OffCPU))
 	case opt.InlineNull:
-		l.ZeroR(host[prog.R0])
+		l.ZeroR(r0)
 	case opt.InlineEntry:
-		l.mapValue(host[prog.R0], x.Map, x.Entry*x.Layout.Stride)
+		l.mapAddress(r0, x.Map, x.Entry*x.Layout.ValueStride)
 		l.toCPU(x)
 	case opt.InlineArray:
-		l.inlineArray(x)
+		l.inlineArray(x, null)
+	case opt.InlineHash:
+		l.inlineHash(pc, x, null, end)
+	}
+	l.Bind(end)
+	if x.Misses() {
+		l.late = append(l.late, func() {
+			l.Bind(null)
+			l.ZeroR(r0)
+			l.JmpL(end)
+		})
 	}
 }
 
 // inlineArray checks the index at R2 and computes the address of its value.
-func (l *lowerer) inlineArray(x *opt.Inline) {
+func (l *lowerer) inlineArray(x *opt.Inline, null emit.Label) {
 	const r0 = RAX
-	null, end := l.NewLabel(), l.NewLabel()
 	l.MovRM(W32, r0, At(host[prog.R2], 0))
 	l.CmpRI(W32, r0, int32(x.Layout.Entries))
 	l.JccL(AE, null)
-	l.mapValue(scratch, x.Map, 0)
-	switch stride := x.Layout.Stride; {
-	case stride <= 8 && stride&(stride-1) == 0:
-		l.Lea(W64, r0, Indexed(scratch, r0, int(stride), 0))
+	l.mapAddress(scratch, x.Map, 0)
+	switch stride := x.Layout.ValueStride; {
+	case stride == 8:
+		l.Lea(W64, r0, Indexed(scratch, r0, 8, 0))
 	case stride&(stride-1) == 0:
 		l.ShlRI(W64, r0, uint8(bits.TrailingZeros32(stride)))
 		l.AddRR(W64, r0, scratch)
@@ -45,26 +60,36 @@ func (l *lowerer) inlineArray(x *opt.Inline) {
 		l.AddRR(W64, r0, scratch)
 	}
 	l.toCPU(x)
-	l.Bind(end)
-	l.late = append(l.late, func() {
-		l.Bind(null)
-		l.ZeroR(r0)
-		l.JmpL(end)
-	})
 }
 
 // toCPU adds to R0, the address of a value of CPU 0, what leads to the value of
-// the run's CPU.
+// the CPU that is asked for.
 func (l *lowerer) toCPU(x *opt.Inline) {
 	if x.Layout.CPUs > 1 {
-		l.ImulRMI(W64, scratch, inCtx(rt.OffCPU), int32(x.Layout.CPUStep))
+		l.ImulRMI(W64, scratch, l.cpu(x), int32(x.Layout.CPUStep))
 		l.AddRR(W64, host[prog.R0], scratch)
 	}
 }
 
-// mapValue loads the address of the byte off, from the first value on, of map
-// m's values.
-func (l *lowerer) mapValue(dst Reg, m int32, off uint32) {
+// cpu is where the number of the CPU is that is asked for.
+func (l *lowerer) cpu(x *opt.Inline) Mem {
+	if x.GivenCPU {
+		return inFrame(layout.Scratch + 8)
+	}
+	return inCtx(rt.OffCPU)
+}
+
+// givenCPU checks the CPU in R3 and puts it where cpu says.
+func (l *lowerer) givenCPU(x *opt.Inline, null emit.Label) {
+	cpu := host[prog.R3]
+	l.MovRR(W32, cpu, cpu)
+	l.CmpRI(W32, cpu, int32(x.Layout.CPUs))
+	l.JccL(AE, null)
+	l.MovMR(W64, l.cpu(x), cpu)
+}
+
+// mapAddress loads the address that map m's layout begins with, plus off.
+func (l *lowerer) mapAddress(dst Reg, m int32, off uint32) {
 	at := l.NewLabel()
 	l.Bind(at)
 	l.MovRI(dst, placeholder)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/internal/rt"
+	"github.com/skepvm/skep/jit/internal/emit"
 	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/prog"
 )
@@ -12,61 +13,88 @@ import (
 // What code does in place of calls. Arguments are R1 to R5, the result is R0;
 // R1 to R5 are free for other use, as after any call.
 
-func (l *lowerer) inline(x *opt.Inline) {
+func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
+	null, end := l.NewLabel(), l.NewLabel()
+	if x.GivenCPU {
+		l.givenCPU(x, null)
+	}
 	switch x.Form {
 	case opt.InlineCPU:
-		l.Ldr(S32, host[prog.R0], inCtx(rt.OffCPU))
+		l.Ldr(S32, R0, inCtx(rt.OffCPU))
 	case opt.InlineNull:
-		l.Mov(W64, host[prog.R0], ZR)
+		l.Mov(W64, R0, ZR)
 	case opt.InlineEntry:
-		l.mapValue(host[prog.R0], x.Map, x.Entry*x.Layout.Stride)
+		l.mapAddress(R0, x.Map, x.Entry*x.Layout.ValueStride)
 		l.toCPU(x)
 	case opt.InlineArray:
-		l.inlineArray(x)
+		l.inlineArray(x, null)
+	case opt.InlineHash:
+		l.inlineHash(pc, x, null, end)
+	}
+	l.Bind(end)
+	if x.Misses() {
+		l.late = append(l.late, func() {
+			l.Bind(null)
+			l.Mov(W64, R0, ZR)
+			l.B(end)
+		})
 	}
 }
 
 // inlineArray checks the index at R2 and computes the address of its value.
-func (l *lowerer) inlineArray(x *opt.Inline) {
-	r0 := host[prog.R0]
-	null, end := l.NewLabel(), l.NewLabel()
-	l.Ldr(S32, r0, At(host[prog.R2], 0))
-	if IsAddImm(uint64(x.Layout.Entries)) {
-		l.CmpI(W32, r0, x.Layout.Entries)
-	} else {
-		l.MovI(tmp0, uint64(x.Layout.Entries))
-		l.Cmp(W32, r0, tmp0)
-	}
+func (l *lowerer) inlineArray(x *opt.Inline, null emit.Label) {
+	l.Ldr(S32, R0, At(host[prog.R2], 0))
+	l.cmpLimit(R0, x.Layout.Entries)
 	l.BCond(HS, null)
-	l.mapValue(tmp1, x.Map, 0)
-	if stride := x.Layout.Stride; stride&(stride-1) == 0 {
-		l.AddShifted(W64, r0, tmp1, r0, LSL, uint(bits.TrailingZeros32(stride)))
+	l.mapAddress(tmp1, x.Map, 0)
+	if stride := x.Layout.ValueStride; stride&(stride-1) == 0 {
+		l.AddShifted(W64, R0, tmp1, R0, LSL, uint(bits.TrailingZeros32(stride)))
 	} else {
 		l.MovI(tmp0, uint64(stride))
-		l.Madd(W64, r0, r0, tmp0, tmp1)
+		l.Madd(W64, R0, R0, tmp0, tmp1)
 	}
 	l.toCPU(x)
-	l.Bind(end)
-	l.late = append(l.late, func() {
-		l.Bind(null)
-		l.Mov(W64, r0, ZR)
-		l.B(end)
-	})
+}
+
+// cmpLimit compares the 32 bits of r with n.
+func (l *lowerer) cmpLimit(r Reg, n uint32) {
+	if IsAddImm(uint64(n)) {
+		l.CmpI(W32, r, n)
+		return
+	}
+	l.MovI(tmp0, uint64(n))
+	l.Cmp(W32, r, tmp0)
 }
 
 // toCPU adds to R0, the address of a value of CPU 0, what leads to the value of
-// the run's CPU.
+// the CPU that is asked for.
 func (l *lowerer) toCPU(x *opt.Inline) {
 	if x.Layout.CPUs > 1 {
-		l.Ldr(S64, tmp0, inCtx(rt.OffCPU))
+		l.Ldr(S64, tmp0, l.cpu(x))
 		l.MovI(tmp1, uint64(x.Layout.CPUStep))
-		l.Madd(W64, host[prog.R0], tmp0, tmp1, host[prog.R0])
+		l.Madd(W64, R0, tmp0, tmp1, R0)
 	}
 }
 
-// mapValue loads the address of the byte off, from the first value on, of map
-// m's values.
-func (l *lowerer) mapValue(dst Reg, m int32, off uint32) {
+// cpu is where the number of the CPU is that is asked for.
+func (l *lowerer) cpu(x *opt.Inline) Mem {
+	if x.GivenCPU {
+		return inFrame(layout.Scratch + 8)
+	}
+	return inCtx(rt.OffCPU)
+}
+
+// givenCPU checks the CPU in R3 and puts it where cpu says.
+func (l *lowerer) givenCPU(x *opt.Inline, null emit.Label) {
+	cpu := host[prog.R3]
+	l.Mov(W32, cpu, cpu)
+	l.cmpLimit(cpu, x.Layout.CPUs)
+	l.BCond(HS, null)
+	l.Str(S64, cpu, l.cpu(x))
+}
+
+// mapAddress loads the address that map m's layout begins with, plus off.
+func (l *lowerer) mapAddress(dst Reg, m int32, off uint32) {
 	at := l.NewLabel()
 	l.Bind(at)
 	l.Movz(W64, dst, 0, 0)

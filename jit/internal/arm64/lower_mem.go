@@ -64,7 +64,7 @@ func (l *lowerer) wide(pc prog.PC, in prog.Insn) error {
 	case isa.PseudoFunc:
 		l.MovI(dst, layout.FuncHandle|uint64(uint32(in.Imm)))
 	case isa.PseudoMapValue:
-		l.mapValue(dst, in.Imm, uint32(next.Imm))
+		l.mapAddress(dst, in.Imm, uint32(next.Imm))
 	default:
 		return l.unsupported(pc, "a wide instruction of this kind")
 	}

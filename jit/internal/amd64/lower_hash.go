@@ -1,0 +1,217 @@
+package amd64
+
+import (
+	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/internal/rt"
+	"github.com/skepvm/skep/jit/internal/emit"
+	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
+)
+
+// Look-up in a hash map: what package maps does in find, with the directory of
+// the map (maps.DirSeeds and those after it). Loads need no fence here: the CPU
+// keeps their order.
+//
+// The key lies in the slot that it prefers, or else, out of line, in another
+// slot of its home. Where keys of this home lie in other buckets, too, code
+// calls the helper.
+
+// Registers of a look-up. RAX and RDX are free until the tag is known.
+const (
+	hashKey    = RSI     // address of the key: R2
+	hashDir    = scratch // address of the directory
+	hashTag    = RAX
+	hashBucket = RCX
+	hashEntry  = R8  // entry, then the address of its value
+	hashFound  = RDI // address of its key
+	hashTemp   = RDX
+)
+
+func (l *lowerer) inlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
+	const r0 = RAX
+	far, found := l.NewLabel(), l.NewLabel()
+	l.mapAddress(hashDir, x.Map, 0)
+	if n := x.Layout.KeySize; n == 4 || n == 8 {
+		l.hashWord(n)
+	} else {
+		l.hashBytes(int32(n))
+	}
+	l.hashHome(x)
+	l.MovzxRR(W8, hashTemp, hashTag) // the slot that it prefers
+	l.ImulRRI(W32, hashTemp, hashTemp, slots)
+	l.ShrRI(W32, hashTemp, 8)
+	l.MovRM(W64, hashEntry, Indexed(hashBucket, hashTemp, 8, 0))
+	l.MovRR(W64, hashTemp, hashEntry)
+	l.ShrRI(W64, hashTemp, 32)
+	l.CmpRR(W32, hashTemp, hashTag)
+	l.JccL(NE, far)
+	l.hashCompare(x, far)
+	l.Bind(found)
+	if x.Layout.CPUs > 1 {
+		l.MovRR(W64, r0, hashEntry)
+	} else {
+		l.Lea(W64, r0, At(hashFound, int32(x.Layout.KeySize+7)&^7))
+	}
+	l.late = append(l.late, func() {
+		l.Mark(emit.PC(pc))
+		l.Bind(far)
+		l.hashSearch(pc, x, found, null, end)
+	})
+}
+
+// slots is how many entries a bucket has; the word after them says whether to
+// look further (package maps).
+const slots = 7
+
+// hashWord leaves the hash of a key of 4 or 8 bytes in RAX.
+func (l *lowerer) hashWord(n uint32) {
+	if n == 4 {
+		l.MovRM(W32, RAX, At(hashKey, 0))
+	} else {
+		l.MovRM(W64, RAX, At(hashKey, 0))
+	}
+	l.XorRM(W64, RAX, inDir(maps.DirSeeds))
+	l.MulM(W64, inDir(maps.DirSeeds+1))
+	l.XorRR(W64, RAX, RDX)
+	l.hashEnd()
+}
+
+// hashEnd is the last multiplication.
+func (l *lowerer) hashEnd() {
+	l.XorRM(W64, RAX, inDir(maps.DirSeeds))
+	l.MulM(W64, inDir(maps.DirSeeds+2))
+	l.XorRR(W64, RAX, RDX)
+}
+
+// hashBytes leaves the hash of a key of n bytes in RAX.
+func (l *lowerer) hashBytes(n int32) {
+	const h = R8
+	at := int32(0)
+	l.MovRM(W64, h, inDir(maps.DirStart))
+	for ; n-at > 16; at += 16 {
+		l.MovRM(W64, RAX, At(hashKey, at))
+		l.XorRM(W64, h, At(hashKey, at+8))
+		l.hashMix(h)
+		l.MovRR(W64, h, RAX)
+	}
+	switch rest := n - at; {
+	case rest >= 8:
+		l.MovRM(W64, RAX, At(hashKey, at))
+		l.XorRM(W64, h, At(hashKey, n-8))
+	case rest >= 4:
+		l.MovRM(W32, RAX, At(hashKey, at))
+		l.MovRM(W32, RDX, At(hashKey, n-4))
+		l.XorRR(W64, h, RDX)
+	default:
+		l.MovzxRM(W8, RAX, At(hashKey, at))
+		l.ShlRI(W32, RAX, 16)
+		l.MovzxRM(W8, RDX, At(hashKey, at+rest/2))
+		l.ShlRI(W32, RDX, 8)
+		l.OrRR(W32, RAX, RDX)
+		l.MovzxRM(W8, RDX, At(hashKey, n-1))
+		l.OrRR(W32, RAX, RDX)
+		l.XorRI(W64, h, rest)
+	}
+	l.hashMix(h)
+	l.hashEnd()
+}
+
+// hashMix mixes RAX, a part of the key, with h.
+func (l *lowerer) hashMix(h Reg) {
+	l.XorRM(W64, RAX, inDir(maps.DirSeeds+1))
+	l.MulR(W64, h)
+	l.XorRR(W64, RAX, RDX)
+}
+
+// hashHome makes the hash in RAX the tag, and finds the key's home.
+func (l *lowerer) hashHome(x *opt.Inline) {
+	if x.Layout.SegShift < 64 {
+		l.MovRR(W64, RCX, RAX)
+		l.ShrRI(W64, RCX, x.Layout.SegShift)
+		l.MovRM(W64, RCX, Indexed(hashDir, RCX, 8, 8*maps.DirTables))
+	} else {
+		l.MovRM(W64, RCX, inDir(maps.DirTables))
+	}
+	l.OrRI(W32, hashTag, 1)
+	l.MovRR(W64, hashTemp, hashTag)
+	l.ShrRCL(W64, hashTemp) // the table's lowest six bits
+	l.AndRI(W64, RCX, -64)
+	l.ShlRI(W64, hashTemp, 6)
+	l.AddRR(W64, hashBucket, hashTemp)
+}
+
+// hashCompare finds the key and the value of hashEntry, whose upper half is
+// anything, and goes to differ if the key is another one.
+func (l *lowerer) hashCompare(x *opt.Inline, differ emit.Label) {
+	l.MovRR(W32, hashEntry, hashEntry)
+	if l.features.LZCNT {
+		l.LzcntRR(W32, hashTemp, hashEntry)
+	} else {
+		l.BsrRR(W32, hashTemp, hashEntry)
+		l.XorRI(W32, hashTemp, 31)
+	}
+	l.ImulRRI(W64, hashFound, hashEntry, int32(x.Layout.KeyStride))
+	l.AddRM(W64, hashFound, Indexed(hashDir, hashTemp, 8, 8*maps.DirKeys))
+	if x.Layout.CPUs > 1 {
+		l.ImulRRI(W64, hashEntry, hashEntry, int32(x.Layout.ValueStride))
+		l.AddRM(W64, hashEntry, Indexed(hashDir, hashTemp, 8, 8*maps.DirValues))
+		l.MovRM(W64, hashTemp, Indexed(hashDir, hashTemp, 8, 8*maps.DirSteps))
+		l.ImulRM(W64, hashTemp, l.cpu(x))
+		l.AddRR(W64, hashEntry, hashTemp)
+	}
+	n := int32(x.Layout.KeySize)
+	at := int32(0)
+	for w := W64; at < n; {
+		for w > W8 && n-at < int32(w.Bits()/8) {
+			if at > 0 && n > int32(w.Bits()/8) {
+				at = n - int32(w.Bits()/8) // some bytes twice
+				break
+			}
+			w--
+		}
+		l.loadZero(w, hashTemp, At(hashKey, at))
+		l.CmpRM(w, hashTemp, At(hashFound, at))
+		l.JccL(NE, differ)
+		at += int32(w.Bits() / 8)
+	}
+}
+
+// hashSearch looks through all slots of the home.
+func (l *lowerer) hashSearch(pc prog.PC, x *opt.Inline, found, null, end emit.Label) {
+	const index = hashTemp
+	loop, differ, next := l.NewLabel(), l.NewLabel(), l.NewLabel()
+	l.ZeroR(index)
+	l.Bind(loop)
+	l.MovRM(W64, hashEntry, Indexed(hashBucket, index, 8, 0))
+	l.MovRR(W64, hashFound, hashEntry)
+	l.ShrRI(W64, hashFound, 32)
+	l.CmpRR(W32, hashFound, hashTag)
+	l.JccL(NE, next)
+	l.MovMR(W64, inFrame(layout.Scratch), index)
+	l.hashCompare(x, differ)
+	l.JmpL(found)
+	l.Bind(differ)
+	l.MovRM(W64, index, inFrame(layout.Scratch))
+	l.Bind(next)
+	l.AddRI(W32, index, 1)
+	l.CmpRI(W32, index, slots)
+	l.JccL(B, loop)
+	l.CmpMI(W64, At(hashBucket, 8*slots), 0)
+	l.JccL(E, null)
+
+	l.MovRI(hashTemp, layout.MapHandle|uint64(x.Map))
+	l.MovMR(W64, inCtx(rt.OffArg), hashTemp)
+	l.MovMR(W64, inCtx(rt.OffArg+8), hashKey)
+	if x.GivenCPU {
+		l.MovRM(W64, hashTemp, l.cpu(x))
+		l.MovMR(W64, inCtx(rt.OffArg+16), hashTemp)
+	}
+	l.save(pc)
+	l.leaveFor(pc)
+	l.restore(pc)
+	l.JmpL(end)
+}
+
+// inDir is word i of the directory.
+func inDir(i int32) Mem { return At(hashDir, 8*i) }
