@@ -212,6 +212,16 @@ type (
 		InnerMap(key []byte) Map
 	}
 
+	// An EventArray takes events from programs, a buffer for each CPU
+	// (perf_event_output).
+	EventArray interface {
+		// Output stores data and more as one event in the buffer at index,
+		// which is the number of the CPU or 1<<32-1 to say the same. E2BIG: no
+		// such index; ENOENT: nobody reads there; EOPNOTSUPP: not this CPU's;
+		// ENOSPC: no room, and the event is lost.
+		Output(cpu int, index uint32, data, more []byte) error
+	}
+
 	// A RingBuffer takes records from programs. Flags are BPF_RB_NO_WAKEUP
 	// and BPF_RB_FORCE_WAKEUP.
 	RingBuffer interface {

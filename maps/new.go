@@ -30,6 +30,8 @@ var constructors = map[Type]struct {
 	LPMTrie:     {checkLPM, newLPM},
 	ArrayOfMaps: {checkArrayOfMaps, newArrayOfMaps},
 	HashOfMaps:  {checkHashOfMaps, newHashOfMaps},
+
+	PerfEventArray: {checkPerfEventArray, newPerfEventArray},
 }
 
 // New makes the map that spec describes, of which it keeps a copy, and stores

@@ -225,3 +225,40 @@ func TestKernelMapOfMaps(t *testing.T) {
 		}
 	}
 }
+
+// TestKernelEvents compares what perf_event_output returns when nobody reads,
+// and checks what a reader gets.
+func TestKernelEvents(t *testing.T) {
+	oracle.Skip(t)
+	s := &maps.Spec{Name: "events", Type: maps.PerfEventArray, KeySize: 4, ValueSize: 4, MaxEntries: uint32(maps.NumCPU())}
+	output := func(flags uint64, size int) string {
+		return fmt.Sprintf("*(u64 *)(r10 -8) = 0x1234\nr1 = r6\nr2 = map[0]\nr3 = %#x ll\nr4 = r10\nr4 += -8\nr5 = %d\ncall 25\n", flags, size)
+	}
+	const current = 1<<32 - 1
+	var b strings.Builder
+	b.WriteString("r9 = 0\nr6 = r1\n")
+	for _, flags := range []uint64{current, 100, current | 10<<32, current | 64<<32, current | 65<<32, current | 0xfffff<<32, 1 << 52, 1 << 63} {
+		b.WriteString(output(flags, 8) + fold)
+	}
+	b.WriteString(output(current, 0) + fold + "r0 = r9\nr9 >>= 32\nr0 ^= r9\nw0 = w0\nexit")
+	if msg := sameAsKernel(t, b.String(), s); msg != "" {
+		t.Error(msg)
+	}
+	for _, e := range []vm.Engine{vm.Checked, vm.JIT} {
+		text := "r6 = r1\n" + output(current|3<<32, 5) + "r7 = r0\n" + output(current, 8) + "r0 += r7\nexit"
+		c := load(t, linux.Platform.Type("xdp"), text, vm.Options{Engine: e}, s)
+		r, err := maps.NewPerfReader(c.Map("events"), 4096)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Program("p").Run(append([]byte{7, 8, 9}, make([]byte, 61)...)); got != 0 || err != nil {
+			t.Fatalf("%d, %v", int32(got), err)
+		}
+		for _, want := range []string{"\x34\x12\x00\x00\x00\x07\x08\x09", "\x34\x12\x00\x00\x00\x00\x00\x00"} {
+			if rec, err := r.Read(t.Context()); err != nil || string(rec.Data) != want || rec.Lost != 0 {
+				t.Errorf("%s: got %x, %v, want %x", e, rec.Data, err, want)
+			}
+		}
+		c.Close()
+	}
+}

@@ -106,7 +106,7 @@ func calling(f *helpers.Func, body ...helpers.Arg) *helpers.Func {
 type args = []helpers.Arg
 
 // declared holds every helper of Linux 6.18 that neither helpers.Base nor a
-// type's own functions implement.
+// type's own functions have, most of them without a body.
 var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	4:   declare("probe_read", integer, args{memOut, sizeZero, anything}, gpl),
 	13:  declare("clone_redirect", integer, args{ctx, anything, anything}, moves),
@@ -116,7 +116,7 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	20:  declare("skb_get_tunnel_key", integer, args{ctx, memOut, size, anything}),
 	21:  declare("skb_set_tunnel_key", integer, args{ctx, mem, size, anything}),
 	22:  declare("perf_event_read", integer, args{mapPtr, anything}, gpl),
-	25:  declare("perf_event_output", integer, args{ctx, mapPtr, anything, mem, sizeZero}, gpl),
+	25:  perfEventOutput,
 	27:  declare("get_stackid", integer, args{ctx, mapPtr, anything}, gpl),
 	29:  declare("skb_get_tunnel_opt", integer, args{ctx, memOut, size}),
 	30:  declare("skb_set_tunnel_opt", integer, args{ctx, mem, size}),
