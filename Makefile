@@ -76,7 +76,14 @@ bin/staticcheck: tools/go.mod tools/go.sum
 staticcheck: bin/staticcheck
 	bin/staticcheck $(MODULES)
 
+# skep against the kernel and clang's native code: docs/bench.md, bench.svg and
+# bench.json. Linux on amd64; root, for the kernel.
 bench:
+	go run ./internal/bench
+
+# Every Go benchmark.
+.PHONY: gobench
+gobench:
 	go test -run '^$$' -bench . -benchmem $(MODULES)
 
 # Every host that skep promises to compile on: the library, its tests, the

@@ -1,7 +1,7 @@
 // Package oracle asks the running Linux kernel, through raw bpf(2), what a
 // program or a map does: whether the kernel's verifier accepts it, what it
 // computes, which error number a map operation gives. Tests compare skep with
-// the answers. Nothing else imports it.
+// the answers, and internal/bench the speed. Nothing else imports it.
 //
 // It needs Linux and the right to use bpf(2); Skip says so elsewhere. Error
 // numbers come back as errno.Errno.
