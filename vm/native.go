@@ -38,9 +38,10 @@ func newNative(code *jit.Code, ms []maps.Map) *native {
 
 // slice is how many instructions machine code runs between two looks at
 // whether the run was cancelled: code cannot be preempted, so this bounds how
-// long the collector may have to wait. At half a nanosecond to one each it is
-// about 100 µs.
-const slice = 1 << 17
+// long the collector may have to wait. It is 2 to 8 µs as a rule, and below a
+// millisecond if each third instruction waits 300 ns for memory. A look takes
+// about 15 ns.
+const slice = 1 << 13
 
 // maxTailCalls is how many tail calls a run may make (kernel,
 // MAX_TAIL_CALL_CNT).
@@ -61,6 +62,7 @@ type machine struct {
 
 	left  uint64 // instructions that the meter has not been given yet
 	given uint64 // those that it was
+	fixed uint64 // of main programs, which no meter counts
 	err   error  // ended the run
 	done  <-chan struct{}
 }
@@ -86,22 +88,44 @@ func (m *machine) exec() (r0 uint64, err error) {
 	c.CPU = uint64(s.cpu)
 	c.Arg[0] = s.machine.CtxAddr()
 	m.tails, m.given, m.err, m.done = 0, 0, nil, nil
-	m.left = s.run.MaxInsns
-	if m.left == 0 {
-		m.left = 1<<64 - 1
-	}
+	m.left = meterLimit(s.run.MaxInsns, s.prog.native)
 	if ctx := s.run.Context; ctx != nil {
 		m.done = ctx.Done()
 	}
 	if m.cancelled() {
 		return 0, m.err
 	}
+	m.fixed = uint64(s.prog.native.code.Weight())
 	m.grant()
 	r0, ok := m.enter(s.prog, s.prog.native.main())
 	if !ok {
 		return 0, m.err
 	}
 	return r0, nil
+}
+
+// meterLimit returns what the meter may count in a run of n that may execute limit
+// instructions, or any number if limit is 0: the main program's own are not
+// counted, so they are taken off.
+func meterLimit(limit uint64, n *native) uint64 {
+	if limit == 0 {
+		return 1<<64 - 1
+	}
+	return limit - min(limit, uint64(n.code.Weight()))
+}
+
+// charge takes n instructions from what is left, beyond those that the meter
+// counts, and reports whether there were so many.
+func (m *machine) charge(n uint64) bool {
+	c := m.rt.Context
+	if n > m.left && n-m.left > uint64(max(c.Meter, 0)) {
+		return false
+	}
+	now := min(n, m.left)
+	m.left -= now
+	m.fixed += now
+	c.Meter -= int64(n - now)
+	return true
 }
 
 // main returns where the program is entered.
@@ -186,15 +210,14 @@ func (m *machine) abort(err error) { m.stop(prog.PC(m.rt.Context.Save[0]), err) 
 
 // insns returns how many instructions the run has executed, at most.
 func (m *machine) insns() uint64 {
-	if m.given == 0 {
+	if m.fixed == 0 {
 		return 0
 	}
-	n := m.given - uint64(m.rt.Context.Meter) + uint64(m.slot.prog.native.code.Weight())
-	return n + m.slot.machine.Insns() // after a tail call to a program without machine code
+	return m.fixed + m.given - uint64(m.rt.Context.Meter)
 }
 
 func (m *machine) end() {
-	m.cur, m.rt.Helpers, m.err, m.done, m.given = nil, nil, nil, nil, 0
+	m.cur, m.rt.Helpers, m.err, m.done, m.fixed, m.given = nil, nil, nil, nil, 0, 0
 	if len(m.kept) > 0 {
 		clear(m.kept)
 		m.kept = m.kept[:0]
@@ -279,6 +302,10 @@ func nativeTail(env helpers.Env, ctx, handle, index, nested, _ uint64) uint64 {
 	if _, frames := p.native.code.Main(); !m.hasRoom(frame, frames) {
 		return 0
 	}
+	if !m.charge(uint64(p.native.code.Weight())) {
+		m.abort(ErrMaxInsns)
+		return 0
+	}
 	m.tails++
 	if nested == 0 {
 		s.machine.Switch(p.code)
@@ -315,10 +342,6 @@ func (m *machine) goOnChecked(p *Program) {
 		m.err = err
 		c.Stop()
 	}
-	spent := s.machine.Insns() - before
-	if spent > m.left {
-		c.Meter -= int64(spent - m.left)
-	}
-	m.left -= min(spent, m.left)
+	m.charge(s.machine.Insns() - before)
 	c.R0 = r0
 }

@@ -23,9 +23,9 @@ const (
 	// Machine code does not check accesses, which the proof has done; stack
 	// bytes that a program reads without having written them are 0. It counts
 	// instructions at the heads of loops and on entry to subprograms, for the
-	// longest way from there: what MaxInsns bounds and Stats counts is
-	// therefore at least what was executed, and a run without loops and calls
-	// is not bounded but by its length.
+	// longest way from there, and the main program's all at once: what Stats
+	// counts is at least what was executed. A run never executes more than
+	// MaxInsns, or, if that is more, than the main program's length.
 	JIT Engine = "jit"
 	// Interp is the fast interpreter, for every little-endian host. It trusts
 	// the proof and counts instructions as machine code does.

@@ -37,10 +37,7 @@ func newQuick(p *Program) *quick {
 		metered: n.code.Metered(),
 		anyCPU:  p.coll.opts.Deterministic,
 	}
-	limit := p.maxInsns
-	if limit == 0 {
-		limit = 1<<64 - 1
-	}
+	limit := meterLimit(p.maxInsns, n)
 	q.granted = min(slice, limit)
 	q.left = limit - q.granted
 	for _, f := range n.code.Fields() {

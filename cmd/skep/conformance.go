@@ -15,6 +15,7 @@ import (
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
 	"github.com/skepvm/skep/vm"
@@ -73,7 +74,7 @@ interpreter. skep asm prints what this reads.`,
 			}
 			r0, err := runConformance(obj, e, memory)
 			if err != nil {
-				return refused{inUsersTerms(err, obj.Programs[0], len(memory) > 0)}
+				return refused{inUsersTerms(err, obj.Programs[0], len(memory))}
 			}
 			fmt.Fprintf(s.out, "%x\n", r0)
 			return nil
@@ -103,22 +104,18 @@ func readProgram(r io.Reader) (string, error) {
 	return string(b), nil
 }
 
-// memoryCtx is the context of conformance programs before their first
-// instructions replace it by the memory itself.
-var memoryCtx = &hook.Type{
-	Name: "conformance",
-	Ctx: hook.NewCtx("memory", 16,
-		hook.Field{Name: "data", Off: 0, Size: 8, Kind: hook.FieldPacket, Read: 8},
-		hook.Field{Name: "data_end", Off: 8, Size: 8, Kind: hook.FieldPacketEnd, Read: 8},
-	),
-	Input:       hook.InputPacket,
-	Return:      hook.AnyReturn,
-	Helpers:     helpers.Base(),
-	PacketWrite: true,
+// conformance is the type of programs whose R1 and R2 their first instructions
+// replace by the memory and its size.
+var conformance = &hook.Type{
+	Name:    "conformance",
+	Ctx:     hook.NewCtx("nothing", 0),
+	Input:   hook.InputContext,
+	Return:  hook.AnyReturn,
+	Helpers: helpers.Base(),
 }
 
-// conformanceObject returns an object with one program of a type that has
-// memory as its packet.
+// conformanceObject returns an object with one program, which has memory in the
+// value of a map, or as its packet.
 func conformanceObject(code, memory []byte, isELF bool) (*prog.Object, error) {
 	obj := &prog.Object{File: "program"}
 	if isELF {
@@ -148,22 +145,36 @@ func conformanceObject(code, memory []byte, isELF bool) (*prog.Object, error) {
 	if spec.Type != nil { // section xdp
 		return obj, nil
 	}
-	spec.Type = memoryCtx
-	prepend(spec.Func, prologue(len(memory) > 0))
+	spec.Type = conformance
+	insns := prologue(len(memory))
+	prepend(spec.Func, insns)
+	if len(memory) > 0 {
+		m := &maps.Spec{
+			Name: "memory", Type: maps.Array, KeySize: 4, ValueSize: uint32(len(memory)), MaxEntries: 1,
+			Contents: []maps.Entry{{Key: make([]byte, 4), Value: memory}},
+		}
+		obj.Maps = append(obj.Maps, m)
+		spec.Func.Refs = append([]prog.Ref{{Kind: prog.RefMapValue, Map: m}}, spec.Func.Refs...)
+	}
 	return obj, nil
 }
 
 // inUsersTerms takes the prologue out of the place that err names.
-func inUsersTerms(err error, p *prog.Spec, memory bool) error {
-	if p.Type != memoryCtx {
+func inUsersTerms(err error, p *prog.Spec, memory int) error {
+	if p.Type != conformance {
 		return err
 	}
 	n := prog.PC(len(prologue(memory)))
 	var fault *vm.Fault
 	var link *prog.Error
+	var refusal *verifier.Error
 	switch {
 	case errors.As(err, &fault):
 		at := *fault
+		at.PC -= n
+		return &at
+	case errors.As(err, &refusal):
+		at := *refusal
 		at.PC -= n
 		return &at
 	case errors.As(err, &link) && link.HasInsn && link.Func == p.Func.Name:
@@ -174,17 +185,16 @@ func inUsersTerms(err error, p *prog.Spec, memory bool) error {
 	return err
 }
 
-// prologue returns the instructions that load R1 and R2.
-func prologue(memory bool) []prog.Insn {
-	if !memory {
-		const movK = isa.Op(isa.ALU64) | isa.Op(isa.Mov)
+// prologue returns the instructions that load R1 and R2 with the address of the
+// memory, to which the first refers, and its size.
+func prologue(size int) []prog.Insn {
+	const movK = isa.Op(isa.ALU64) | isa.Op(isa.Mov)
+	if size == 0 {
 		return []prog.Insn{{Op: movK, Dst: prog.R1}, {Op: movK, Dst: prog.R2}}
 	}
-	const load = isa.Op(isa.LDX) | isa.Op(isa.MEM) | isa.Op(isa.DW)
 	return []prog.Insn{
-		{Op: load, Dst: prog.R2, Src: prog.R1, Off: 8},
-		{Op: load, Dst: prog.R1, Src: prog.R1},
-		{Op: isa.Op(isa.ALU64) | isa.Op(isa.Sub) | isa.Op(isa.X), Dst: prog.R2, Src: prog.R1},
+		{Op: isa.Wide, Dst: prog.R1, Src: isa.PseudoMapValue}, {},
+		{Op: movK, Dst: prog.R2, Imm: int32(size)},
 	}
 }
 
@@ -207,7 +217,7 @@ func splitProgram(code []byte) (*prog.Func, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := prog.FromInsns("main", memoryCtx, insns, nil)
+	p, err := prog.FromInsns("main", conformance, insns, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -252,5 +262,9 @@ func runConformance(obj *prog.Object, e vm.Engine, memory []byte) (uint64, error
 		return 0, err
 	}
 	defer coll.Close()
-	return coll.Programs()[0].Run(memory)
+	p := coll.Programs()[0]
+	if p.Type() == conformance {
+		memory = nil // it is in a map
+	}
+	return p.Run(memory)
 }
