@@ -13,8 +13,12 @@ func (t *translator) fold() {
 		for again := true; again; {
 			again = false
 			for _, rule := range rules {
-				if n := len(out) - rule.n; n >= 0 && follow(out[n+1:]) && rule.apply(out[n:], next) {
-					leads, pc := out[n].leads, out[len(out)-1].pc
+				n := len(out) - rule.n
+				if n < 0 || !follow(out[n+1:]) {
+					continue
+				}
+				leads, pc := out[n].leads, out[len(out)-1].pc
+				if rule.apply(out[n:], next) {
 					out = out[:n+1]
 					out[n].leads, out[n].pc = leads, pc
 					moved[next-1] = int32(n)
@@ -191,7 +195,7 @@ func foldRotate(in []insn, _ int32) bool {
 		return false
 	}
 	x, y := first.d, second.d
-	if first.a != second.a || x == first.a || x == y || left.imm+right.imm != width || left.imm <= 0 || right.imm <= 0 ||
+	if first.a != second.a || x == first.a || left.imm+right.imm != width || left.imm <= 0 || right.imm <= 0 ||
 		or.a != x && or.a != y || or.b != x && or.b != y || or.a == or.b || or.d != x && or.d != y {
 		return false
 	}

@@ -47,6 +47,8 @@ func run(t testing.TB, m *Machine, c *Code, regs *[10]uint64) {
 	copy(regs[:6], m.reg[:]) // the end restores the others
 }
 
+const wide = isa.Op(isa.LD) | isa.Op(isa.IMM) | isa.Op(isa.DW)
+
 var ret = prog.Insn{Op: isa.Op(isa.JMP) | isa.Op(isa.Exit)}
 
 // want is what the arithmetic instruction in does to r, by package isa.
@@ -157,8 +159,9 @@ func TestJumps(t *testing.T) {
 	}
 }
 
-// TestSequences runs random arithmetic, so that copies are folded and
-// instructions paired, and compares with package isa, one by one.
+// TestSequences runs random arithmetic, from its beginning and from where a jump
+// leads, so that instructions are folded and paired, and compares with package
+// isa, one by one.
 func TestSequences(t *testing.T) {
 	m := NewMachine(nil, nil)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -175,38 +178,54 @@ func TestSequences(t *testing.T) {
 			case 0: // a rotation, or nearly one
 				insns = append(insns, rotation(r, d, x, prog.Reg(r.IntN(4)))...)
 			case 1: // an extension, or nearly one
-				class, by := isa.Op(isa.ALU64), []int32{8, 16, 32, 48, 56}[r.IntN(5)]
+				class, by := isa.Op(isa.ALU64), []int32{8, 16, 24, 32, 48, 56}[r.IntN(6)]
 				if by < 32 {
 					class = isa.Op(isa.ALU)
 				}
 				right := []isa.Op{isa.Op(isa.Rsh), isa.Op(isa.Arsh)}[r.IntN(2)]
-				insns = append(insns, prog.Insn{Op: class | isa.Op(isa.Lsh), Dst: d, Imm: by}, prog.Insn{Op: class | right, Dst: d, Imm: by})
-			case 2, 3: // a copy
+				insns = append(insns, prog.Insn{Op: class | isa.Op(isa.Lsh), Dst: d, Imm: by}, prog.Insn{Op: class | right, Dst: d, Imm: by - r.Int32N(8)/7})
+			case 2: // an address, or nearly one
+				v := edges[r.IntN(len(edges))]
+				insns = append(insns, prog.Insn{Op: wide, Dst: d, Imm: int32(v)}, prog.Insn{Imm: int32(v >> 32)},
+					prog.Insn{Op: isa.Op(isa.ALU64) | isa.Op(isa.Add) | isa.Op(isa.X), Dst: d, Src: x})
+			case 3: // a copy
 				insns = append(insns, prog.Insn{Op: []isa.Op{isa.Op(isa.ALU), isa.Op(isa.ALU64)}[r.IntN(2)] | isa.Op(isa.Mov) | isa.Op(isa.X), Dst: d, Src: x})
 				fallthrough
 			default:
 				insns = append(insns, all[r.IntN(len(all))])
 			}
 		}
-		n := len(insns)
 		insns = append(insns, ret)
+		at := r.IntN(len(insns)) // where a jump leads
+		if at > 0 && insns[at-1].IsWide() {
+			at++
+		}
+		insns = append([]prog.Insn{{Op: isa.Op(isa.JMP) | isa.Op(isa.JNe), Dst: 5, Off: int16(at)}}, insns...)
 		c := codeOf(t, insns)
 		folded += len(insns) + exitAt + 2 - len(c.ops)
-		var got [10]uint64
-		for i := range 4 {
-			got[i] = edges[r.IntN(len(edges))]
-		}
-		start, expect := got, got
-		run(t, m, c, &got)
-		for _, in := range insns[:n] {
-			want(in, &expect)
-		}
-		if got != expect {
-			var text strings.Builder
-			for _, in := range insns {
-				text.WriteString(prog.Format(in, prog.Insn{}) + "\n")
+		for _, jump := range []uint64{0, 1} {
+			got := [10]uint64{5: jump}
+			for i := range 4 {
+				got[i] = edges[r.IntN(len(edges))]
 			}
-			t.Fatalf("from %#x: %#x, want %#x\n%s", start, got, expect, text.String())
+			start, expect := got, got
+			run(t, m, c, &got)
+			for i, in := range insns[1+int(jump)*at:] {
+				switch {
+				case in == ret:
+				case in.IsWide():
+					expect[in.Dst] = uint64(uint32(in.Imm)) | uint64(uint32(insns[1+int(jump)*at+i+1].Imm))<<32
+				case in.Op != 0:
+					want(in, &expect)
+				}
+			}
+			if got != expect {
+				var text strings.Builder
+				for _, in := range insns {
+					text.WriteString(prog.Format(in, prog.Insn{}) + "\n")
+				}
+				t.Fatalf("from %#x: %#x, want %#x\n%s", start, got, expect, text.String())
+			}
 		}
 	}
 	if folded < n {
@@ -236,12 +255,21 @@ func rotation(r *rand.Rand, d, x, y prog.Reg) []prog.Insn {
 		{Op: class | second, Dst: x, Imm: m},
 		{Op: class | isa.Op(isa.Or) | isa.Op(isa.X), Dst: x, Src: d},
 	}
-	switch r.IntN(4) {
+	switch r.IntN(6) {
 	case 0: // into the copy
 		ins[3].Dst, ins[3].Src = d, x
 	case 1: // of another register
 		ins[2].Dst = y
 		ins[3].Dst = y
+	case 2: // with any register
+		ins[3].Dst, ins[3].Src = []prog.Reg{d, x}[r.IntN(2)], []prog.Reg{d, x, y}[r.IntN(3)]
+	case 3: // with a copy of any register
+		or := ins[3]
+		or.Dst, or.Src = y, []prog.Reg{d, x}[r.IntN(2)]
+		ins[3] = prog.Insn{Op: ins[0].Op, Dst: y, Src: []prog.Reg{d, x, prog.Reg(r.IntN(4))}[r.IntN(3)]}
+		ins = append(ins, or)
+	case 4: // of what was shifted already
+		ins[0], ins[1], ins[2] = ins[2], ins[0], ins[1]
 	}
 	return ins
 }
