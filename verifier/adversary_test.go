@@ -54,6 +54,7 @@ func TestAdversaries(t *testing.T) {
 			"r6 += 1\nif r6 != 1000 goto -43\nr0 = r7\nexit", "", 2000},
 		{"counters in step, beyond unrolling", "r6 = 0\nr7 = 31\n*(u64 *)(r10 -8) = r7\n" +
 			"r1 = r6\nr1 &= 7\nr2 = r10\nr2 += r1\n*(u8 *)(r2 -8) = r6\nr6 += 1\nr7 += 2\nif r6 s< 320 goto -9\nr0 = r7\nexit", "", 400},
+		{"counting down in 32 bits", "r6 = 320\nr7 = 30\nw6 += -1\nr7 += 8\nif r6 s> 0 goto -3\nr0 = 0\nexit", "", 200},
 		{"straight line", "r0 = 0\n" + repeat(100_000, func(i int) string { return fmt.Sprintf("r0 += %d", i) }) + "exit", "", 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -55,7 +55,7 @@ func TestSound(t *testing.T) {
 		steps = 150_000
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SKEP_FUZZ_STEPS"), 10, 64); err == nil {
-		steps, c.runsEach, c.stepsEach = n, 500, 100_000
+		steps, c.runsEach, c.stepsEach = n, 1200, 250_000
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SKEP_FUZZ_SEED"), 10, 64); err == nil {
 		first = n
@@ -183,7 +183,7 @@ func prove(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand) (*watched, err
 	}
 	strict := r.IntN(4) == 0
 	v, _, err := verifier.Verify(context.Background(), p, verifier.Options{
-		Invariants: true, MaxVisits: 15_000, MaxTime: 2 * time.Second, MaxWorstCase: math.MaxInt64, Strict: strict,
+		Invariants: true, MaxVisits: 40_000, MaxTime: 2 * time.Second, MaxWorstCase: math.MaxInt64, Strict: strict,
 	})
 	if err != nil {
 		return nil, err

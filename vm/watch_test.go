@@ -76,7 +76,7 @@ func newWatcher(r *rand.Rand, proofs ...*watched) *watcher {
 		for _, spec := range d.v.Program().Maps {
 			d.maps = append(d.maps, d.p.coll.specs[spec])
 		}
-		w.worst = max(w.worst, uint64(d.v.Stats().WorstCase))
+		w.worst = max(w.worst, min(uint64(d.v.Stats().WorstCase), 1<<40))
 	}
 	if len(proofs) > 1 {
 		w.worst *= 34 // a chain of 33 tail calls

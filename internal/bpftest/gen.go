@@ -153,6 +153,7 @@ type generator struct {
 
 	branches int // written so far: each may double the verifier's work
 	records  int // reserved so far
+	endless  int // loops so far that a verifier cannot unroll to their end
 
 	subs    []*function
 	pending []*function // called, not yet written

@@ -39,6 +39,16 @@ func (g *generator) looped(own []prog.Reg, body func(head, out int)) {
 	g.s = entry
 }
 
+// mayWiden reports whether the loop that comes may be one that is only verified
+// without unrolling it: proofs of those take long, so there are few.
+func (g *generator) mayWiden() bool {
+	if g.f.loops > 0 && g.r.IntN(8) > 0 || g.endless >= 2 || g.r.IntN(3) > 0 {
+		return false
+	}
+	g.endless++
+	return true
+}
+
 // cursorLoop walks the packet with a pointer: p += k while p + n is inside.
 func (g *generator) cursorLoop() {
 	regs, ok := g.saved(2)
@@ -48,8 +58,8 @@ func (g *generator) cursorLoop() {
 	p, count := regs[0], regs[1]
 	start, end := g.packetFields()
 	n := 1 + g.r.Int32N(20)
-	counted := g.r.IntN(2) == 0
-	g.emit(load(isa.W, p, 9, start), moveImm(count, 1+g.r.Int32N(40)))
+	counted := g.r.IntN(2) == 0 || !g.mayWiden()
+	g.emit(load(isa.W, p, 9, start), moveImm(count, 1+g.r.Int32N(20)))
 	if g.r.IntN(2) == 0 {
 		g.emit(addImm(p, g.r.Int32N(16)))
 	}
@@ -110,7 +120,12 @@ func (g *generator) longLoop() {
 	if !ok {
 		return
 	}
-	n := []int32{2, 7, 16, 40, 320, 1000}[g.r.IntN(6)]
+	n := []int32{2, 3, 7, 16, 40}[g.r.IntN(5)]
+	if g.f.loops > 0 {
+		n = min(n, 7)
+	} else if g.mayWiden() {
+		n = []int32{320, 1000}[g.r.IntN(2)]
+	}
 	step := 1 + g.r.Int32N(3)
 	down := g.r.IntN(3) == 0
 	form := g.r.IntN(4)

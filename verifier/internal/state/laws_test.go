@@ -177,6 +177,39 @@ func TestLeqIsReflexive(t *testing.T) {
 	}
 }
 
+// TestZext checks the low half of a sum against the machine's, for the values
+// at the ends of the range and constants of either sign, and that it stays a sum
+// where no bit is lost.
+func TestZext(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 4))
+	sums := 0
+	for range 20_000 {
+		s := New(&Pool{}, 0, 1<<16)
+		lo := r.Uint64() >> (16 + r.IntN(48))
+		hi := lo + 1 + r.Uint64()>>(16+r.IntN(48))
+		a := s.Fresh(scalar.Unsigned(lo, hi))
+		a.C = int64(r.Uint64()) >> r.IntN(64)
+		if r.IntN(2) == 0 {
+			a.C = int64(uint32(a.C))
+		}
+		z := s.Zext(a)
+		for _, x := range []uint64{lo, lo + 1, (lo + hi) / 2, hi - 1, hi} {
+			want := uint64(uint32(x + uint64(a.C)))
+			if !s.Num(z).Contains(want) || z.V == a.V && x+uint64(z.C) != want {
+				t.Fatalf("low half of %d to %d, plus %d: for %d it is %#x, not %s", lo, hi, a.C, x, want, s.Text(z))
+			}
+		}
+		if z.V == a.V {
+			sums++
+		} else if c := uint64(int32(a.C)); lo+c <= hi+c && hi+c < 1<<32 {
+			t.Fatalf("low half of %d to %d, plus %d: %s is no sum", lo, hi, a.C, s.Text(z))
+		}
+	}
+	if sums == 0 {
+		t.Error("no sum among them")
+	}
+}
+
 // TestCanonDropsUnreachableSteps has a value that only another's definition
 // mentions, and that definition goes because its other operand does: then
 // nothing leads to the value, and no bound on it can be compared.

@@ -263,6 +263,11 @@ func (s *State) Zext(a Reg) Reg {
 	if s.Num(a).UMax() <= 1<<32-1 {
 		return a
 	}
+	// The low half does not depend on the upper half of what is added: adding
+	// 2^32 − 1 is subtracting 1.
+	if r := (Reg{Kind: Scalar, V: a.V, C: int64(int32(a.C))}); r.C != a.C && s.Num(r).UMax() <= 1<<32-1 {
+		return r
+	}
 	// The low half of a low half plus a constant is one low half.
 	if d := &s.Vals[a.V].Def; d.Op == OpZext {
 		r := Reg{Kind: Scalar, V: d.A, C: d.AC + a.C}
