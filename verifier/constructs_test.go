@@ -47,6 +47,8 @@ var constructMaps = []*maps.Spec{
 		Inner: &maps.Spec{Name: "inner_hash", Type: maps.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 4}},
 	10: {Name: "one", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 1},
 	11: {Name: "trie", Type: maps.LPMTrie, KeySize: 8, ValueSize: 8, MaxEntries: 16, Flags: maps.NoPrealloc},
+	12: {Name: "config", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 1, Flags: maps.ReadOnlyProg},
+	13: {Name: "log", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 1, Flags: maps.WriteOnlyProg},
 }
 
 // kernelMaps creates constructMaps in the kernel, once.
@@ -71,7 +73,7 @@ var kernelMaps = sync.OnceValues(func() ([]*oracle.Map, error) {
 
 // kernelTypes are the kernel's numbers of program types.
 var kernelTypes = map[string]uint32{
-	"socket_filter": oracle.SocketFilter, "kprobe": 2, "sched_cls": oracle.SchedCls, "xdp": oracle.XDP, "syscall": oracle.Syscall,
+	"socket_filter": oracle.SocketFilter, "kprobe": 2, "cgroup_skb": 8, "sched_cls": oracle.SchedCls, "xdp": oracle.XDP, "syscall": oracle.Syscall,
 }
 
 // kfuncIDs returns the kernel's BTF numbers of its functions.

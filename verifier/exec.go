@@ -260,14 +260,10 @@ func (m *machine) advance(dst prog.Reg, p, n state.Reg, op isa.ALUOp) error {
 	if obj.Nullable {
 		return m.fail(NullPointer, "arithmetic on a %v pointer that may be null; compare it with 0 first", p.Kind)
 	}
-	zero := n.IsConst() && n.C == 0
 	switch p.Kind {
 	case state.Packet, state.PacketMeta, state.MapValue, state.MapKey, state.Mem, state.RingBufMem, state.Stack, state.Ctx:
-		if obj.NoArith && !zero {
-			return m.fail(BadArithmetic, "arithmetic on this %v pointer", p.Kind)
-		}
 	default:
-		if !zero {
+		if !n.IsConst() || n.C != 0 {
 			return m.fail(BadArithmetic, "arithmetic on a %v pointer", p.Kind)
 		}
 	}

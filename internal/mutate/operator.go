@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"go/types"
 	"hash/fnv"
+	"strconv"
 	"strings"
 )
 
@@ -15,7 +16,7 @@ import (
 // error: it is only ever weakened, because a check that refuses more is safe.
 const (
 	opCheck    = "check"    // a check never refuses
-	opPart     = "part"     // a check asks one of the things that it asks
+	opPart     = "part"     // a check does not ask one of the things that it asks
 	opWeaken   = "weaken"   // a comparison of a check lets one more value pass
 	opNever    = "never"    // another condition is false
 	opAlways   = "always"   // another condition is true
@@ -32,7 +33,7 @@ const (
 // are more than anybody would look at; the rest take all. The choice hangs on
 // the mutant's name alone.
 var share = map[string]uint32{
-	opNever: 25, opAlways: 15, opBound: 25, opOperand: 15, opMinMax: 50, opDelete: 30, opSign: 8, opConstant: 4, opArgument: 30,
+	opNever: 12, opAlways: 6, opBound: 12, opOperand: 7, opMinMax: 30, opDelete: 15, opSign: 6, opConstant: 3, opArgument: 20,
 }
 
 // everything takes all mutants.
@@ -295,8 +296,12 @@ func (w *walker) weaken(e ast.Expr, negated bool) {
 		switch e.Op {
 		case token.LAND, token.LOR:
 			if (e.Op == token.LOR) != negated {
-				w.add(e, condition, opPart, x)
-				w.add(e, condition, opPart, y)
+				for _, side := range []ast.Expr{e.X, e.Y} {
+					if b, ok := side.(*ast.BinaryExpr); ok && b.Op == e.Op {
+						continue // its own sides are parts
+					}
+					w.add(side, condition, opPart, strconv.FormatBool(negated))
+				}
 			}
 			w.weaken(e.X, negated)
 			w.weaken(e.Y, negated)

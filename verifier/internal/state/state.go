@@ -101,7 +101,6 @@ type Obj struct {
 	Nullable bool // a pointer to it may be 0 instead
 	ReadOnly bool
 	Ref      bool   // the program owns it and must release it
-	NoArith  bool   // pointers to it may only have constant offset 0
 	Size     uint32 // bytes; MapValue, MapKey, Mem, RingBufMem
 	Index    int32  // Stack: frame; MapValue, MapKey, MapPtr: map of the program; Func: entry PC; Iter: 1 once drained
 	Site     int32  // Ref: PC of the instruction that made it, which tells references apart
