@@ -12,8 +12,8 @@ import (
 // An addr is what the forward pass knows of a register.
 type addr struct {
 	kind addrKind
-	n    int64 // stackAt, perhapsAt: offset from R10; constant: its value; mapAt: index of the map
-	hi   int64 // stackAt: n; perhapsAt: the highest offset
+	n    int32 // stackAt, perhapsAt: offset from R10; constant: its value; mapAt: index of the map
+	hi   int32 // stackAt: n; perhapsAt: the highest offset
 }
 
 type addrKind uint8
@@ -28,7 +28,15 @@ const (
 	anywhere // may be any address of the stack
 )
 
-func at(n int64) addr { return addr{kind: stackAt, n: n, hi: n} }
+func at(n int32) addr { return addr{kind: stackAt, n: n, hi: n} }
+
+// number returns the constant n; large ones do not matter here.
+func number(n int64) addr {
+	if n != int64(int32(n)) {
+		return addr{kind: other}
+	}
+	return addr{kind: constant, n: int32(n)}
+}
 
 // onStack reports whether a may be an address of the stack.
 func (a addr) onStack() bool { return a.kind == stackAt || a.kind == perhapsAt || a.kind == anywhere }
@@ -82,7 +90,7 @@ type slots struct {
 // store notes that a may be stored at to + off, and reports whether that is
 // news. apart says that other memory may be the stack of a caller, from where
 // an address could come back.
-func (s *slots) store(to addr, off int64, a addr, apart bool) (news bool) {
+func (s *slots) store(to addr, off int32, a addr, apart bool) (news bool) {
 	switch to.kind {
 	case stackAt, perhapsAt:
 		if !a.onStack() {
@@ -110,7 +118,7 @@ func (s *slots) store(to addr, off int64, a addr, apart bool) (news bool) {
 	return true
 }
 
-func slotOf(off int64) int {
+func slotOf(off int32) int {
 	if off < -state.StackSize {
 		return -1
 	}
@@ -118,7 +126,7 @@ func slotOf(off int64) int {
 }
 
 // load returns what a load of 8 bytes from + off may give.
-func (s *slots) load(from addr, off int64) addr {
+func (s *slots) load(from addr, off int32) addr {
 	if s.escaped {
 		return addr{kind: anywhere}
 	}
@@ -229,9 +237,9 @@ func (f *funcLiveness) step(pc prog.PC, a *addrs) {
 		if in.IsWide() {
 			switch in.Src {
 			case isa.PseudoMapFD:
-				a[in.Dst] = addr{kind: mapAt, n: int64(in.Imm)}
+				a[in.Dst] = addr{kind: mapAt, n: in.Imm}
 			case 0:
-				a[in.Dst] = addr{kind: constant, n: int64(uint64(uint32(in.Imm)) | uint64(uint32(p.Insns[pc+1].Imm))<<32)}
+				a[in.Dst] = number(int64(uint64(uint32(in.Imm)) | uint64(uint32(p.Insns[pc+1].Imm))<<32))
 			default:
 				a[in.Dst] = addr{kind: other}
 			}
@@ -277,7 +285,7 @@ func (f *funcLiveness) loaded(in prog.Insn, from addr) addr {
 	if in.Op.Size().Bytes() < 8 {
 		return addr{kind: other} // part of an address is a number
 	}
-	return f.slots.load(from, int64(in.Off))
+	return f.slots.load(from, int32(in.Off))
 }
 
 // stores notes that in stores a to to. Less than 8 bytes of an address are a
@@ -286,13 +294,13 @@ func (f *funcLiveness) stores(in prog.Insn, to, a addr) {
 	if in.Op.Size().Bytes() < 8 {
 		a = addr{kind: other}
 	}
-	if f.slots.store(to, int64(in.Off), a, f.fn != 0) {
+	if f.slots.store(to, int32(in.Off), a, f.fn != 0) {
 		f.news = true
 	}
 }
 
 func (f *funcLiveness) alu(in prog.Insn, a *addrs) addr {
-	src := addr{kind: constant, n: int64(in.Imm)}
+	src := addr{kind: constant, n: in.Imm}
 	if in.Op.Source() == isa.X {
 		src = a[in.Src]
 	}
@@ -302,20 +310,20 @@ func (f *funcLiveness) alu(in prog.Insn, a *addrs) addr {
 		case op == isa.Mov && in.Off == 0:
 			return src
 		case (op == isa.Add || op == isa.Sub) && src.kind == constant && (dst.kind == stackAt || dst.kind == perhapsAt || dst.kind == constant):
+			by := int64(src.n)
 			if op == isa.Sub {
-				src.n = -src.n
+				by = -by
 			}
-			if max(src.n, -src.n) > maxOffset || max(dst.n, -dst.n, dst.hi, -dst.hi) > maxOffset {
-				break
+			n, hi := int64(dst.n)+by, int64(dst.hi)+by
+			if dst.kind == constant {
+				return number(n)
 			}
-			dst.n += src.n
-			if dst.kind != constant {
-				dst.hi += src.n
+			if n >= -2*state.StackSize && hi <= state.StackSize {
+				return addr{kind: dst.kind, n: int32(n), hi: int32(hi)}
 			}
-			return dst
 		}
 	} else if in.Op.ALUOp() == isa.Mov && in.Off == 0 && src.kind == constant {
-		return addr{kind: constant, n: int64(uint64(uint32(src.n)))}
+		return number(int64(uint32(src.n)))
 	}
 	if dst.onStack() || src.onStack() {
 		return addr{kind: anywhere}

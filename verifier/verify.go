@@ -115,7 +115,11 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 	v.l = v.newLiveness(v.g)
 	sv := &solver{verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}}
 	sv.root = v.g.newChain(0, state.Subprogram)
-	s := state.New(&state.Pool{}, 0, v.o.MaxPacket)
+	pool := state.NewPool()
+	if !v.o.Invariants { // whose states live on
+		defer pool.Close()
+	}
+	s := state.New(pool, 0, v.o.MaxPacket)
 	s.SetReg(1, state.Reg{Kind: state.Ctx, Obj: s.NewObj(state.Obj{Kind: state.Ctx})})
 	sv.steps = append(sv.steps, step{}) // the start
 	err := sv.arrive(sv.root, v.g.entry[0], s, 0, 0)

@@ -21,7 +21,6 @@ import (
 type campaign struct {
 	o       options
 	rows    []*row
-	btf     *ciliumbtf.Spec
 	ledger  *ledger
 	results []*result
 }
@@ -63,17 +62,25 @@ func newCampaign(o options) (*campaign, error) {
 	if c.rows, err = readTable(o.table); err != nil {
 		return nil, err
 	}
-	if o.btf != "" {
-		f, err := os.Open(o.btf)
-		if err != nil {
-			return nil, fmt.Errorf("%w (-btf= does without)", err)
-		}
-		defer f.Close()
-		if c.btf, err = ciliumbtf.LoadSpecFromReader(f); err != nil {
-			return nil, fmt.Errorf("%s: %w", o.btf, err)
-		}
-	}
 	return c, nil
+}
+
+// open reads an object; types says that it needs those of the target.
+func (c *campaign) open(name string, types bool) (*prog.Object, error) {
+	name = filepath.Join(c.o.objects, name)
+	if !types {
+		return elf.Open(name)
+	}
+	f, err := os.Open(c.o.btf)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	spec, err := ciliumbtf.LoadSpecFromReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.o.btf, err)
+	}
+	return elf.Open(name, elf.Options{BTF: spec})
 }
 
 // run goes through the rows, object by object in the table's order.
@@ -107,7 +114,7 @@ func (c *campaign) object(rows []*row) error {
 		c.results = append(c.results, res)
 		if o == nil {
 			var err error
-			o, err = elf.Open(filepath.Join(c.o.objects, r.object), elf.Options{BTF: c.btf})
+			o, err = c.open(r.object, false)
 			if errors.Is(err, os.ErrNotExist) {
 				return err
 			}
@@ -135,6 +142,12 @@ func (c *campaign) program(res *result, o *prog.Object, twins kernelMaps) error 
 		}
 	}
 	p, err := o.Link(spec)
+	if err != nil && c.o.btf != "" && strings.Contains(err.Error(), "needs target BTF") {
+		// Only then: a kernel's types weigh on the collector.
+		if o, err = c.open(res.row.object, true); err == nil {
+			p, err = o.Link(res.row.find(o))
+		}
+	}
 	if err != nil {
 		res.why = err.Error()
 		return nil

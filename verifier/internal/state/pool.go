@@ -1,5 +1,7 @@
 package state
 
+import "sync"
+
 // A Pool recycles states and what their operations need in passing. Proofs make
 // and drop millions of states; nearly all of their memory comes back here. A
 // Pool belongs to one goroutine, and so do the states that come from it.
@@ -26,6 +28,24 @@ func (p *Pool) get() *State {
 		return s
 	}
 	return &State{pool: p}
+}
+
+// pools are those of finished proofs: small ones are over before they have
+// filled one.
+var pools = sync.Pool{New: func() any { return &Pool{} }}
+
+// NewPool returns a pool of which Close has not been called since.
+func NewPool() *Pool { return pools.Get().(*Pool) }
+
+// maxIdle is how many states a pool may hold that is used again.
+const maxIdle = 1 << 10
+
+// Close gives up p, of which no state may be used any more.
+func (p *Pool) Close() {
+	if len(p.free) <= maxIdle {
+		p.pairs.s, p.pairs.t = nil, nil
+		pools.Put(p)
+	}
 }
 
 // Free gives s back. Nothing may use it afterwards.

@@ -12,13 +12,13 @@ var (
 	cellSize  = int64(reflect.TypeFor[Cell]().Size())
 )
 
-// Bytes returns how much memory s takes, slices included. Cells that it shares
-// with other states count in each.
+// Bytes returns how much memory s takes, slices included as far as they are
+// used: it does not depend on what a Pool gave.
 func (s *State) Bytes() int64 {
-	n := stateSize + int64(cap(s.Frames))*frameSize + int64(cap(s.Vals))*valSize + int64(cap(s.Objs))*objSize +
-		int64(cap(s.Edges))*edgeSize + int64(cap(s.Ghosts))*ghostSize
+	n := stateSize + int64(len(s.Frames))*frameSize + int64(len(s.Vals))*valSize + int64(len(s.Objs))*objSize +
+		int64(len(s.Edges))*edgeSize + int64(len(s.Ghosts))*ghostSize
 	for i := range s.Frames {
-		n += int64(cap(s.Frames[i].Stack.cells)) * cellSize
+		n += int64(len(s.Frames[i].Stack.cells)) * cellSize
 	}
 	return n
 }

@@ -191,10 +191,14 @@ func (s *State) Intern(o Obj) ObjID {
 // New returns the state on entry: one frame, nothing readable but R10.
 // maxPacket bounds the length of packets. It and all that come of it use p.
 func New(p *Pool, fn int32, maxPacket uint64) *State {
-	s := &State{
-		Vals: make([]Val, firstVal, 32),
-		Objs: make([]Obj, 1, 16),
-		pool: p,
+	s := p.get()
+	*s = State{
+		Frames: s.Frames[:0],
+		Vals:   append(s.Vals[:0], make([]Val, firstVal)...),
+		Objs:   append(s.Objs[:0], Obj{}),
+		Edges:  s.Edges[:0],
+		Ghosts: s.Ghosts[:0],
+		pool:   p,
 	}
 	s.Vals[Zero].Num = scalar.Const(0)
 	s.Vals[PacketLen].Num = scalar.Unsigned(0, maxPacket)
