@@ -15,6 +15,7 @@ const spareBatch = 16
 type spares struct {
 	fresh, end uint32 // new: fresh ≤ entry < end
 	used       fifo
+	patience   int // used ones to gather before the next question
 }
 
 // A fifo holds retired entries, oldest first.
@@ -30,10 +31,12 @@ type retired struct {
 
 // take returns an entry that nobody can reach. ok is false if there is none.
 func (s *spares) take(p *pool, proto *mem.Slab) (entry uint32, ok bool) {
-	if s.used.len() >= spareBatch {
+	if n := s.used.len(); n >= max(s.patience, spareBatch) {
 		if entry, ok = s.used.pop(); ok {
+			s.patience = 0
 			return entry, true
 		}
+		s.patience = n + spareBatch // a run that goes on holds them
 	}
 	if s.fresh == s.end {
 		first, got := p.take(spareBatch, proto)
