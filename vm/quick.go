@@ -96,6 +96,7 @@ func (p *Program) runQuick(b []byte) (r0 uint64, err error, ok bool) {
 	}
 	exit := rt.Enter(&m.rt, q.entry)
 	runtime.KeepAlive(b)
+	runtime.KeepAlive(p) // and with it the code, and the maps whose addresses are in it
 	r0 = c.R0
 	if q.metered {
 		insns += m.given - uint64(c.Meter)

@@ -36,6 +36,7 @@ type Options struct {
 	TailCalls bool
 	Moves     bool // helpers that move the packet; needs Packet
 	Iterators bool // bpf_iter_num; calls GenKfuncs by index
+	Lookups   bool // maps per CPU and with keys of many sizes, the CPU's number; needs Maps
 }
 
 // Everything is every feature that programs of type kind ("xdp", "sched_cls")
@@ -51,7 +52,7 @@ func Everything(kind string) Options {
 func Hostile(kind string) Options {
 	o := Everything(kind)
 	o.Cursors, o.LongLoops, o.Indexes, o.Idioms, o.RingBuf = true, true, true, true, true
-	o.ForEach, o.TailCalls, o.Moves, o.Iterators = true, true, true, true
+	o.ForEach, o.TailCalls, o.Moves, o.Iterators, o.Lookups = true, true, true, true, true
 	return o
 }
 
@@ -105,7 +106,7 @@ func Generate(kind string, seed uint64, o Options) *Generated {
 	g.resolve()
 	out := &Generated{Seed: seed, Type: kind, Insns: g.insns, Packet: g.bytes(14 + g.r.IntN(80))}
 	copy(out.Packet[12:], []byte{0x88, 0xb5}) // an EtherType for experiments, which nothing parses
-	if extra := o.RingBuf || o.ForEach || o.TailCalls; o.Maps || extra {
+	if extra := o.RingBuf || o.ForEach || o.TailCalls || o.Lookups; o.Maps || extra {
 		out.Maps = []*maps.Spec{
 			{Name: "array", Type: maps.Array, KeySize: 4, ValueSize: valueSize, MaxEntries: GenKeys - 2},
 			{Name: "hash", Type: maps.Hash, KeySize: 4, ValueSize: valueSize, MaxEntries: GenKeys - 3},
@@ -119,6 +120,9 @@ func Generate(kind string, seed uint64, o Options) *Generated {
 			out.Maps = append(out.Maps,
 				&maps.Spec{Name: "ring", Type: maps.RingBuf, MaxEntries: 1 << 12},
 				&maps.Spec{Name: "tail", Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 3})
+		}
+		if o.Lookups {
+			out.Maps = append(out.Maps, others()...)
 		}
 	}
 	return out

@@ -106,12 +106,15 @@ func (g *generator) callLoop() {
 	g.s.called(scalar)
 }
 
-// key stores a key in the frame and leaves the map in R1 and the key's address
-// in R2.
-func (g *generator) key() bool {
+// key stores a key in the frame and leaves the map, whose index it returns, in
+// R1 and the key's address in R2.
+func (g *generator) key() (m int32, ok bool) {
+	if g.o.Lookups && g.r.IntN(3) > 0 {
+		return g.otherKey()
+	}
 	off, ok := g.slot(8)
 	if !ok {
-		return false
+		return 0, false
 	}
 	src := g.source()
 	r := g.scratch(src)
@@ -120,23 +123,28 @@ func (g *generator) key() bool {
 	for i := range 4 {
 		g.s.stack[off+i] = data
 	}
-	m := int32(GenArray)
+	m = GenArray
 	if g.r.IntN(2) == 0 {
 		m = GenHash
 	}
 	g.emit(prog.Insn{Op: isa.Wide, Dst: 1, Src: isa.PseudoMapFD, Imm: m}, prog.Insn{},
 		move(2, 10), addImm(2, int32(g.stackOff(off))))
 	g.s.regs[1], g.s.regs[2] = value{}, value{}
-	return true
+	return m, true
 }
 
 // lookup looks a key up and works on the value if there is one.
 func (g *generator) lookup() {
-	if !g.key() {
+	m, ok := g.key()
+	if !ok {
 		return
 	}
 	g.branches++
-	g.emit(helper(mapLookupElem))
+	if m >= genOther && m < genOther+2 && g.r.IntN(2) == 0 {
+		g.emit(moveImm(3, g.r.Int32N(4)), helper(mapLookupPerCPUElem))
+	} else {
+		g.emit(helper(mapLookupElem))
+	}
 	g.s.called(nothing)
 	end := g.newLabel()
 	g.emitTo(prog.Insn{Op: jumpOp(isa.JMP, isa.JEq, isa.K), Dst: 0}, end)
@@ -171,7 +179,7 @@ func (g *generator) update() {
 			g.storeAt(off, isa.DW)
 		}
 	}
-	if !g.key() {
+	if _, ok := g.key(); !ok {
 		return
 	}
 	g.emit(move(3, 10), addImm(3, -valueSize), moveImm(4, g.r.Int32N(3)), helper(mapUpdateElem))
@@ -179,7 +187,7 @@ func (g *generator) update() {
 }
 
 func (g *generator) remove() {
-	if !g.key() {
+	if _, ok := g.key(); !ok {
 		return
 	}
 	g.emit(helper(mapDeleteElem))

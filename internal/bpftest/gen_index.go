@@ -232,7 +232,7 @@ func (g *generator) flagTwice() {
 	without := g.newLabel()
 	g.emitTo(jumpImm(isa.JMP, isa.JEq, flag, 0), without)
 	other := g.s.clone()
-	if g.key() {
+	if _, ok := g.key(); ok {
 		g.emit(helper(mapLookupElem), prog.Insn{Op: jumpOp(isa.JMP, isa.JNe, isa.K), Dst: 0, Off: 1}, moveImm(flag, 0), move(p, 0))
 		g.s.called(nothing)
 	} else {

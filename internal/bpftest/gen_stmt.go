@@ -29,6 +29,7 @@ func (g *generator) block(n int) {
 		{6, g.o.Maps && g.branchy(), g.lookup},
 		{3, g.o.Maps, g.update},
 		{2, g.o.Maps, g.remove},
+		{1, g.o.Lookups, g.cpu},
 		{5, g.o.Packet && g.f.rank == 0 && g.f.held == 0, g.packetCheck},
 		{10, true, g.memoryAccess},
 		{2, g.o.LegacyLoads && g.f.rank == 0 && g.f.loops == 0 && g.f.held == 0, g.legacyLoad},
