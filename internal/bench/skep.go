@@ -9,6 +9,7 @@ import (
 
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier"
 	"github.com/skepvm/skep/vm"
 )
 
@@ -21,7 +22,7 @@ type skep struct {
 }
 
 func newSkep(obj *prog.Object, engine vm.Engine, b *benchmark, pkt []byte) (*skep, error) {
-	c, err := vm.Load(obj, vm.Options{Engine: engine, AllowUninitStack: true})
+	c, err := vm.Load(obj, vm.Options{Engine: engine, AllowUninitStack: true, Rules: verifier.Options{AllowUnbounded: true}})
 	if err != nil {
 		return nil, err
 	}

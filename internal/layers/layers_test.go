@@ -54,7 +54,7 @@ var allowed = map[string]struct {
 	"internal/opt":             {imports: "maps helpers hook prog verifier internal/isa"},
 	"internal/interp":          {imports: "helpers maps prog verifier internal/isa internal/mem internal/opt"},
 	"internal/execmem":         {external: true},
-	"internal/bench":           {imports: "elf maps prog vm internal/isa internal/oracle internal/rt", external: true},
+	"internal/bench":           {imports: "elf maps prog verifier vm internal/isa internal/oracle internal/rt", external: true},
 	"internal/rt":              {imports: "helpers"},
 	"internal/mutate":          {},
 }

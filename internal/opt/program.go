@@ -55,6 +55,8 @@ type Info struct {
 	Live   Regs        // R0 to R9 that are read after the instruction before they are written
 	Unset  Regs        // R1 to R5 that a call leaves undefined and a later one may pass all the same: they become 0
 	Charge int32       // at a loop's head: what each iteration costs; else 0
+	Merged bool        // part of an idiom that another instruction has
+	Idiom  Idiom       // of which this is the instruction to lower
 }
 
 // Func is what is known of one function.
@@ -99,7 +101,7 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	p.Info = make([]Info, len(p.Insns))
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
-		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).depth, (*Program).liveness,
+		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).depth, (*Program).liveness, (*Program).idioms,
 	} {
 		if err := pass(p, v); err != nil {
 			return nil, err

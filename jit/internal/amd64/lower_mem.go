@@ -48,14 +48,19 @@ func (l *lowerer) store(pc prog.PC, in prog.Insn) {
 
 func (l *lowerer) storeImm(pc prog.PC, in prog.Insn) {
 	m, w := l.operand(pc, in, in.Dst)
-	imm := in.Imm
+	l.MovMI(w, m, narrow(w, in.Imm))
+}
+
+// narrow returns the constant of a store as the host takes it: sign-extended
+// from its width.
+func narrow(w Width, imm int32) int32 {
 	switch w {
 	case W8:
-		imm = int32(int8(imm))
+		return int32(int8(imm))
 	case W16:
-		imm = int32(int16(imm))
+		return int32(int16(imm))
 	}
-	l.MovMI(w, m, imm)
+	return imm
 }
 
 // wide lowers the load of a 64-bit constant, a map or an address.

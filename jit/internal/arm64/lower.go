@@ -112,8 +112,14 @@ func (l *lowerer) function(f int) error {
 		if info.Charge > 0 {
 			l.charge(pc, info.Charge)
 		}
-		if err := l.insn(pc, l.p.Insns[pc]); err != nil {
-			return err
+		switch {
+		case info.Merged:
+		case info.Idiom.Kind != opt.NoIdiom:
+			l.idiom(pc, &info.Idiom)
+		default:
+			if err := l.insn(pc, l.p.Insns[pc]); err != nil {
+				return err
+			}
 		}
 		l.zero(info.Unset)
 	}

@@ -1,0 +1,72 @@
+package amd64
+
+import (
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/prog"
+)
+
+// Idioms: what the host has an instruction for (package opt).
+
+func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
+	in := l.p.Insns[pc]
+	switch x.Kind {
+	case opt.Rotate:
+		l.rotate(x)
+	case opt.Sum:
+		l.Lea(W64, host[x.Dst], address(x))
+	case opt.Access:
+		l.access(in, address(x))
+	case opt.Branch:
+		op := in.Op.JmpOp()
+		l.compare(in, op == isa.JSet)
+		l.JccL(conds[op].Not(), l.label(x.To))
+	case opt.Select:
+		op, src := in.Op.JmpOp(), host[x.Src]
+		if !x.Wide {
+			l.MovRR(W32, scratch, src)
+			src = scratch
+		}
+		l.compare(in, op == isa.JSet)
+		l.CmovccRR(W64, conds[op].Not(), host[x.Dst], src)
+	}
+}
+
+func (l *lowerer) rotate(x *opt.Idiom) {
+	w, dst, src := W32, host[x.Dst], host[x.Src]
+	if x.Wide {
+		w = W64
+	}
+	switch {
+	case dst == src:
+		l.RolRI(w, dst, uint8(x.Imm))
+	case l.features.BMI2:
+		l.RorxRRI(w, dst, src, uint8(w.Bits()-int(x.Imm)))
+	default:
+		l.MovRR(w, dst, src)
+		l.RolRI(w, dst, uint8(x.Imm))
+	}
+}
+
+// address returns what x adds up as a memory operand.
+func address(x *opt.Idiom) Mem {
+	if x.Index == opt.NoIndex {
+		return At(host[x.Src], x.Imm)
+	}
+	return Indexed(host[x.Src], host[x.Index], 1<<x.Shift, x.Imm)
+}
+
+// access lowers a load or store of m.
+func (l *lowerer) access(in prog.Insn, m Mem) {
+	w := accessWidth(in)
+	switch {
+	case in.Op.Class() == isa.STX:
+		l.MovMR(w, m, host[in.Src])
+	case in.Op.Class() == isa.ST:
+		l.MovMI(w, m, narrow(w, in.Imm))
+	case in.Op.Mode() == isa.MEMSX:
+		l.MovsxRM(W64, w, host[in.Dst], m)
+	default:
+		l.loadZero(w, host[in.Dst], m)
+	}
+}

@@ -1,0 +1,81 @@
+package arm64
+
+import (
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/prog"
+)
+
+// Idioms: what the host has an instruction for (package opt).
+
+func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
+	in := l.p.Insns[pc]
+	switch x.Kind {
+	case opt.Rotate:
+		w := W32
+		if x.Wide {
+			w = W64
+		}
+		l.RorI(w, host[x.Dst], host[x.Src], uint(w.Bits())-uint(x.Imm))
+	case opt.Sum:
+		l.sum(host[x.Dst], x)
+	case opt.Access:
+		l.access(in, x)
+	case opt.Branch:
+		op := in.Op.JmpOp()
+		l.compare(in, op == isa.JSet)
+		l.BCond(conds[op].Not(), l.label(x.To))
+	case opt.Select:
+		op, src := in.Op.JmpOp(), host[x.Src]
+		if !x.Wide {
+			l.Mov(W32, tmp1, src)
+			src = tmp1
+		}
+		l.compare(in, op == isa.JSet)
+		l.Csel(W64, host[x.Dst], host[x.Dst], src, conds[op])
+	}
+}
+
+// sum computes x into dst, which may be one of its operands.
+func (l *lowerer) sum(dst Reg, x *opt.Idiom) {
+	src := host[x.Src]
+	if x.Index != opt.NoIndex {
+		l.AddShifted(W64, dst, src, host[x.Index], LSL, uint(x.Shift))
+		src = dst
+	}
+	switch n := int64(x.Imm); {
+	case n == 0 && src == dst:
+	case n >= 0 && IsAddImm(uint64(n)):
+		l.AddI(W64, dst, src, uint32(n))
+	case n < 0 && IsAddImm(uint64(-n)):
+		l.SubI(W64, dst, src, uint32(-n))
+	default:
+		l.MovI(tmp0, uint64(n))
+		l.Add(W64, dst, src, tmp0)
+	}
+}
+
+// access lowers a load or store of what x adds up to.
+func (l *lowerer) access(in prog.Insn, x *opt.Idiom) {
+	s, base, off := accessSize(in), *x, x.Imm
+	if FitsOffset(s, off) {
+		base.Imm = 0
+	} else {
+		off = 0
+	}
+	l.sum(tmp2, &base)
+	m := At(tmp2, off)
+	switch {
+	case in.Op.Class() == isa.STX:
+		l.Str(s, host[in.Src], m)
+	case in.Op.Class() == isa.ST && in.Imm == 0:
+		l.Str(s, ZR, m)
+	case in.Op.Class() == isa.ST:
+		l.MovI(tmp0, uint64(int64(in.Imm)))
+		l.Str(s, tmp0, m)
+	case in.Op.Mode() == isa.MEMSX:
+		l.Ldrs(W64, s, host[in.Dst], m)
+	default:
+		l.Ldr(s, host[in.Dst], m)
+	}
+}
