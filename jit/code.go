@@ -53,10 +53,11 @@ type Code struct {
 	funcs   []opt.Func
 	fields  []*hook.Field
 	metered bool
+	bound   int64 // as opt.Program.Bound
 }
 
 func newCode(p *opt.Program, r *layout.Result, b *backend) *Code {
-	return &Code{program: p.Program, result: r, backend: b, calls: p.Calls, funcs: p.Funcs, fields: p.Fields(), metered: p.Metered()}
+	return &Code{program: p.Program, result: r, backend: b, calls: p.Calls, funcs: p.Funcs, fields: p.Fields(), metered: p.Metered(), bound: p.Bound}
 }
 
 // Size returns how many bytes of code there are.
@@ -65,9 +66,14 @@ func (c *Code) Size() int { return len(c.result.Code) }
 // Calls returns what the code leaves for, by the number that it leaves with.
 func (c *Code) Calls() []Call { return c.calls }
 
-// Weight returns how many instructions the main program has: what a run
-// executes beyond what its meter counts.
-func (c *Code) Weight() int { return int(c.funcs[0].Weight) }
+// Weight returns how many instructions a run executes at most beyond what its
+// meter counts: those of the main program, or all if the code uses no meter.
+func (c *Code) Weight() int {
+	if c.bound > 0 {
+		return int(c.bound)
+	}
+	return int(c.funcs[0].Weight)
+}
 
 // Metered reports whether the code uses Context.Meter; if not, it never yields.
 func (c *Code) Metered() bool { return c.metered }

@@ -42,9 +42,6 @@ const (
 	// what follows the next instruction where it does. Here the jump, which is
 	// the first instruction, has the idiom, and the next is Merged.
 	Branch
-	// Select: Dst = Src unless the condition of the jump holds. Again the jump
-	// has the idiom.
-	Select
 )
 
 // idioms finds idioms. Requires Info.Target and Info.Live. Linear: each rule
@@ -281,8 +278,7 @@ func shiftOf(in prog.Insn) (r prog.Reg, s uint8) {
 	return 0, 0
 }
 
-// jump matches a conditional jump over one instruction: another jump, or a
-// move.
+// jump matches a conditional jump over another jump.
 func (m *matcher) jump(in prog.Insn) {
 	to, ok := in.Target(m.at)
 	next := m.at + 1
@@ -293,16 +289,10 @@ func (m *matcher) jump(in prog.Insn) {
 	if i.Target || i.Dead {
 		return
 	}
-	over := m.Insns[next]
-	move := isa.Op(isa.Mov) | isa.Op(isa.X)
-	switch {
-	case over.Op == isa.Op(isa.JMP)|isa.Op(isa.JA), over.Op == isa.Op(isa.JMP32)|isa.Op(isa.JA):
+	switch over := m.Insns[next]; over.Op {
+	case isa.Op(isa.JMP) | isa.Op(isa.JA), isa.Op(isa.JMP32) | isa.Op(isa.JA):
 		to, _ := over.Target(next)
 		m.Info[m.at].Idiom = Idiom{Kind: Branch, To: to}
-	case (over.Op == alu|move || over.Op == alu64|move) && over.Off == 0:
-		m.Info[m.at].Idiom = Idiom{Kind: Select, Wide: over.Op == alu64|move, Dst: over.Dst, Src: over.Src}
-	default:
-		return
+		i.Merged = true
 	}
-	i.Merged = true
 }

@@ -36,6 +36,9 @@ type Program struct {
 	Funcs []Func // as Program.Funcs
 	Calls []Call // of the host's functions, without duplicates
 
+	// Bound, if it is not 0, is how many instructions a run executes at most:
+	// so few that Info.Charge and Func.Weight need not be taken from the meter.
+	Bound int64
 	// CallX: the program calls through registers, and not always the same.
 	// Func.Depth does not know what.
 	CallX bool
@@ -101,7 +104,8 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	p.Info = make([]Info, len(p.Insns))
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
-		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).depth, (*Program).liveness, (*Program).idioms,
+		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).bound,
+		(*Program).depth, (*Program).liveness, (*Program).idioms,
 	} {
 		if err := pass(p, v); err != nil {
 			return nil, err
@@ -110,9 +114,25 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	return p, nil
 }
 
+// MaxUnmetered is how many instructions a run may execute without a look at
+// whether it should go on: 4 to 8 microseconds as a rule, and below a
+// millisecond if each fifth waits 300 ns for memory.
+const MaxUnmetered = 1 << 14
+
+// bound finds out whether a run is proven to be so short that it need not be
+// metered. A tail call makes a longer run of several short ones. Requires Calls.
+func (p *Program) bound(v *verifier.Verified) error {
+	w := v.Stats().WorstCase
+	tail := slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Kind == CallTail })
+	if w > 0 && w <= MaxUnmetered && !tail && !p.CallX && p.Metered() {
+		p.Bound = w
+	}
+	return nil
+}
+
 // Metered reports whether the program charges the meter anywhere.
 func (p *Program) Metered() bool {
-	return len(p.Funcs) > 1 || slices.ContainsFunc(p.Info, func(i Info) bool { return i.Charge > 0 })
+	return p.Bound == 0 && (len(p.Funcs) > 1 || slices.ContainsFunc(p.Info, func(i Info) bool { return i.Charge > 0 }))
 }
 
 // Fields returns the context fields that the program touches, without

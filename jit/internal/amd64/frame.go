@@ -23,7 +23,7 @@ func (l *lowerer) prologue() {
 	if l.f == 0 {
 		l.MovRM(W64, host[prog.R1], inCtx(rt.OffArg))
 		l.loadMeter()
-	} else {
+	} else if l.metered {
 		l.charge(l.p.Program.Funcs[l.f].Entry, l.p.Funcs[l.f].Weight)
 	}
 	l.zero(l.p.Funcs[l.f].Unset)

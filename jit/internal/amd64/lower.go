@@ -104,7 +104,7 @@ func (l *lowerer) function(f int) error {
 			continue
 		}
 		trapped = false
-		if info.Charge > 0 {
+		if info.Charge > 0 && l.metered {
 			l.charge(pc, info.Charge)
 		}
 		switch {

@@ -57,6 +57,8 @@ func (l *lowerer) binary(in prog.Insn, rr func(*Asm, Width, Reg, Reg), ri func(*
 func (l *lowerer) mov(in prog.Insn) {
 	w, dst, src := operandWidth(in), host[in.Dst], host[in.Src]
 	switch {
+	case in.Op.Source() == isa.K && in.Imm == 0:
+		l.ZeroR(dst)
 	case in.Op.Source() == isa.K && w == W64:
 		l.MovRI(dst, uint64(int64(in.Imm)))
 	case in.Op.Source() == isa.K:

@@ -21,14 +21,6 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 		op := in.Op.JmpOp()
 		l.compare(in, op == isa.JSet)
 		l.JccL(conds[op].Not(), l.label(x.To))
-	case opt.Select:
-		op, src := in.Op.JmpOp(), host[x.Src]
-		if !x.Wide {
-			l.MovRR(W32, scratch, src)
-			src = scratch
-		}
-		l.compare(in, op == isa.JSet)
-		l.CmovccRR(W64, conds[op].Not(), host[x.Dst], src)
 	}
 }
 

@@ -22,7 +22,7 @@ func (l *lowerer) prologue() {
 	if l.f == 0 {
 		l.Ldr(S64, host[prog.R1], inCtx(rt.OffArg))
 		l.loadMeter()
-	} else {
+	} else if l.metered {
 		l.charge(l.p.Program.Funcs[l.f].Entry, l.p.Funcs[l.f].Weight)
 	}
 	l.zero(l.p.Funcs[l.f].Unset)

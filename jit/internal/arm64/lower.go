@@ -109,7 +109,7 @@ func (l *lowerer) function(f int) error {
 			continue
 		}
 		trapped = false
-		if info.Charge > 0 {
+		if info.Charge > 0 && l.metered {
 			l.charge(pc, info.Charge)
 		}
 		switch {

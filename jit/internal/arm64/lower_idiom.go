@@ -25,14 +25,6 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 		op := in.Op.JmpOp()
 		l.compare(in, op == isa.JSet)
 		l.BCond(conds[op].Not(), l.label(x.To))
-	case opt.Select:
-		op, src := in.Op.JmpOp(), host[x.Src]
-		if !x.Wide {
-			l.Mov(W32, tmp1, src)
-			src = tmp1
-		}
-		l.compare(in, op == isa.JSet)
-		l.Csel(W64, host[x.Dst], host[x.Dst], src, conds[op])
 	}
 }
 
