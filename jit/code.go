@@ -19,6 +19,9 @@ const (
 	// StackSize is how many bytes of a frame, from its start, are the
 	// program's. Context.Frame is the address after them.
 	StackSize = layout.Stack
+	// LoopKey is where in a frame the key of 4 bytes is that a callback of
+	// for_each_map_elem gets.
+	LoopKey = layout.Stack + layout.LoopAt
 )
 
 // Kinds of calls that a program makes of its host, by which the host chooses

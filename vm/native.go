@@ -232,7 +232,7 @@ func (m *machine) stack(addr uint64, n int) (b []byte, ok bool) {
 	if o >= uint64(len(m.frames)) {
 		return nil, false
 	}
-	if o%jit.FrameSize+uint64(n) > jit.StackSize {
+	if at := o % jit.FrameSize; at+uint64(n) > jit.StackSize && (at != jit.LoopKey || n > 4) {
 		return nil, true
 	}
 	return m.frames[o : o+uint64(n) : o+uint64(n)], true

@@ -53,6 +53,13 @@ func testCalls(t *testing.T, o vm.Options) {
 			"f:\nr6 = r1\nr7 = 7\nr8 = 7\nr9 = 7\ncall g\nr0 += r6\nexit\ng:\nr6 = 9\nr0 = 10000\nexit", 14326},
 		{"loop", "r6 = 1000\n*(u64 *)(r10 -8) = 0\nr1 = 10\nr2 = subprog[f]\nr3 = r10\nr3 += -8\nr4 = 0\ncall 181\nr1 = *(u64 *)(r10 -8)\nr0 += r1\nr0 += r6\nexit\n" +
 			"f:\nr3 = *(u64 *)(r2 +0)\nr3 += r1\n*(u64 *)(r2 +0) = r3\nr0 = 0\nexit", 1055},
+		{"loop of none", "r1 = 0\nr2 = subprog[f]\nr3 = 0\nr4 = 0\ncall 181\nexit\nf:\nr0 = 1\nexit", 0},
+		{"loop of 32 bits", "r1 = 0x700000003 ll\nr2 = subprog[f]\nr3 = 0\nw4 = 0\ncall 181\nexit\nf:\nr0 = 0\nexit", 3},
+		{"loop of too many", "r1 = 8388609\nr2 = subprog[f]\nr3 = 0\nr4 = 0\ncall 181\nexit\nf:\nr0 = 0\nexit", 1<<64 - 7},
+		{"loop with flags", "r1 = 1\nr2 = subprog[f]\nr3 = 0\nr4 = 1\ncall 181\nexit\nf:\nr0 = 0\nexit", 1<<64 - 22},
+		{"loop with a function that was moved", "r7 = subprog[f]\nr1 = 5\nr2 = r7\nr3 = 0\nr4 = 0\ncall 181\nr7 = 0\nexit\nf:\nr0 = 0\nif r1 != 3 goto +1\nr0 = 1\nexit", 4},
+		{"for each, with the key", "r1 = map[0][0]+0\n*(u64 *)(r1 +0) = 17\n*(u64 *)(r10 -8) = 0\nr1 = map[0]\nr2 = subprog[f]\nr3 = r10\nr3 += -8\nr4 = 0\ncall 164\nr1 = *(u64 *)(r10 -8)\nr0 += r1\nexit\n" +
+			"f:\nr6 = r4\ncall 1\nif r0 == 0 goto +2\nr1 = *(u64 *)(r0 +0)\n*(u64 *)(r6 +0) = r1\nr0 = 0\nexit", 18},
 		{"loop that stops", "r1 = 10\nr2 = subprog[f]\nr3 = 0\nr4 = 0\ncall 181\nexit\nf:\nr0 = 0\nif r1 != 3 goto +1\nr0 = 1\nexit", 4},
 		{"loop in a loop", "*(u64 *)(r10 -8) = 0\nr1 = 5\nr2 = subprog[f]\nr3 = r10\nr3 += -8\nr4 = 0\ncall 181\nr0 = *(u64 *)(r10 -8)\nexit\n" +
 			"f:\nr6 = r2\nr1 = 7\nr2 = subprog[g]\nr3 = r6\nr4 = 0\ncall 181\nr1 = *(u64 *)(r6 +0)\nr1 += 100\n*(u64 *)(r6 +0) = r1\nr0 = 0\nexit\n" +

@@ -114,10 +114,17 @@ func (p *Program) depth(*verifier.Verified) error {
 		most := 0
 		for pc := fn.Entry; pc < fn.End; pc = p.Next(pc) {
 			in := p.Insns[pc]
-			if !in.IsCall(isa.CallSub) || p.Info[pc].Dead {
+			g := 0
+			switch {
+			case p.Info[pc].Dead:
+				continue
+			case p.Info[pc].Loop != nil:
+				g = p.Info[pc].Loop.Func
+			case in.IsCall(isa.CallSub):
+				g = p.FuncAt(pc + 1 + prog.PC(in.Imm))
+			default:
 				continue
 			}
-			g := p.FuncAt(pc + 1 + prog.PC(in.Imm))
 			switch p.Funcs[g].Depth {
 			case busy:
 				return p.unsupported(pc, "recursion")

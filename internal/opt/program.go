@@ -55,6 +55,7 @@ type Info struct {
 	Field  *hook.Field // the context field that the access touches; nil: other memory
 	Call   int32       // a call of the host: index into Calls; -1: none, or Inline does without
 	Inline *Inline     // what code can do in place of the call; nil: it calls
+	Loop   *Loop       // what the call is, if code can do it itself
 	Live   Regs        // R0 to R9 that are read after the instruction before they are written
 	Unset  Regs        // R1 to R5 that a call leaves undefined and a later one may pass all the same: they become 0
 	Charge int32       // at a loop's head: what each iteration costs; else 0
@@ -104,7 +105,7 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	p.Info = make([]Info, len(p.Insns))
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
-		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).bound,
+		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).loops, (*Program).bound,
 		(*Program).depth, (*Program).liveness, (*Program).idioms,
 	} {
 		if err := pass(p, v); err != nil {

@@ -20,6 +20,10 @@ func (l *lowerer) call(pc prog.PC, in prog.Insn) error {
 		l.inline(pc, x)
 		return nil
 	}
+	if x := l.p.Info[pc].Loop; x != nil {
+		l.loop(pc, x)
+		return nil
+	}
 	switch c := &l.p.Calls[l.p.Info[pc].Call]; c.Kind {
 	case opt.CallTail:
 		l.tailCall(pc)
@@ -38,15 +42,20 @@ func (l *lowerer) call(pc prog.PC, in prog.Insn) error {
 
 // callSub enters function f with the frame behind this one.
 func (l *lowerer) callSub(pc prog.PC, f int) {
-	back := l.NewLabel()
 	l.save(pc)
+	l.enter(f)
+	l.restore(pc)
+}
+
+// enter enters function f with the frame behind this one, and comes back.
+func (l *lowerer) enter(f int) {
+	back := l.NewLabel()
 	l.LeaL(scratch, back)
 	l.MovMR(W64, inFrame(layout.Size+layout.Return), scratch)
 	l.AddRI(W64, frame, layout.Size)
 	l.JmpL(l.bodies + emit.Label(f))
 	l.Bind(back)
 	l.SubRI(W64, frame, layout.Size)
-	l.restore(pc)
 }
 
 // maxArgs is how many arguments a helper can have.

@@ -15,7 +15,10 @@
 //	  +16     │ R6 to R9 while the       │
 //	          │   function calls another │
 //	  +48     │ scratch                  │
-//	  +64     ├──────────────────────────┤
+//	  +64     │ a loop that calls a      │
+//	          │   function: iteration,   │
+//	          │   end, value, argument   │
+//	  +96     ├──────────────────────────┤
 //	          │ stack of a callee …      │
 //
 // A call leaves nothing in registers but Frame, Ctx and the meter; the caller
@@ -33,9 +36,13 @@ const (
 	Loops   = 8
 	Saved   = 16 // R6 to R9
 	Scratch = 48
+	LoopAt  = 64 // the iteration, which is also the key of for_each_map_elem
+	LoopEnd = 72
+	LoopVal = 80
+	LoopArg = 88
 
 	Stack = 512
-	Size  = 512 + 64 // of a frame
+	Size  = 512 + 96 // of a frame
 
 	// All is the memory of a run's frames.
 	All = opt.MaxFrames * Size
