@@ -74,12 +74,18 @@ const maxHashEntry = maxAlloc - 48
 
 // checkHash is htab_map_alloc_check (kernel/bpf/hashtab.c).
 func checkHash(s *Spec) error {
-	allowed := NoPrealloc | accessMask | ZeroSeed
-	if s.Type == Hash {
-		allowed |= NUMANode
-	}
-	if err := checkFlags(s, allowed); err != nil {
+	perCPU := s.Type == PerCPUHash || s.Type == LRUPerCPUHash
+	lru := s.Type == LRUHash || s.Type == LRUPerCPUHash
+	if err := checkFlags(s, NoPrealloc|NoCommonLRU|NUMANode|ZeroSeed|accessMask); err != nil {
 		return err
+	}
+	switch {
+	case !lru && s.Flags&NoCommonLRU != 0:
+		return refuse(s, errno.EINVAL, "flag %v is not for type %v", NoCommonLRU, s.Type)
+	case lru && s.Flags&NoPrealloc != 0:
+		return refuse(s, errno.ENOTSUPP, "flag %v is not for type %v", NoPrealloc, s.Type)
+	case s.Flags&NUMANode != 0 && (perCPU || s.Flags&NoCommonLRU != 0):
+		return refuse(s, errno.EINVAL, "flag %v is for values that all CPUs share", NUMANode)
 	}
 	size := uint64(s.KeySize) + uint64(s.ValueSize)
 	switch {
@@ -91,7 +97,7 @@ func checkHash(s *Spec) error {
 		return refuse(s, errno.EINVAL, "value size is 0")
 	case size >= maxHashEntry:
 		return refuse(s, errno.E2BIG, "key and value take %d bytes, not less than %d", size, maxHashEntry)
-	case s.Type == PerCPUHash && (uint64(s.ValueSize)+7)&^7 > maxPerCPUValue:
+	case perCPU && (uint64(s.ValueSize)+7)&^7 > maxPerCPUValue:
 		return refuse(s, errno.E2BIG, "value size is %d, more than %d", s.ValueSize, maxPerCPUValue)
 	}
 	return nil

@@ -57,6 +57,7 @@ type hash struct {
 	segs  []segment
 	pool  pool
 	dir   directory
+	clock *clock // nil unless the map evicts
 	proto mem.Slab
 	_     [64]byte
 	count atomic.Int64 // entries in the map; never more than MaxEntries
@@ -285,6 +286,9 @@ func (m *hash) LookupElem(cpu int, key []byte) []byte {
 	i, ok := m.find(m.segment(h).table.Load(), key, h)
 	if !ok {
 		return nil
+	}
+	if m.clock != nil {
+		m.clock.touch(i)
 	}
 	return m.pool.value(i, cpu, m.value.size)
 }

@@ -98,7 +98,12 @@ func (m *hash) put(cpu int, key, value []byte, flags UpdateFlags) error {
 	h := m.hashOf(key)
 	s := m.segment(h)
 	for range scavenges {
-		err := m.putIn(s, h, cpu, key, value, flags)
+		var err error
+		if m.clock == nil {
+			err = m.putIn(s, h, cpu, key, value, flags)
+		} else {
+			err = m.putLRU(s, h, cpu, key, value, flags)
+		}
 		if err != errno.ENOMEM || !m.scavenge(s) {
 			return err
 		}
@@ -118,6 +123,9 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 		return errno.ENOENT
 	case exists && (m.cpus > 1 || flags&Lock != 0):
 		m.copyIn(uint32(*at), cpu, value, flags)
+		if m.clock != nil {
+			m.clock.touch(uint32(*at))
+		}
 		return nil
 	case !exists && !m.reserve():
 		return errno.E2BIG
@@ -128,6 +136,9 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 			m.count.Add(-1)
 		}
 		return errno.ENOMEM
+	}
+	if m.clock != nil {
+		m.clock.begin(i)
 	}
 	copy(m.pool.key(i, len(key)), key)
 	m.clearNew(i, cpu)
@@ -278,11 +289,18 @@ func (m *hash) remove(key, value []byte) error {
 	if value != nil {
 		m.copyOut(value, i)
 	}
+	m.unlink(s, t, at)
+	return nil
+}
+
+// unlink removes the entry in slot at of t, the table of s, whose lock the
+// caller has.
+func (m *hash) unlink(s *segment, t *table, at *uint64) {
+	i := uint32(*at)
 	t.remove(at)
 	s.live--
 	m.count.Add(-1)
 	s.spare.retire(i)
-	return nil
 }
 
 // scavenges is how often put looks for an entry elsewhere before it gives up.

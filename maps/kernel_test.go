@@ -78,7 +78,8 @@ func TestKernelCreate(t *testing.T) {
 		}
 	}
 	for _, typ := range []maps.Type{maps.Hash, maps.Array, maps.ProgArray, maps.PerCPUHash, maps.PerCPUArray, maps.RingBuf,
-		maps.Queue, maps.Stack, maps.BloomFilter, maps.LPMTrie, maps.PerfEventArray} {
+		maps.Queue, maps.Stack, maps.BloomFilter, maps.LPMTrie, maps.PerfEventArray,
+		maps.LRUHash, maps.LRUPerCPUHash} {
 		base := maps.Spec{Type: typ, KeySize: 4, ValueSize: 4, MaxEntries: 4}
 		switch typ {
 		case maps.RingBuf:
@@ -171,6 +172,9 @@ func (p *pair) key() []byte {
 		return p.prefix(key)
 	}
 	n := p.r.Uint32N(p.spec.MaxEntries + p.spec.MaxEntries/2 + 2)
+	if p.spec.Type == maps.LRUHash || p.spec.Type == maps.LRUPerCPUHash {
+		n %= 50
+	}
 	if p.r.IntN(50) == 0 {
 		n = ^uint32(0) - n
 	}
@@ -308,7 +312,11 @@ func (p *pair) diffBatch(op string, got, want int, e1, e2 error) error {
 }
 
 func (p *pair) unordered() bool {
-	return p.spec.Type == maps.Hash || p.spec.Type == maps.PerCPUHash
+	switch p.spec.Type {
+	case maps.Hash, maps.PerCPUHash, maps.LRUHash, maps.LRUPerCPUHash:
+		return true
+	}
+	return false
 }
 
 // walk compares all entries, by NextKey and by batches, the last of which empties
@@ -406,7 +414,7 @@ func TestKernelOps(t *testing.T) {
 	access := []maps.Flags{0, 0, 0, maps.ReadOnly, maps.WriteOnly, maps.ReadOnlyProg, maps.WriteOnlyProg}
 	sizes := [][2]uint32{{4, 8}, {8, 8}, {1, 1}, {3, 5}, {12, 4}, {16, 24}, {5, 16}, {64, 100}, {8, 4096}}
 	for _, typ := range []maps.Type{maps.Array, maps.PerCPUArray, maps.Hash, maps.PerCPUHash,
-		maps.Queue, maps.Stack, maps.BloomFilter, maps.LPMTrie} {
+		maps.Queue, maps.Stack, maps.BloomFilter, maps.LPMTrie, maps.LRUHash, maps.LRUPerCPUHash} {
 		t.Run(typ.String(), func(t *testing.T) {
 			ops, total := diffOps(t), 0
 			for round := 0; total < ops; round++ {
@@ -423,6 +431,12 @@ func TestKernelOps(t *testing.T) {
 				case maps.LPMTrie:
 					s.KeySize = 4 + []uint32{4, 1, 8, 16, 5, 13, 256}[round%7]
 					s.Flags |= maps.NoPrealloc
+				case maps.LRUHash, maps.LRUPerCPUHash:
+					// Of fewer keys than entries: which one gives way is each map's
+					// own affair.
+					s.KeySize = sizes[round%len(sizes)][0]
+					s.MaxEntries = 4000
+					s.Flags |= []maps.Flags{0, maps.NoCommonLRU, maps.ZeroSeed}[round%3]
 				case maps.Hash, maps.PerCPUHash:
 					s.KeySize = sizes[round%len(sizes)][0]
 					s.Flags |= []maps.Flags{0, maps.NoPrealloc, maps.ZeroSeed}[round%3]

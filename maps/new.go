@@ -31,6 +31,9 @@ var constructors = map[Type]struct {
 	ArrayOfMaps: {checkArrayOfMaps, newArrayOfMaps},
 	HashOfMaps:  {checkHashOfMaps, newHashOfMaps},
 
+	LRUHash:       {checkHash, newLRUHash},
+	LRUPerCPUHash: {checkHash, newLRUPerCPUHash},
+
 	PerfEventArray: {checkPerfEventArray, newPerfEventArray},
 }
 

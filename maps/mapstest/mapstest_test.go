@@ -24,6 +24,15 @@ func TestTypes(t *testing.T) {
 		{Type: maps.PerCPUHash, KeySize: 1, ValueSize: 9, MaxEntries: 100},
 		{Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 4},
 		{Type: maps.RingBuf, MaxEntries: 4096},
+		{Type: maps.LPMTrie, KeySize: 8, ValueSize: 8, MaxEntries: 7, Flags: maps.NoPrealloc},
+		{Type: maps.Queue, ValueSize: 8, MaxEntries: 7},
+		{Type: maps.Stack, ValueSize: 8, MaxEntries: 7},
+		{Type: maps.BloomFilter, ValueSize: 8, MaxEntries: 7},
+		{Type: maps.PerfEventArray, KeySize: 4, ValueSize: 4, MaxEntries: 4},
+		{Type: maps.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 4, Inner: &maps.Spec{Type: maps.Array, KeySize: 4, ValueSize: 4, MaxEntries: 4}},
+		{Type: maps.HashOfMaps, KeySize: 8, ValueSize: 4, MaxEntries: 4, Inner: &maps.Spec{Type: maps.Array, KeySize: 4, ValueSize: 4, MaxEntries: 4}},
+		{Type: maps.LRUHash, KeySize: 8, ValueSize: 8, MaxEntries: 100},
+		{Type: maps.LRUPerCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 100},
 	} {
 		t.Run(fmt.Sprintf("%v/%d", spec.Type, spec.KeySize), func(t *testing.T) {
 			mapstest.Run(t, func(t testing.TB) maps.Map {
