@@ -8,6 +8,8 @@
 package oracle
 
 import (
+	"time"
+
 	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/prog"
 )
@@ -34,6 +36,9 @@ type LoadOptions struct {
 	Attach   uint32 // expected_attach_type
 	LogLevel uint32 // 0: 1
 	NoLog    bool   // faster, and programs with a long log load too
+	// Within is how long the kernel may take. Later Load interrupts it and
+	// returns EAGAIN. Zero means as long as it likes.
+	Within time.Duration
 	// NoFuncInfo leaves out the BTF that says where functions begin. Without
 	// it the kernel refuses callbacks.
 	NoFuncInfo bool

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -125,5 +126,21 @@ func TestMap(t *testing.T) {
 	}
 	if err := m.Update(key, value, 0); !errors.Is(err, errno.EPERM) {
 		t.Errorf("update of a frozen map: %v", err)
+	}
+}
+
+// TestWithin interrupts the kernel, which walks every iteration of a loop.
+func TestWithin(t *testing.T) {
+	Skip(t)
+	o := LoadOptions{Type: SocketFilter, NoLog: true, Insns: []prog.Insn{
+		{Op: 0xb7},                        // r0 = 0
+		{Op: 0x07, Imm: 1},                // r0 += 1
+		{Op: 0x55, Off: -2, Imm: 330_000}, // if r0 != 330000 goto -2
+		{Op: 0x95},
+	}}
+	load(t, o)
+	o.Within = time.Millisecond
+	if _, _, err := Load(o); !errors.Is(err, errno.EAGAIN) {
+		t.Errorf("got %v, want EAGAIN", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -77,7 +79,7 @@ func Load(o LoadOptions) (p *Program, log string, err error) {
 	attr.fdArray = pointer(&pin, fds)
 	if o.NoLog {
 		attr.logLevel = 0
-		fd, err := bpf(progLoad, &attr, &pin)
+		fd, err := loadWithin(&attr, &pin, o.Within)
 		if err != nil {
 			return nil, "", err
 		}
@@ -88,7 +90,7 @@ func Load(o LoadOptions) (p *Program, log string, err error) {
 		buf := make([]byte, size)
 		var logPin runtime.Pinner
 		attr.logBuf, attr.logSize = pointer(&logPin, buf), uint32(size)
-		fd, err := bpf(progLoad, &attr, &logPin)
+		fd, err := loadWithin(&attr, &logPin, o.Within)
 		if errors.Is(err, errno.ENOSPC) && size < largestLogSize {
 			continue
 		}
@@ -98,6 +100,33 @@ func Load(o LoadOptions) (p *Program, log string, err error) {
 		}
 		return &Program{int(fd), o.Type}, string(text), nil
 	}
+}
+
+// loadWithin calls bpf(2) and, if limit is not 0, interrupts it after that time: the
+// kernel's verifier looks for signals between instructions.
+func loadWithin(attr *progLoadAttr, p *runtime.Pinner, limit time.Duration) (uintptr, error) {
+	if limit == 0 {
+		return bpf(progLoad, attr, p)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	self, thread := unix.Getpid(), unix.Gettid()
+	var late atomic.Bool
+	done := make(chan struct{})
+	timer := time.AfterFunc(limit, func() {
+		late.Store(true)
+		for { // more than once: the call may not have begun
+			_ = unix.Tgkill(self, thread, unix.SIGURG) // to Go's runtime, a preemption
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+	defer close(done)
+	defer timer.Stop()
+	return bpfUntil(&late, progLoad, attr, p)
 }
 
 // indexMaps turns map references into indices of the file descriptor array.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +42,12 @@ const (
 
 // bpf calls bpf(2) with attr, whose pointers p pins.
 func bpf[A any](cmd uintptr, attr *A, p *runtime.Pinner) (uintptr, error) {
+	return bpfUntil(new(atomic.Bool), cmd, attr, p)
+}
+
+// bpfUntil is bpf, but a call that a signal interrupts is repeated only as long
+// as late is false.
+func bpfUntil[A any](late *atomic.Bool, cmd uintptr, attr *A, p *runtime.Pinner) (uintptr, error) {
 	p.Pin(attr)
 	defer p.Unpin()
 	for {
@@ -48,7 +55,7 @@ func bpf[A any](cmd uintptr, attr *A, p *runtime.Pinner) (uintptr, error) {
 		switch {
 		case e == 0:
 			return r, nil
-		case e == unix.EINTR, e == unix.EAGAIN && cmd == progLoad:
+		case (e == unix.EINTR || e == unix.EAGAIN && cmd == progLoad) && !late.Load():
 			continue
 		}
 		return 0, asErrno(e)
