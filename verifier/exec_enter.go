@@ -59,7 +59,11 @@ func (m *machine) enterCallback(b *block, f *helpers.Func, c call) error {
 	if fn < 0 || m.sv.p.Funcs[fn].Entry != prog.PC(c.fn) {
 		return m.fail(BadArgument, "%s: the function argument is no function's first instruction", f.Name)
 	}
-	m.n.calls = max(m.n.calls, m.callbacks(f, c))
+	n := m.callbacks(f, c)
+	if n == 0 {
+		return nil // the number of iterations is 0
+	}
+	m.n.calls = max(m.n.calls, n)
 	body := m.s.Clone()
 	refs := body.OpenRefs()
 	return m.enterFunc(b, fn, state.CallbackBody, body, func(caller, callee *state.Frame) {

@@ -423,16 +423,34 @@ func (m *machine) atomic(in prog.Insn, p state.Reg) error {
 			return m.fail(Leak, "a %v pointer in r0 of a compare-and-exchange", r0.Kind)
 		}
 	}
-	if err := m.storeTo(p, int64(in.Off), size, m.anything(size, false)); err != nil {
+	after := m.anything(size, false)
+	if p.Kind != state.Stack || p.V != state.Zero {
+		old = m.anything(size, false) // others may write there at any time
+	} else if in.Imm != isa.AtomicCmpXchg {
+		after = m.combine(in.Imm, size, old, v)
+	}
+	if err := m.storeTo(p, int64(in.Off), size, after); err != nil {
 		return err
 	}
 	switch {
 	case in.Imm == isa.AtomicCmpXchg:
-		m.write(prog.R0, m.anything(size, false))
+		m.write(prog.R0, old)
 	case in.Imm&isa.AtomicFetch != 0:
-		m.write(in.Src, m.anything(size, false))
+		m.write(in.Src, old)
 	}
 	return nil
+}
+
+// combine returns what a read-modify-write of imm leaves where old was.
+func (m *machine) combine(imm int32, size int, old, v state.Reg) state.Reg {
+	if imm == isa.AtomicXchg {
+		return m.s.Truncate(v, size)
+	}
+	op := isa.ALUOp(imm &^ isa.AtomicFetch) // the numbers are those of the ALU (RFC 9669, section 5.3)
+	if size == 4 {
+		return m.s.ALU32(op, 0, old, v)
+	}
+	return m.s.ALU64(op, 0, old, v)
 }
 
 func (m *machine) loadAcquire(in prog.Insn) error {

@@ -40,7 +40,7 @@ func SignExtend(a Scalar, n uint) Scalar {
 	if a.full.smin >= minSigned(n) && a.full.smax <= maxSigned(n) {
 		return a
 	}
-	s := Top()
+	s := Signed(minSigned(n), maxSigned(n))
 	s.bits = a.bits.SignExtend(n).Trunc(wordBits)
 	for _, r := range a.runs(n) {
 		if lo, hi := sext(r.first, n), sext(r.last, n); r.last-r.first <= mask(n) && lo <= hi {
