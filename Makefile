@@ -38,6 +38,13 @@ fuzz-verifier:
 mutants:
 	go run ./internal/mutate $(MUTATE)
 
+# Verdicts of skep and of this machine's kernel compared, for SKEP_DIFF_PROGS
+# programs of each source (generated, objects, C) from SKEP_DIFF_SEED. Prints how
+# many each entry of testdata/verifier/kernel.ledger explains, and fails for what
+# none does. Needs root, clang and z3.
+verdicts:
+	SKEP_DIFF_PROGS=$${SKEP_DIFF_PROGS:-10000} go test -count=1 -timeout 12h -run 'TestKernelVerdicts$$' -v ./vm
+
 # Campaigns against the kernel of this machine; need root.
 diff:
 	SKEP_DIFF_PROGS=$${SKEP_DIFF_PROGS:-10000} SKEP_DIFF_OPS=$${SKEP_DIFF_OPS:-100000} \

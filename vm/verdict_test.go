@@ -1,14 +1,13 @@
 package vm
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,54 +17,31 @@ import (
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/bpftest"
+	"github.com/skepvm/skep/internal/checked"
 	"github.com/skepvm/skep/internal/oracle"
+	"github.com/skepvm/skep/internal/path"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
 )
 
-// A ledgerEntry explains a class of verdicts that differ from the kernel's.
-type ledgerEntry struct {
-	side   string // "kernel refuses" or "skep refuses"
-	match  *regexp.Regexp
-	reason string
-	n      int
-}
-
-// readLedger reads lines of side, expression and reason, separated by tabs.
-func readLedger(t *testing.T, file string) (l []*ledgerEntry) {
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for sc := bufio.NewScanner(f); sc.Scan(); {
-		line := sc.Text()
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		cols := strings.Split(line, "\t")
-		if len(cols) != 3 || cols[0] != "kernel refuses" && cols[0] != "skep refuses" || cols[2] == "" {
-			t.Fatalf("%s: %q: want side, expression and reason", file, line)
-		}
-		re, err := regexp.Compile(cols[1])
-		if err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		l = append(l, &ledgerEntry{side: cols[0], match: re, reason: cols[2]})
-	}
-	return l
-}
-
-// TestKernelVerdicts loads generated programs and mutants of them in the kernel
-// and compares the verdicts. A program that the kernel refuses and skep accepts
-// must be explained in the ledger, and its runs are held against the proof; one
-// that only skep refuses must be explained too.
-// SKEP_DIFF_PROGS says how many programs, SKEP_DIFF_SEED where to begin.
+// TestKernelVerdicts gives programs to the kernel and to skep and compares the
+// verdicts: generated ones, those of objects, those that clang makes of
+// generated C, and mutants of all that both accept. A program that the kernel
+// refuses and skep accepts must be explained in the ledger, and its runs are
+// held against the proof; one that only skep refuses must be explained too.
+//
+// SKEP_DIFF_PROGS says how many programs of each source, SKEP_DIFF_SEED where
+// to begin, SKEP_DIFF_OBJECTS in which directories, separated by colons, to
+// find more objects than the project's own, and SKEP_DIFF_KEEP in which to leave
+// each program on which the verdicts differ.
 func TestKernelVerdicts(t *testing.T) {
 	oracle.Skip(t)
-	n := 1000
+	if err := path.Available(); err != nil {
+		t.Skipf("no second opinion: %v", err)
+	}
+	n := 160
 	if testing.Short() {
-		n = 150
+		n = 60
 	}
 	if m, err := strconv.Atoi(os.Getenv("SKEP_DIFF_PROGS")); err == nil {
 		n = m
@@ -75,145 +51,250 @@ func TestKernelVerdicts(t *testing.T) {
 		first = m
 	}
 	ledger := readLedger(t, "../testdata/verifier/kernel.ledger")
-	v := comparison{t: t, ledger: ledger}
-	g := bpftest.Generate("xdp", 1, bpftest.Everything("xdp"))
-	for _, m := range g.Maps {
-		k, err := oracle.NewMap(m, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer k.Close()
-		v.maps = append(v.maps, k)
+	total := tally{}
+	for _, source := range []struct {
+		name string
+		fill func(v *comparison, n int, seed uint64)
+	}{
+		{"generated", generatedPrograms}, {"objects", objectPrograms}, {"compiled", compiledPrograms},
+	} {
+		t.Run(source.name, func(t *testing.T) {
+			v := &comparison{t: t, ledger: ledger}
+			start := time.Now()
+			source.fill(v, n, first)
+			t.Logf("%v; in %v", &v.tally, time.Since(start).Round(time.Millisecond))
+			total.add(&v.tally)
+			if v.programs < n/2 {
+				t.Errorf("only %d of %d programs", v.programs, n)
+			}
+		})
 	}
-	start := time.Now()
-	for seed := first; v.n < n && v.unexplained < 12; seed++ {
-		v.program(seed)
+	t.Logf("all: %v", &total)
+	ledger.log(t)
+}
+
+// A tally counts verdicts. programs is the sum of those that follow it, bases
+// and mutants.
+type tally struct {
+	programs                   int
+	accept, refuse, more, less int
+	none                       int // one of the two reached a limit
+	bases                      int // the programs that are not mutants
+	ran                        int // of more: runs executed what the kernel refuses
+	unlinked                   int // refused by the linker, not counted as programs
+	unexplained                int
+
+	impossible, possible, unknown int // of more: what the solver says of the kernel's path
+	agreed, dissented             int // the solver on a sample of refuse: possible, impossible
+}
+
+func (c *tally) add(o *tally) {
+	for _, f := range [][2]*int{
+		{&c.programs, &o.programs}, {&c.accept, &o.accept}, {&c.refuse, &o.refuse}, {&c.more, &o.more}, {&c.less, &o.less},
+		{&c.none, &o.none}, {&c.bases, &o.bases}, {&c.ran, &o.ran}, {&c.unlinked, &o.unlinked}, {&c.unexplained, &o.unexplained},
+		{&c.impossible, &o.impossible}, {&c.possible, &o.possible}, {&c.unknown, &o.unknown}, {&c.agreed, &o.agreed}, {&c.dissented, &o.dissented},
+	} {
+		*f[0] += *f[1]
 	}
-	t.Logf("%d programs: both accept %d, both refuse %d, only skep accepts %d, only the kernel accepts %d, no verdict %d; in %v",
-		v.n, v.accept, v.refuse, v.more, v.less, v.none, time.Since(start).Round(time.Millisecond))
-	for _, e := range ledger {
-		t.Logf("%6d %s %q: %s", e.n, e.side, e.match, e.reason)
-	}
+}
+
+func (c *tally) String() string {
+	return fmt.Sprintf("%d programs (%d not mutants): both accept %d, both refuse %d, only skep accepts %d (runs reach what the kernel refuses in %d; its path is impossible in %d, possible in %d, unknown in %d), only the kernel accepts %d, no verdict %d; unexplained %d; %d did not link; of what both refuse, %d paths are possible and %d not",
+		c.programs, c.bases, c.accept, c.refuse, c.more, c.ran, c.impossible, c.possible, c.unknown, c.less, c.none, c.unexplained, c.unlinked, c.agreed, c.dissented)
 }
 
 type comparison struct {
 	t      *testing.T
-	ledger []*ledgerEntry
+	ledger ledger
+	tally
+}
+
+// full reports whether n programs were compared, or too many differ to look at.
+func (v *comparison) full(n int) bool {
+	return v.programs >= n || v.unexplained >= 12 && os.Getenv("SKEP_DIFF_KEEP") == ""
+}
+
+// A subject is a program that both can load.
+type subject struct {
+	bpftest.Generated
+	name   string // says how to make it again
+	number uint32 // of its type in the kernel
 	maps   []*oracle.Map
-
-	n, accept, refuse, more, less, none, unexplained int
 }
 
-func (v *comparison) program(seed uint64) {
-	r := rand.New(rand.NewPCG(seed, 0xd1ff))
-	kind, number := "xdp", uint32(oracle.XDP)
-	if r.IntN(2) == 0 {
-		kind, number = "sched_cls", oracle.SchedCls
-	}
-	o := bpftest.Everything(kind)
-	o.Statements = 3 + r.IntN(14)
-	for i, b := range []*bool{&o.Loops, &o.Callbacks, &o.MayGoto, &o.Subprograms, &o.Maps, &o.Packet, &o.Atomics, &o.AcquireLoad, &o.LegacyLoads} {
-		*b = *b && (r.IntN(2) == 0 || i > 3 && r.IntN(2) == 0) // loops cost the kernel much
-	}
-	g := bpftest.Generate(kind, seed, o)
-	for i := range 10 {
-		insns := g.Insns
-		if i > 0 {
-			insns = bpftest.Mutate(g.Insns, r)
-		}
-		v.compare(g, insns, number, seed)
-	}
-}
+// kernelTime is how long the kernel may take for one verdict.
+const kernelTime = 200 * time.Millisecond
 
-func (v *comparison) compare(g *bpftest.Generated, insns []prog.Insn, number uint32, seed uint64) {
-	p, err := prog.FromInsns("generated", linux.Platform.Type(g.Type), insns, g.Maps)
+// compare asks both about insns in the place of s's. quick says that both accept
+// and the kernel is not busy with it for long, so that mutants are worthwhile.
+func (v *comparison) compare(s *subject, insns []prog.Insn) (quick bool) {
+	p, err := prog.FromInsns("program", linux.Platform.Type(s.Type), insns, s.Maps)
 	if err != nil {
-		return
+		v.unlinked++
+		return false
 	}
-	v.n++
-	proof, _, ours := verifier.Verify(context.Background(), p, verifier.Options{Invariants: true, MaxVisits: 200_000, MaxTime: 5 * time.Second, MaxWorstCase: 1 << 62})
-	opts := oracle.LoadOptions{Type: number, Insns: insns, Maps: v.maps, NoLog: true}
+	v.programs++
+	o := verifier.Options{MaxVisits: 100_000, MaxTime: 5 * time.Second, MaxWorstCase: 1 << 62}
+	_, _, ours := verifier.Verify(context.Background(), p, o)
+	opts := oracle.LoadOptions{Type: s.number, Insns: insns, Maps: s.maps, NoLog: true, Within: kernelTime}
+	start := time.Now()
 	k, _, theirs := oracle.Load(opts)
+	took := time.Since(start)
 	if theirs == nil {
 		k.Close()
 	}
 	var e *verifier.Error
 	errors.As(ours, &e)
 	switch {
-	case errors.Is(theirs, errno.E2BIG) || errors.Is(theirs, errno.ENOMEM) || e != nil && e.Code == verifier.Limit:
+	case errors.Is(theirs, errno.E2BIG), errors.Is(theirs, errno.ENOMEM), errors.Is(theirs, errno.EAGAIN), e != nil && e.Code == verifier.Limit:
 		v.none++
 	case ours == nil && theirs == nil:
 		v.accept++
+		return took < kernelTime/10
 	case ours != nil && theirs != nil:
 		v.refuse++
+		if v.refuse%20 == 0 { // how good the second opinion is
+			opts.NoLog = false
+			_, log, _ := oracle.Load(opts)
+			switch v.secondOpinion(s, p, log) {
+			case "possible: ":
+				v.agreed++
+			case "impossible: ":
+				v.dissented++
+			}
+		}
 	case ours == nil:
 		opts.NoLog = false
-		_, log, _ := oracle.Load(opts)
-		message := lastLines(log)
-		if strings.Contains(message, "jumps is too complex") {
+		_, log, err := oracle.Load(opts)
+		refusal := readRefusal(log)
+		if errors.Is(err, errno.EAGAIN) || strings.Contains(refusal.text, "jumps is too complex") {
 			v.none++
-			return
+			return false
 		}
 		v.more++
-		if at := lastInsn(log); at >= 0 && !proof.Fact(prog.PC(at)).Reached {
-			message = "proven dead: " + message
+		o.Invariants = true
+		proof, _, err := verifier.Verify(context.Background(), p, o)
+		if err != nil {
+			v.t.Errorf("%s: accepted, and then not: %v", s.name, err)
+			return false
 		}
-		if err := v.run(g, p, proof, seed); err != nil {
+		reached, err := v.run(s, p, proof, refusal.pc)
+		if err != nil {
 			v.unexplained++
-			v.t.Errorf("seed %d: %v; and the kernel refuses: %s\n%s", seed, err, message, insnText(insns))
-			return
+			v.t.Errorf("%s: %v; and the kernel refuses: %s\n%s", s.name, err, refusal.text, insnText(insns))
+			return false
 		}
-		v.explain("kernel refuses", message, seed, insns)
+		if reached {
+			v.ran++
+		}
+		if refusal.pc >= 0 && !proof.Fact(prog.PC(refusal.pc)).Reached {
+			refusal.text = "proven dead: " + refusal.text
+		}
+		if reached {
+			refusal.text = "ran: " + refusal.text
+		}
+		opinion := ""
+		if !settled.MatchString(refusal.text) {
+			opinion = v.secondOpinion(s, p, log)
+			switch {
+			case strings.HasPrefix(opinion, "impossible"):
+				v.impossible++
+			case strings.HasPrefix(opinion, "possible"):
+				v.possible++
+			default:
+				v.unknown++
+			}
+		}
+		refusal.text = opinion + refusal.text
+		v.explain("kernel refuses", refusal.text, s, insns, log)
 	default:
 		v.less++
-		v.explain("skep refuses", fmt.Sprintf("%s: %v", e.Code, e), seed, insns)
+		v.explain("skep refuses", fmt.Sprintf("%s: %v", e.Code, e), s, insns, "")
 	}
+	return false
 }
 
-// run holds runs of a program that the kernel refuses against the proof.
-func (v *comparison) run(g *bpftest.Generated, p *prog.Program, proof *verifier.Verified, seed uint64) error {
-	r := rand.New(rand.NewPCG(seed, 0xbad))
-	coll, err := LoadProgram(p, Options{Host: helpers.Host{Random: r.Uint32}, AllowUninitStack: true})
+// border compares n small changes of s, which both accept.
+func (v *comparison) border(s *subject, n int, r *rand.Rand) {
+	name := s.name
+	for i := range n {
+		insns, what := bpftest.Border(s.Insns, r)
+		s.name = fmt.Sprintf("%s, mutant %d (%s)", name, i, what)
+		v.compare(s, insns)
+	}
+	s.name = name
+}
+
+// run holds runs of a program that the kernel refuses against the proof, and
+// reports whether they came to instruction at.
+func (v *comparison) run(s *subject, p *prog.Program, proof *verifier.Verified, at int) (reached bool, err error) {
+	r := rand.New(rand.NewPCG(s.Seed, 0xbad))
+	coll, err := LoadProgram(p, Options{Host: helpers.Host{Random: r.Uint32, Now: func(helpers.Clock) uint64 { return r.Uint64() >> r.IntN(64) }}, AllowUninitStack: true})
 	if err != nil {
-		return nil // a helper that nothing implements, on a path proven dead
+		return false, nil // a helper that nothing implements
 	}
 	defer coll.Close()
+	words := bpftest.Constants(p.Insns)
+	loaded := coll.programs[p.Name]
 	for range 25 {
-		if _, err := watchRun(coll.programs[p.Name], proof, hostilePackets(r, g.Packet), r); err != nil {
-			return err
+		w := newWatcher(r, &watched{v: proof, p: loaded})
+		w.before = func(_ *checked.Code, pc int, _ *[16]uint64) { reached = reached || pc == at }
+		if err := w.run(s.input(loaded, r, words)); err != nil {
+			return reached, err
 		}
 	}
-	return nil
+	return reached, nil
 }
 
-func (v *comparison) explain(side, message string, seed uint64, insns []prog.Insn) {
-	for _, e := range v.ledger {
-		if e.side == side && e.match.MatchString(message) {
-			e.n++
-			return
+// settled are refusals that are not about what a path can do.
+var settled = regexp.MustCompile(`invalid shift|div by zero|subtraction from stack pointer|verifier bug|invalid size of register`)
+
+// secondOpinion asks a solver whether an input can do on the kernel's path what
+// the kernel refuses, and returns the answer as the beginning of a message.
+func (v *comparison) secondOpinion(s *subject, p *prog.Program, log string) string {
+	answer, model, err := path.Check(p, log)
+	if err != nil {
+		v.t.Errorf("%s: %v", s.name, err)
+	}
+	if answer == path.Unknown {
+		return fmt.Sprintf("unknown (%s): ", model)
+	}
+	return string(answer) + ": "
+}
+
+// input returns something to run p, which is s, on.
+func (s *subject) input(p *Program, r *rand.Rand, words []uint32) any {
+	switch {
+	case p.hasPacket && r.IntN(2) == 0:
+		return hostilePackets(r, s.Packet)
+	case p.hasPacket:
+		return bpftest.Frame(r, words)
+	}
+	b := make([]byte, p.typ.Ctx.Size)
+	for i := range b {
+		b[i] = byte(r.Uint32() >> r.IntN(32))
+	}
+	return b
+}
+
+// explain looks for the class of a difference in the ledger. SKEP_DIFF_KEEP names
+// a directory for all of them.
+func (v *comparison) explain(side, message string, s *subject, insns []prog.Insn, log string) {
+	explained := v.ledger.explain(side, message)
+	if dir := os.Getenv("SKEP_DIFF_KEEP"); dir != "" {
+		name := strings.Map(func(c rune) rune {
+			if strings.ContainsRune(" /(),:", c) {
+				return '_'
+			}
+			return c
+		}, s.name)
+		text := fmt.Sprintf("%v %s: %s\n%s%s", explained, side, message, insnText(insns), log)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			v.t.Error(err)
 		}
 	}
-	v.unexplained++
-	v.t.Errorf("seed %d: %s: %s\n%s", seed, side, message, insnText(insns))
-}
-
-// lastInsn returns the instruction that the kernel looked at last; -1 if the
-// log names none.
-func lastInsn(log string) int {
-	at := -1
-	for _, m := range insnLine.FindAllStringSubmatch(log, -1) {
-		at, _ = strconv.Atoi(m[1])
+	if !explained {
+		v.unexplained++
+		v.t.Errorf("%s: %s: %s\n%s", s.name, side, message, insnText(insns))
 	}
-	return at
-}
-
-var insnLine = regexp.MustCompile(`(?m)^(?:from \d+ to )?(\d+): \(`)
-
-// lastLines returns what the kernel says at the end of its log, without the
-// statistics.
-func lastLines(log string) string {
-	lines := slices.DeleteFunc(strings.Split(log, "\n"), func(l string) bool {
-		return l == "" || strings.HasPrefix(l, "processed ") || strings.HasPrefix(l, "verification time") || strings.HasPrefix(l, "stack depth")
-	})
-	return strings.Join(lines[max(0, len(lines)-4):], "\n")
 }
