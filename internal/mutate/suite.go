@@ -28,7 +28,7 @@ var suites = []suite{
 	{pkg: "verifier/internal/tnum", short: true},
 	{pkg: "verifier/internal/scalar", short: true, tags: "smallwidth"},
 	{pkg: "verifier/internal/scalar", short: true, skip: "TestSmallWidth"},
-	{pkg: "verifier/internal/state"},
+	{pkg: "verifier/internal/state", short: true},
 	{pkg: "verifier"},
 	{pkg: "vm", env: []string{"SKEP_FUZZ_STEPS=200000", "SKEP_DIFF_PROGS=300"}},
 }

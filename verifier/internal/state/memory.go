@@ -140,6 +140,8 @@ func (s *State) Load(f, off, size int) Reg {
 		switch {
 		case at == 0 && int(c.Size) == size:
 			return c.Reg
+		case c.Reg.Kind == Scalar && at == 0 && size < int(c.Size):
+			return s.Truncate(c.Reg, size)
 		case c.Reg.Kind == Scalar && at >= 0 && off+size <= int(c.Off)+int(c.Size):
 			return s.Truncate(s.ALU64(isa.Rsh, 0, c.Reg, Const(uint64(8*at))), size)
 		}

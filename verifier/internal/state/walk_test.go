@@ -45,7 +45,7 @@ type walk struct {
 }
 
 const (
-	walkRegs   = 7 // R0–R6 hold numbers, R7 and R8 addresses in the packet
+	walkRegs   = 7 // R0–R6 hold numbers, R7 and R8 addresses in the packet, R9 in its metadata
 	walkStack  = 0x7000_0000_0000
 	walkPacket = 0x5000_0000_1000
 	mostPacket = 1 << 16
@@ -58,22 +58,24 @@ func newWalk(seed uint64) *walk {
 		m.s = New(&Pool{}, 0, mostPacket)
 		m.c = Concrete{
 			Frames: []ConcreteFrame{{Call: -1, Stack: make([]byte, StackSize)}},
-			Packet: walkPacket, PacketLen: uint64(w.r.IntN(100)), Meta: walkPacket - 8, MetaLen: 8,
 			Object: func(uint64) (uint64, uint64, bool) { return 0, 0, false },
 		}
 		m.c.Frames[0].Regs[10] = walkStack
+		m.arrives(walkPacket, uint64(w.r.IntN(100)), uint64(w.r.IntN(32)))
 	}
 	for r := range walkRegs {
 		w.fresh(r)
 	}
-	for _, r := range []uint8{7, 8} {
-		for i := range w.m {
-			m := &w.m[i]
-			m.s.SetReg(r, Reg{Kind: Packet, Obj: m.s.PacketObj(false)})
-			m.c.Frames[0].Regs[r] = walkPacket
-		}
-	}
 	return w
+}
+
+// arrives gives the machine a packet, and its address where the state has room.
+func (m *machine) arrives(packet, size, meta uint64) {
+	m.c.Packet, m.c.PacketLen, m.c.Meta, m.c.MetaLen = packet, size, packet-meta, meta
+	for _, r := range []int{7, 8} {
+		m.set(r, Reg{Kind: Packet, Obj: m.s.PacketObj(false)}, m.c.Packet)
+	}
+	m.set(9, Reg{Kind: PacketMeta, Obj: m.s.PacketObj(true)}, m.c.Meta)
 }
 
 func (m *machine) reg(r int) uint64 { return m.c.Frames[0].Regs[r] }
@@ -167,7 +169,7 @@ func (w *walk) step() error {
 			return err
 		}
 	case k < 25:
-		w.advance(7+w.r.IntN(2), q)
+		w.advance(7+w.r.IntN(3), q)
 	case k < 27:
 		if err := w.packet(); err != nil {
 			return err
@@ -270,7 +272,7 @@ func (w *walk) memory(r int) {
 			binary.LittleEndian.PutUint64(b[:], m.reg(r))
 			copy(stack[at:at+size], b[:size])
 			m.s.Store(0, off, size, m.s.Reg(uint8(r)))
-		case 3: // a pointer
+		case 3: // an address
 			if size == 8 {
 				binary.LittleEndian.PutUint64(stack[at:], m.reg(7))
 				m.s.Store(0, off, 8, m.s.Reg(7))
@@ -367,32 +369,38 @@ func (w *walk) advance(p, q int) {
 		v, x := m.s.Reg(uint8(p)), m.reg(p)
 		if start {
 			v, x = Reg{Kind: Packet, Obj: m.s.PacketObj(false)}, m.c.Packet
+			if p == 9 {
+				v, x = Reg{Kind: PacketMeta, Obj: m.s.PacketObj(true)}, m.c.Meta
+			}
 		}
 		n, y := m.s.Reg(uint8(q)), m.reg(q)
 		if constant {
 			n, y = Const(k), k
 		}
-		if v.Kind != Packet {
-			continue
-		}
 		off := m.s.ALU64(isa.Add, 0, Reg{Kind: Scalar, V: v.V, C: v.C}, n)
-		m.set(p, Reg{Kind: Packet, Obj: v.Obj, V: off.V, C: off.C}, x+y)
+		m.set(p, Reg{Kind: v.Kind, Obj: v.Obj, V: off.V, C: off.C}, x+y)
 	}
 }
 
-// packet compares an address in the packet with the packet's end.
+// packet compares the offset of an address with the end of the packet, or of
+// the metadata.
 func (w *walk) packet() error {
-	p := 7 + w.r.IntN(2)
+	p := 7 + w.r.IntN(3)
+	op := []isa.JmpOp{isa.JEq, isa.JNe, isa.JSLt, isa.JSLe, isa.JSGt, isa.JSGe}[w.r.IntN(6)]
 	for i := range w.m {
 		m := &w.m[i]
 		v := m.s.Reg(uint8(p))
-		if v.Kind != Packet {
-			continue
-		}
 		off := Reg{Kind: Scalar, V: v.V, C: v.C}
-		taken := int64(m.reg(p)-m.c.Packet) <= int64(m.c.PacketLen)
-		w.note("%d: r%d s<= end: %v", i, p, taken)
-		if !m.s.Assume(isa.JSLe, false, taken, off, Reg{Kind: Scalar, V: PacketLen}) {
+		end, x, y := Reg{Kind: Scalar, V: PacketLen}, m.reg(p)-m.c.Packet, m.c.PacketLen
+		if p == 9 {
+			end, x, y = Reg{Kind: Scalar, V: MetaLen}, m.reg(p)-m.c.Meta, m.c.MetaLen
+		}
+		if w.r.IntN(2) == 0 {
+			off, end, x, y = end, off, y, x
+		}
+		taken := compare(op, false, x, y)
+		w.note("%d: r%d %v end: %v", i, p, op, taken)
+		if !m.s.Assume(op, false, taken, off, end) {
 			return fmt.Errorf("machine %d: what happened was impossible", i)
 		}
 	}
@@ -404,12 +412,8 @@ func (w *walk) forget() {
 	w.note("the packet moves")
 	for i := range w.m {
 		m := &w.m[i]
-		m.c.PacketLen = uint64(w.r.IntN(100))
-		m.c.Packet += 0x1000
 		m.s.ForgetPacket(mostPacket)
-		for _, r := range []int{7, 8} {
-			m.set(r, Reg{Kind: Packet, Obj: m.s.PacketObj(false)}, m.c.Packet)
-		}
+		m.arrives(m.c.Packet+0x1000, uint64(w.r.IntN(100)), uint64(w.r.IntN(32)))
 	}
 }
 
