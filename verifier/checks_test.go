@@ -201,6 +201,10 @@ func TestStrictChecks(t *testing.T) {
 		{"context compared with the packet", "xdp", "r2 = *(u32 *)(r1 +0)\nif r1 == r2 goto out" + out, Leak},
 		{"null compared by order", "xdp", "if r1 > 0 goto out" + out, Leak},
 		{"null compared in its low half", "xdp", "if w1 == 0 goto out" + out, Leak},
+		{"null compared for difference", "xdp", "if r1 != 0 goto out" + out, ""},
+		{"metadata and data", "xdp", "r2 = *(u32 *)(r1 +0)\nr3 = *(u32 *)(r1 +8)\nif r2 > r3 goto out" + out, ""},
+		{"what a helper wrote at a variable offset", "xdp", variable + "r1 = r7\nr2 = 8\nr3 = 4096\ncall 113\nr0 = *(u64 *)(r10 -16)" + out, UninitStack},
+		{"what a helper wrote", "xdp", "r1 = r10\nr1 += -16\nr2 = 8\nr3 = 4096\ncall 113\nr0 = *(u64 *)(r10 -16)" + out, ""},
 		{"null compared", "xdp", "if r1 == 0 goto out" + out, ""},
 		{"one compared", "xdp", "if r1 == 1 goto out" + out, Leak},
 		{"unknown number compared", "xdp", "r2 = *(u32 *)(r1 +12)\nif r1 == r2 goto out" + out, Leak},
@@ -290,6 +294,8 @@ func TestHostChecks(t *testing.T) {
 		{"legacy load where 0 is too large a result", "r6 = r1\nr0 = *(u8 *)skb[0]\nr0 = -1\nexit", returns(-3, -1), BadReturn},
 		{"legacy load where 0 is the least result", "r6 = r1\nr0 = *(u8 *)skb[0]\nr0 = 1\nexit", returns(0, 3), ""},
 		{"result below the range", "r0 = 0\nexit", returns(1, 3), BadReturn},
+		{"result below a range without a top", "r0 = -1\nexit", returns(0, 1<<63-1), BadReturn},
+		{"result above a range without a bottom", "r0 = 1\nexit", returns(-1<<63, 0), BadReturn},
 		{"result above the range", "r0 = 4\nexit", returns(1, 3), BadReturn},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

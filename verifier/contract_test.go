@@ -52,6 +52,13 @@ func TestContracts(t *testing.T) {
 		{"not the context", "", "r1 = r10", "r0 = *(u32 *)(r1 +16)\nexit", funcType(intType, ctx), BadArgument},
 		{"pointer returned", "", "r1 = 5", "r0 = r10\nexit", funcType(intType, number), BadReturn},
 		{"reference leaked", "", "r1 = 5", "r1 = map[2]\nr2 = 8\nr3 = 0\ncall 131\nr0 = 0\nexit", funcType(intType, number), Unreleased},
+		{"arguments afterwards", "", "r1 = 5\nr2 = 6\ncall g\nr0 = r2", "r0 = r1\nexit", funcType(intType, number), Unreadable},
+		{"exception", "", "r1 = 5", "call bpf_throw\nexit", funcType(intType, number), BadArgument},
+		{"context named by a tag", "r6 = r1", "r1 = r6", "r0 = *(u32 *)(r1 +16)\nexit", funcType(intType, btf.Member{Name: "ctx", Type: pointerTo(pairType), Tags: []string{"arg:ctx"}}), ""},
+		{"moved context", "r6 = r1\nr6 += 4", "r1 = r6", "r0 = *(u32 *)(r1 +16)\nexit", funcType(intType, ctx), BadArgument},
+		{"memory of a map for writing", "", "r1 = map[13][0]+0", "r0 = *(u64 *)(r1 +8)\nexit", funcType(intType, sure), BadArgument},
+		{"memory of a map for reading", "", "r1 = map[12][0]+0", "r0 = *(u64 *)(r1 +8)\nexit", funcType(intType, sure), ReadOnly},
+		{"memory that was not looked at", "", "*(u64 *)(r10 -8) = 3\nr2 = r10\nr2 += -8\nr1 = map[1]\ncall 1\nr1 = r0", "r0 = 0\nexit", funcType(intType, btf.Member{Name: "p", Type: pointerTo(intType), Tags: []string{"arg:nonnull"}}), NullPointer},
 		{"no end", "", "r1 = 5", "call 7\nif r0 != 5 goto -2\nexit", funcType(intType, number), Unbounded},
 		{"itself", "", "r1 = 5", "call g\nexit", funcType(intType), Recursion},
 		{"while a lock is held", "r1 = map[3][0]+0\ncall 93", "r1 = 5", "r0 = 0\nexit", funcType(intType, number), Locked},
@@ -105,6 +112,34 @@ func TestContractEffects(t *testing.T) {
 			r0 = 0
 			exit
 		g:
+			r2 = 0
+			call 44
+			r0 = 0
+			exit`, funcType(intType, ctx), NotPointer},
+		{"packet after a callback moved it", `
+			r6 = r1
+			r7 = *(u32 *)(r6 +0)
+			r2 = *(u32 *)(r6 +4)
+			r1 = r7
+			r1 += 14
+			if r1 > r2 goto out
+			` + many("r1 = r6") + `
+			r0 = *(u8 *)(r7 +0)
+		out:
+			r0 = 0
+			exit
+		g:
+			*(u64 *)(r10 -8) = r1
+			r1 = 4
+			r2 = subprog[body]
+			r3 = r10
+			r3 += -8
+			r4 = 0
+			call 181
+			r0 = 0
+			exit
+		body:
+			r1 = *(u64 *)(r2 +0)
 			r2 = 0
 			call 44
 			r0 = 0

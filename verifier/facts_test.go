@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
+	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
 )
 
@@ -53,7 +55,7 @@ func TestFacts(t *testing.T) {
 		t.Errorf("lookup: %+v", got)
 	}
 	// Offsets 2, 10, … 58.
-	if got := f(11); got.Region != RegionMapValue || got.Map != 0 || got.Min != 2 || got.Max != 58 {
+	if got := f(11); got.Region != RegionMapValue || got.Field != nil || got.Map != 0 || got.Min != 2 || got.Max != 58 {
 		t.Errorf("map value: %+v", got)
 	}
 	for pc, nonZero := range map[prog.PC]bool{13: true, 14: false, 15: true} {
@@ -121,4 +123,46 @@ func TestMixedAccess(t *testing.T) {
 		t.Fatalf("got %v, want a %s at 6", err, BadPointer)
 	}
 	t.Log(e)
+}
+
+// TestFactsUnknown looks at what must not be told: the key of a lookup that is
+// in a map, a divisor that is 0 in its low half, a map that may be any of many.
+func TestFactsUnknown(t *testing.T) {
+	v := verified(t, "xdp", lookup+`
+		r2 = r0
+		r1 = map[0]
+		call 1
+		r6 = 0x100000000 ll
+		r7 = 5
+		w7 /= w6
+		r7 /= r6
+		r0 = 2
+		exit`)
+	if got := v.Fact(9); got.Map != 0 || got.Key != nil {
+		t.Errorf("lookup: %+v", got)
+	}
+	if got := v.Fact(13); got.NonZero {
+		t.Errorf("32-bit division: %+v", got)
+	}
+	if got := v.Fact(14); !got.NonZero {
+		t.Errorf("64-bit division: %+v", got)
+	}
+	p, _, _ := construct(t, "xdp", lookupInner+"call 1\nif r0 == 0 goto out\nr0 = *(u64 *)(r0 +8)"+out)
+	w, _, err := Verify(context.Background(), p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls []int
+	for pc := range prog.PC(len(p.Insns)) {
+		got := w.Fact(pc)
+		if p.Insns[pc].IsCall(isa.CallHelper) {
+			calls = append(calls, got.Map)
+		}
+		if got.Region == RegionMapValue && got.Map != -1 {
+			t.Errorf("access at %d: %+v", pc, got)
+		}
+	}
+	if !slices.Equal(calls, []int{5, -1}) {
+		t.Errorf("maps of the calls: %v", calls)
+	}
 }

@@ -42,4 +42,29 @@ func TestHostLoop(t *testing.T) {
 	if e := (*Error)(nil); !errors.As(err, &e) || e.Code != OutOfBounds {
 		t.Errorf("a host's own loop: got %v, want %s", err, OutOfBounds)
 	}
+
+	// Nor need its numbers end where Linux's do.
+	q := assemble(t, "xdp", `
+		r1 = 64
+		r2 = subprog[body]
+		r3 = 0
+		r4 = 0
+		call 181
+		r0 = 0
+		exit
+	body:
+		if r1 > 0x7fffff goto bad
+		r0 = 0
+		exit
+	bad:
+		r0 = *(u64 *)(r10 +0)
+		exit`)
+	if _, _, err := Verify(context.Background(), q, Options{}); err != nil {
+		t.Errorf("Linux's loop: %v", err)
+	}
+	q.Type = &host
+	_, _, err = Verify(context.Background(), q, Options{})
+	if e := (*Error)(nil); !errors.As(err, &e) || e.Code != OutOfBounds {
+		t.Errorf("a host's own loop: got %v, want %s", err, OutOfBounds)
+	}
 }

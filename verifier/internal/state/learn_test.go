@@ -324,3 +324,37 @@ func TestJoinKeeps(t *testing.T) {
 		})
 	}
 }
+
+// TestSheds checks which results surely have fewer bits than their operand.
+func TestSheds(t *testing.T) {
+	s := New(&Pool{}, 0, 1<<16)
+	x, y := s.Fresh(scalar.Unsigned(1, 1<<40)), s.Fresh(scalar.Unsigned(1, 1<<40))
+	zero := s.Fresh(scalar.Unsigned(0, 1<<40))
+	less := func(r Reg) Reg { r.C--; return r }
+	amount := s.Fresh(scalar.Unsigned(1, 63))
+	for _, tc := range []struct {
+		name string
+		then Reg
+		now  Reg
+		want bool
+	}{
+		{"x >> 1", x, s.ALU64(isa.Rsh, 0, x, Const(1)), true},
+		{"x >> 1 to 63", x, s.ALU64(isa.Rsh, 0, x, amount), true},
+		{"x >> 0 to 62", x, s.ALU64(isa.Rsh, 0, x, less(amount)), false},
+		{"x s>> 1", x, s.ALU64(isa.Arsh, 0, x, Const(1)), false},
+		{"x & x−1", x, s.ALU64(isa.And, 0, x, less(x)), true},
+		{"x−1 & x", x, s.ALU64(isa.And, 0, less(x), x), true},
+		{"y & x−1", x, s.ALU64(isa.And, 0, y, less(x)), false},
+		{"x & y−1", x, s.ALU64(isa.And, 0, x, less(y)), false},
+		{"x & x−2", x, s.ALU64(isa.And, 0, x, less(less(x))), false},
+		{"y >> 1", x, s.ALU64(isa.Rsh, 0, y, Const(1)), false},
+		{"x−1 >> 1", x, s.ALU64(isa.Rsh, 0, less(x), Const(1)), false},
+		{"x itself", x, x, false},
+		{"0 >> 1", zero, s.ALU64(isa.Rsh, 0, zero, Const(1)), false},
+		{"x >> 1, and one more", x, func() Reg { r := s.ALU64(isa.Rsh, 0, x, Const(1)); r.C++; return r }(), false},
+	} {
+		if got := s.Sheds(tc.then, tc.now); got != tc.want {
+			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
