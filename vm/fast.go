@@ -201,6 +201,12 @@ func (f *fast) goOnChecked(p *Program) (r0 uint64) {
 		f.err = err
 		f.m.Stop()
 	}
-	f.left -= min(s.machine.Insns()-before, f.left)
+	spent := s.machine.Insns() - before
+	if spent > f.left { // the rest was the meter's
+		more := spent - f.left
+		f.m.Charge(-int64(more))
+		f.given -= more
+	}
+	f.left -= min(spent, f.left)
 	return r0
 }

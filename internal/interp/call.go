@@ -25,7 +25,7 @@ func (m *Machine) room(n int) bool {
 	if m.depth+n <= maxFrames {
 		return true
 	}
-	m.host.Abort(ErrDepth)
+	m.host.Abort(errDepth)
 	return false
 }
 

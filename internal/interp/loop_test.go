@@ -104,8 +104,12 @@ func arithmetic(dst, src prog.Reg, imm int32) (ins []prog.Insn) {
 // TestArithmetic holds every instruction against package isa.
 func TestArithmetic(t *testing.T) {
 	m := NewMachine(nil, nil)
+	imms := []int32{0, -1, 63, -1 << 31, 1, 5, 31, 64, 1<<31 - 1, 0x1234}
+	if testing.Short() {
+		imms = imms[:4]
+	}
 	for _, src := range []prog.Reg{2, 1} {
-		for _, imm := range []int32{0, 1, -1, 5, 31, 63, 64, 1<<31 - 1, -1 << 31, 0x1234} {
+		for _, imm := range imms {
 			for _, in := range arithmetic(1, src, imm) {
 				if in.Op.Source() == isa.X && imm != 0 {
 					continue
@@ -167,7 +171,7 @@ func TestSequences(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	n := 2000
 	if testing.Short() {
-		n = 500
+		n = 300
 	}
 	folded := 0
 	for range n {
@@ -274,6 +278,26 @@ func rotation(r *rand.Rand, d, x, y prog.Reg) []prog.Insn {
 	return ins
 }
 
+// aborted is a Host that notes why a run was ended.
+type aborted struct {
+	Host
+	err error
+}
+
+func (a *aborted) Abort(err error) { a.err = err }
+
+// TestTrap: a mistake of the proof ends the run, not the process.
+func TestTrap(t *testing.T) {
+	c := codeOf(t, []prog.Insn{ret})
+	c.ops[c.entry[0]] = op{code: opLeave, sub: leaveTrap}
+	var a aborted
+	m := NewMachine(nil, &a)
+	m.Begin(c, 0, 0)
+	if _, ok := m.Exec(); ok || a.err == nil {
+		t.Errorf("the run ended well: %v, %v", ok, a.err)
+	}
+}
+
 // TestPairs compares each pair with its halves, one after the other, on random
 // operands.
 func TestPairs(t *testing.T) {
@@ -285,11 +309,14 @@ func TestPairs(t *testing.T) {
 	m := NewMachine(nil, nil)
 	_, block := mem.Alloc(64)
 	base := mem.Addr(block)
-	n := 0
+	n, rounds := 0, 2000
+	if testing.Short() {
+		rounds = 200
+	}
 	for code := numForms; code < 256 && names[code] != ""; code++ {
 		n++
 		a, b, _ := strings.Cut(names[code], "+")
-		for range 2000 {
+		for range rounds {
 			first, second := operands(r, forms[a]), operands(r, forms[b])
 			if touches(forms[b]) && r.IntN(2) == 0 { // through what the first computes
 				second.a = first.d

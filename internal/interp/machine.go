@@ -22,9 +22,10 @@ const (
 	funcHandle = 0xeb9f_0002_0000_0000
 )
 
-// ErrDepth is why a callback or a tail call ends a run whose stack has no room
-// for it.
-var ErrDepth = errors.New("call depth is 8 frames already")
+var (
+	errDepth = errors.New("call depth is 8 frames already")
+	errTrap  = errors.New("BUG: the instruction was proven unreachable")
+)
 
 // A Machine runs Codes: registers and stack. Use NewMachine. It belongs to one
 // run at a time.
@@ -197,7 +198,8 @@ func (m *Machine) exec() (ok bool) {
 		case leaveZero:
 			m.zero()
 		default:
-			panic("BUG: an instruction that was proven unreachable was reached")
+			m.host.Abort(errTrap)
+			return false
 		}
 	}
 }
