@@ -307,7 +307,7 @@ func (t *translator) call(pc prog.PC, in prog.Insn) error {
 		t.emitAt(pc, op{code: opCall, cost: t.p.Funcs[t.p.FuncAt(entry)].Weight})
 		t.insns[len(t.insns)-1].target = int32(entry)
 	case t.p.Info[pc].Inline != nil && !t.p.Info[pc].Inline.Calls():
-		t.inline(pc, t.p.Info[pc].Inline)
+		return t.inline(pc, t.p.Info[pc].Inline)
 	default:
 		o := op{code: opLeave, sub: leaveHelper, imm: t.p.Info[pc].Call}
 		if t.p.Calls[o.imm].Kind == opt.CallTail {
@@ -319,25 +319,28 @@ func (t *translator) call(pc prog.PC, in prog.Insn) error {
 }
 
 // inline translates what the loop does in place of a call of the host.
-func (t *translator) inline(pc prog.PC, x *opt.Inline) {
+func (t *translator) inline(pc prog.PC, x *opt.Inline) error {
 	const r0 = uint8(prog.R0)
 	switch x.Form {
 	case opt.InlineCPU:
 		t.emitAt(pc, op{code: opCPU, d: r0})
-		return
+		return nil
 	case opt.InlineNull:
 		t.constant(pc, r0, 0)
-		return
+		return nil
 	case opt.InlineEntry:
 		t.constant(pc, r0, t.b.Value(int(x.Map))+uint64(x.Entry)*uint64(x.Layout.ValueStride))
-	default:
+	case opt.InlineArray:
 		base := t.b.Value(int(x.Map))
 		t.emitAt(pc, op{
 			code: opElem, d: r0, a: uint8(prog.R2), imm: int32(x.Layout.Entries), imm2: int32(x.Layout.ValueStride),
 			off: int32(base), cost: int32(base >> 32),
 		})
+	default:
+		return t.unsupported(pc, "a call that the loop can neither do without nor make")
 	}
 	if x.Layout.CPUs > 1 {
 		t.emitAt(pc, op{code: opToCPU, d: r0, a: r0, imm: int32(x.Layout.CPUStep)})
 	}
+	return nil
 }
