@@ -8,6 +8,7 @@ import (
 
 	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/maps"
 )
 
@@ -32,7 +33,7 @@ func (w *watcher) disturb(a *activation) {
 		w.value = make([]byte, n)
 	}
 	if old := m.LookupElem(0, key); len(old) == len(w.value) {
-		copy(w.value, old)
+		mem.CopyShared(w.value, old)
 	}
 	for range 1 + w.r.IntN(4) {
 		w.value[w.r.IntN(len(w.value))] = hostileByte(w.r)

@@ -109,6 +109,8 @@ func (w *watcher) run(in any) error {
 		return errTooLong
 	case err != nil && !errors.Is(err, ErrMaxInsns):
 		return fmt.Errorf("fault: %w", err)
+	case err == nil && len(s.held) > 0:
+		return fmt.Errorf("the run ends with %d references", len(s.held))
 	}
 	return nil
 }
