@@ -10,6 +10,7 @@ import (
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
 )
 
 // disturb does to the maps what other CPUs and the host may do at any moment.
@@ -35,9 +36,8 @@ func (w *watcher) disturb(a *activation) {
 	if old := m.LookupElem(0, key); len(old) == len(w.value) {
 		mem.CopyShared(w.value, old)
 	}
-	for range 1 + w.r.IntN(4) {
-		w.value[w.r.IntN(len(w.value))] = hostileByte(w.r)
-	}
+	at := w.r.IntN(len(w.value))
+	a.h.fill(w.value[at:min(len(w.value), at+1+w.r.IntN(16))])
 	_ = m.UpdateElem(0, key, w.value, 0)
 }
 
@@ -46,26 +46,74 @@ func disturbable(spec *maps.Spec) bool {
 	return (spec.Type == maps.Array || spec.Type == maps.Hash) && spec.Flags == 0 && !spec.Frozen && spec.KeySize <= 8
 }
 
-// hostileByte returns a byte where comparisons and arithmetic change.
-func hostileByte(r *rand.Rand) byte {
-	return []byte{0, 1, 0x7f, 0x80, 0xff, byte(r.Uint32()), byte(r.Uint32())}[r.IntN(7)]
+// A hostility makes input for one program: numbers at which comparisons and
+// arithmetic change, those that the program itself mentions among them.
+type hostility struct {
+	r       *rand.Rand
+	numbers []uint64 // immediates of the program; none: no program is known
 }
 
-// hostilePackets are packets that programs do not expect, and one that they do.
-func hostilePackets(r *rand.Rand, usual []byte) any {
-	n := []int{0, 1, 2, 13, 14, 15, 34, 63, 64, 65, 200, len(usual)}[r.IntN(12)]
-	if r.IntN(3) == 0 {
+func newHostility(r *rand.Rand, insns []prog.Insn) *hostility {
+	h := &hostility{r: r}
+	for _, in := range insns {
+		if in.Imm != 0 && !slices.Contains(h.numbers, uint64(int64(in.Imm))) {
+			h.numbers = append(h.numbers, uint64(int64(in.Imm)))
+		}
+	}
+	return h
+}
+
+// number returns one number: of the program, or next to one, or at an edge of
+// some width, or any.
+func (h *hostility) number() uint64 {
+	if len(h.numbers) > 0 && h.r.IntN(2) == 0 {
+		return h.numbers[h.r.IntN(len(h.numbers))] + uint64(h.r.IntN(3)) - 1
+	}
+	switch h.r.IntN(4) {
+	case 0:
+		return uint64(h.r.IntN(16))
+	case 1:
+		return uint64(1)<<h.r.IntN(64) + uint64(h.r.IntN(3)) - 1
+	case 2:
+		return ^uint64(h.r.IntN(16))
+	}
+	return h.r.Uint64() >> h.r.IntN(64)
+}
+
+// fill overwrites b with such numbers, of all sizes and in both byte orders.
+func (h *hostility) fill(b []byte) {
+	var word [8]byte
+	for len(b) > 0 {
+		x, n := h.number(), 1<<h.r.IntN(4)
+		if h.r.IntN(3) == 0 {
+			binary.BigEndian.PutUint64(word[:], x<<(64-8*n))
+		} else {
+			binary.LittleEndian.PutUint64(word[:], x)
+		}
+		b = b[copy(b, word[:n]):]
+	}
+}
+
+// packet returns a packet that the program does not expect, or usual, which it
+// does.
+func (h *hostility) packet(usual []byte) any {
+	if h.r.IntN(4) == 0 {
 		return slices.Clone(usual)
 	}
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = hostileByte(r)
+	n := []int{0, 1, 2, 13, 14, 15, 34, 63, 64, 65, 200, len(usual)}[h.r.IntN(12)]
+	if x := h.number(); x < 300 {
+		n = int(x)
 	}
-	if r.IntN(2) == 0 {
+	b := make([]byte, n)
+	h.fill(b)
+	if h.r.IntN(2) == 0 {
 		return b
 	}
-	return NewPacket(b, 32*r.IntN(3), 32*r.IntN(3))
+	return NewPacket(b, 32*h.r.IntN(3), 32*h.r.IntN(3))
 }
+
+// hostilePackets returns a packet for a program of which nothing is known.
+func hostilePackets(r *rand.Rand, usual []byte) any { return (&hostility{r: r}).packet(usual) }
 
 // drain takes most of what the last run left in ring buffers.
 func (w *watcher) drain() {

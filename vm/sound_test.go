@@ -50,12 +50,12 @@ func (c *campaign) String() string {
 // to watch, SKEP_FUZZ_SEED where to begin.
 func TestSound(t *testing.T) {
 	steps, first := uint64(1_000_000), uint64(1)
-	c := campaign{runsEach: 60, stepsEach: 10_000, refused: map[verifier.Code]int{}}
+	c := campaign{runsEach: 25, stepsEach: 4_000, refused: map[verifier.Code]int{}}
 	if testing.Short() {
 		steps = 150_000
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SKEP_FUZZ_STEPS"), 10, 64); err == nil {
-		steps, c.runsEach, c.stepsEach = n, 1200, 250_000
+		steps, c.runsEach, c.stepsEach = n, 400, 80_000
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SKEP_FUZZ_SEED"), 10, 64); err == nil {
 		first = n
@@ -165,7 +165,7 @@ func (c *campaign) try(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand, wh
 	w := newWatcher(r, proofs...)
 	for n := 0; n < c.runsEach && w.steps < c.stepsEach; n++ {
 		c.runs++
-		if err = w.run(hostilePackets(r, g.Packet)); err != nil {
+		if err = w.run(d.h.packet(g.Packet)); err != nil {
 			break
 		}
 		w.drain()
@@ -188,11 +188,12 @@ func prove(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand) (*watched, err
 	if err != nil {
 		return nil, err
 	}
+	h := newHostility(r, insns)
 	coll, err := LoadProgram(p, Options{
 		Engine: Checked,
 		Host: helpers.Host{
-			Random: r.Uint32,
-			Now:    func(helpers.Clock) uint64 { return r.Uint64() >> r.IntN(64) },
+			Random: func() uint32 { return uint32(h.number()) },
+			Now:    func(helpers.Clock) uint64 { return h.number() },
 		},
 		Kfuncs:           iterators,
 		AllowUninitStack: !strict, // what the strict rules refuse must not happen
@@ -200,7 +201,7 @@ func prove(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand) (*watched, err
 	if err != nil {
 		return nil, err
 	}
-	return &watched{v: v, p: coll.programs[p.Name]}, nil
+	return &watched{v: v, p: coll.programs[p.Name], h: h}, nil
 }
 
 func insnText(insns []prog.Insn) string {

@@ -43,6 +43,7 @@ type watcher struct {
 type watched struct {
 	v    *verifier.Verified
 	p    *Program
+	h    *hostility
 	maps []maps.Map // in the program's order
 }
 
@@ -75,6 +76,9 @@ func newWatcher(r *rand.Rand, proofs ...*watched) *watcher {
 	for _, d := range proofs {
 		for _, spec := range d.v.Program().Maps {
 			d.maps = append(d.maps, d.p.coll.specs[spec])
+		}
+		if d.h == nil {
+			d.h = newHostility(r, d.v.Program().Insns)
 		}
 		w.worst = max(w.worst, min(uint64(d.v.Stats().WorstCase), 1<<40))
 	}

@@ -39,7 +39,7 @@ func TestConcurrentWriters(t *testing.T) {
 		stop := writeHostile(d.maps, seed, &writes)
 		for range 30 {
 			runs++
-			if err := w.run(hostilePackets(r, g.Packet)); err != nil {
+			if err := w.run(d.h.packet(g.Packet)); err != nil {
 				t.Errorf("seed %d: %v\n%s", seed, err, insnText(g.Insns))
 				break
 			}
@@ -63,7 +63,7 @@ func writeHostile(ms []maps.Map, seed uint64, writes *atomic.Uint64) (stop func(
 	for i := range uint64(2) {
 		all.Go(func() {
 			r := rand.New(rand.NewPCG(seed, i))
-			w := &watcher{r: r, proofs: []*watched{{maps: ms}}}
+			w := &watcher{r: r, proofs: []*watched{{maps: ms, h: newHostility(r, nil)}}}
 			a := &activation{watched: w.proofs[0]}
 			for !over.Load() {
 				for range 16 {
