@@ -41,9 +41,9 @@ func (w *Watch) Laws(c *Concrete) (done bool, err error) {
 // checker compares a Checker of s with Holds: on c, and with one bit of c
 // changed in each register and each known cell.
 func (w *Watch) checker(s *state.State, c *Concrete) error {
-	k := state.NewChecker(s)
+	k, trial := state.NewChecker(s, nil), &state.Trial{}
 	agree := func(what string) error {
-		if fast, slow := k.Holds(c, &w.trial), s.Holds(c); fast != (slow == nil) {
+		if fast, slow := k.Holds(c, trial), s.Holds(c); fast != (slow == nil) {
 			return fmt.Errorf("%s: the checker says %v, the state %v; in\n%v", what, fast, slow, s)
 		}
 		return nil

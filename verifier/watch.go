@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/skepvm/skep/internal/isa"
@@ -36,6 +37,7 @@ type points struct {
 	sv      *solver
 	entries []*point // by explored state
 	made    int
+	past    state.Past
 }
 
 // maxPoints bounds the points that are kept from one run to the next.
@@ -185,7 +187,7 @@ func (ps *points) entry(id int) *point {
 		s := ps.sv.kept[id-1].Clone()
 		p.n = ps.sv.steps[id].n
 		p.pc = ps.sv.g.blocks[p.n.block].start
-		p.check = state.NewChecker(s)
+		p.check = state.NewChecker(s, nil)
 		if p.n.head {
 			before := len(s.Ghosts)
 			ps.sv.beginIteration(p.n, s)
@@ -244,10 +246,11 @@ func (ps *points) follow(p *point, pc prog.PC, way int) (*point, error) {
 			p.s = nil
 		}
 	}
+	past := m.s.Past(&ps.past)
 	if err := m.step(in, way == 1); err != nil {
 		return nil, err
 	}
-	q := &point{pc: pc, id: p.id, weight: p.weight + 1, n: m.n, check: state.NewChecker(m.s), s: m.s, from: p, block: -1}
+	q := &point{pc: pc, id: p.id, weight: p.weight + 1, n: m.n, check: state.NewChecker(m.s, past), s: m.s, from: p, block: -1}
 	p.next[way] = q
 	ps.made++
 	return q, nil
@@ -323,7 +326,7 @@ func (ps *points) explain(p *point, c *Concrete) error {
 	s := ps.state(p)
 	err := s.Holds(c)
 	if err == nil {
-		err = fmt.Errorf("the checker refuses what the state describes") // a bug of state.NewChecker
+		err = errors.New("a value that no location holds any more was not what is proven of it")
 	}
 	return fmt.Errorf("before instruction %d: %w; proven:\n%v", p.pc, err, s)
 }

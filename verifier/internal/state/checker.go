@@ -10,13 +10,20 @@ import (
 // State.Holds decides, without saying why not, in well under a microsecond and
 // without allocating: every location, object, definition and bound that has
 // something to say is one op of a list. It never changes once made.
+//
+// Where an instruction follows another within one explored state, values keep
+// their names, and so a Trial keeps what they are in the run: the Checker of the
+// second need not repeat what the first has found true of them, but it can check
+// bounds and definitions of values that no location holds any more.
 type Checker struct {
 	frames []int32 // calls that are under way, by frame: PC, −1 for none
 	ops    []check
-	nums   []number // of opNum
+	nums   []number // of opNumber
 	defs   []Def    // of opDef
 	vals   int      // values and objects that a Trial must have room for
 	objs   int
+
+	follows bool // values are as the Checker before left them
 }
 
 // A check is one op of a Checker.
@@ -77,26 +84,33 @@ func (n *number) has(x uint64) bool {
 // A Trial is what checking needs in passing. It may be used again and again, by
 // one goroutine.
 type Trial struct {
-	gen    uint32
-	val    []uint64 // by ValID; known if known[v] == gen
+	gen    uint32   // of objects
+	vgen   uint32   // of values
+	val    []uint64 // by ValID; known if known[v] == vgen
 	known  []uint32
 	base   []uint64 // by ObjID: its address
 	placed []uint32
 	null   []uint32
 }
 
-func (t *Trial) begin(vals, objs int) {
-	for len(t.val) < vals {
+func (t *Trial) begin(k *Checker) {
+	for len(t.val) < k.vals {
 		t.val, t.known = append(t.val, 0), append(t.known, 0)
 	}
-	for len(t.base) < objs {
+	for len(t.base) < k.objs {
 		t.base, t.placed, t.null = append(t.base, 0), append(t.placed, 0), append(t.null, 0)
 	}
 	if t.gen++; t.gen == 0 { // once in 2^32
-		clear(t.known)
 		clear(t.placed)
 		clear(t.null)
 		t.gen = 1
+	}
+	if k.follows {
+		return
+	}
+	if t.vgen++; t.vgen == 0 {
+		clear(t.known)
+		t.vgen = 1
 	}
 }
 
@@ -106,18 +120,19 @@ func (t *Trial) Value(r Reg) (x uint64, ok bool) {
 	if r.V == Zero {
 		return uint64(r.C), true
 	}
-	return t.val[r.V] + uint64(r.C), t.known[r.V] == t.gen
+	return t.val[r.V] + uint64(r.C), t.known[r.V] == t.vgen
 }
 
 func (t *Trial) assign(v ValID, x uint64) bool {
-	if t.known[v] == t.gen {
+	if t.known[v] == t.vgen {
 		return t.val[v] == x
 	}
-	t.val[v], t.known[v] = x, t.gen
+	t.val[v], t.known[v] = x, t.vgen
 	return true
 }
 
-// Holds reports whether the state describes c.
+// Holds reports whether the state describes c. If k follows another Checker,
+// that one must have held last with t.
 func (k *Checker) Holds(c *Concrete, t *Trial) bool {
 	if len(k.frames) != len(c.Frames) {
 		return false
@@ -127,8 +142,8 @@ func (k *Checker) Holds(c *Concrete, t *Trial) bool {
 			return false
 		}
 	}
-	t.begin(k.vals, k.objs)
-	gen := t.gen
+	t.begin(k)
+	gen := t.vgen
 	t.val[Zero], t.known[Zero] = 0, gen
 	t.val[PacketLen], t.known[PacketLen] = c.PacketLen, gen
 	t.val[MetaLen], t.known[MetaLen] = c.MetaLen, gen
@@ -157,13 +172,13 @@ func (k *Checker) Holds(c *Concrete, t *Trial) bool {
 				return false
 			}
 		case opPlace:
-			t.base[o.obj], t.placed[o.obj] = c.place(o), gen
+			t.base[o.obj], t.placed[o.obj] = c.place(o), t.gen
 		case opPointer:
 			if !t.pointer(c, o) {
 				return false
 			}
 		case opFind:
-			if t.null[o.obj] == gen || t.placed[o.obj] == gen {
+			if t.null[o.obj] == t.gen || t.placed[o.obj] == t.gen {
 				break
 			}
 			x := c.load(o)
@@ -229,7 +244,7 @@ func (t *Trial) pointer(c *Concrete, o *check) bool {
 	case x == 0 && o.nullable:
 		t.null[o.obj] = gen
 		return t.placed[o.obj] != gen // another pointer to it was not null
-	case t.known[o.v] == gen:
+	case t.known[o.v] == t.vgen:
 		return t.place(c, o, x-t.val[o.v]-uint64(o.c))
 	case t.placed[o.obj] == gen:
 		return t.assign(o.v, x-t.base[o.obj]-uint64(o.c))

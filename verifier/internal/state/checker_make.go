@@ -1,15 +1,37 @@
 package state
 
-import "github.com/skepvm/skep/verifier/internal/scalar"
+import (
+	"slices"
 
-// NewChecker makes s ready to be held against runs. s may change afterwards.
+	"github.com/skepvm/skep/verifier/internal/scalar"
+)
+
+// A Past is what a state knew of its values and their differences.
+type Past struct {
+	vals  []Val
+	edges []Edge
+}
+
+// Past returns what s knows now, in p.
+func (s *State) Past(p *Past) *Past {
+	p.vals = append(p.vals[:0], s.Vals...)
+	p.edges = append(p.edges[:0], s.Edges...)
+	return p
+}
+
+// NewChecker makes s ready to be held against runs. s may change afterwards. If
+// past is not nil, it is of the state whose Checker held before, and which became
+// s in one step.
 //
 // The order of the ops is that in which Holds learns: first what numbers
 // locations hold, then addresses, those first that a known offset or a known
 // object settles; then values that only a definition gives; in the end what
 // must be true of all of them.
-func NewChecker(s *State) *Checker {
-	m := &checkerMaker{s: s, k: &Checker{vals: len(s.Vals), objs: len(s.Objs)}}
+func NewChecker(s *State, past *Past) *Checker {
+	m := &checkerMaker{s: s, past: past, k: &Checker{vals: len(s.Vals), objs: len(s.Objs), follows: past != nil}}
+	if past == nil {
+		m.past = &Past{}
+	}
 	m.known = cleared(&s.pool.known, len(s.Vals))
 	m.placed = cleared(&s.pool.todo, len(s.Objs))
 	m.known[Zero], m.known[PacketLen], m.known[MetaLen] = true, true, true
@@ -29,6 +51,7 @@ func NewChecker(s *State) *Checker {
 // ops so far settle, in a run without null pointers.
 type checkerMaker struct {
 	s      *State
+	past   *Past
 	k      *Checker
 	known  []bool
 	placed []bool
@@ -128,6 +151,12 @@ func (m *checkerMaker) pointers() {
 // are.
 func (m *checkerMaker) definitions() {
 	done := cleared(&m.s.pool.val, len(m.s.Vals))
+	for v := int(firstVal); v < len(m.past.vals); v++ {
+		m.known[v] = true // perhaps
+		if m.past.vals[v].Def == m.s.Vals[v].Def {
+			done[v] = 1
+		}
+	}
 	for more := true; more; {
 		more = false
 		for v := int(PacketLen); v < len(m.s.Vals); v++ {
@@ -148,12 +177,19 @@ func (m *checkerMaker) definitions() {
 func (m *checkerMaker) facts() {
 	top := scalar.Top()
 	for v := int(PacketLen); v < len(m.s.Vals); v++ {
+		if v >= int(firstVal) && v < len(m.past.vals) && m.past.vals[v].Num == m.s.Vals[v].Num {
+			continue
+		}
 		if n := &m.s.Vals[v].Num; m.known[v] && *n != top {
 			m.emit(check{op: opNumber, v: ValID(v), index: int32(len(m.k.nums))})
 			m.k.nums = append(m.k.nums, newNumber(n))
 		}
 	}
 	for _, e := range m.s.Edges {
+		// The packet's length may change where the state's values do not.
+		if e.X >= firstVal && e.Y >= firstVal && slices.Contains(m.past.edges, e) {
+			continue
+		}
 		if m.known[e.X] && m.known[e.Y] {
 			m.emit(check{op: opEdge, v: e.X, w: e.Y, c: e.C})
 		}
