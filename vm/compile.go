@@ -37,10 +37,10 @@ func (c *Collection) make(p *Program, ms []maker) error {
 		}
 		err := m.usable(asked)
 		if err == nil {
-			err = c.checkMaps(p, p.proof.ms)
+			err = c.checkMaps(p, p.ms)
 		}
 		if err == nil {
-			err = m.make(c, p, p.proof.v, p.proof.ms)
+			err = m.make(c, p, p.proof.v, p.ms)
 		}
 		if err == nil {
 			p.engine = m.engine
@@ -75,7 +75,7 @@ func usableJIT(asked Engine) error {
 }
 
 // makeNative makes p's machine code, which seal makes executable.
-func (c *Collection) makeNative(p *Program, v *verifier.Verified, ms []maps.Map) error {
+func (c *Collection) makeNative(p *Program, _ *verifier.Verified, ms []maps.Map) error {
 	host, err := jit.Host()
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (c *Collection) makeNative(p *Program, v *verifier.Verified, ms []maps.Map)
 	for _, m := range ms {
 		host.Maps = append(host.Maps, maps.LayoutOf(m))
 	}
-	code, err := jit.Compile(v, host)
+	code, err := p.proof.compile(host)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (c *Collection) seal() error {
 				return err
 			}
 		}
-		p.proof = nil
+		p.ms = nil
 		p.quick = newQuick(p)
 	}
 	if c.block != nil {
@@ -189,11 +189,19 @@ func (g *graveyard) clear() {
 	}
 }
 
-// CodeBytes returns how many bytes of pages the machine code of the collection
-// takes.
-func (c *Collection) CodeBytes() int {
-	if c.block == nil {
-		return 0
+// A Memory is how much memory a collection takes, in bytes.
+type Memory struct {
+	Code int    // pages of machine code
+	Maps uint64 // values and keys of its own maps when they are full
+}
+
+// Memory returns how much memory c takes.
+func (c *Collection) Memory() (m Memory) {
+	if c.block != nil {
+		m.Code = c.block.Size()
 	}
-	return c.block.Size()
+	for _, own := range c.own {
+		m.Maps += footprint(own.Spec())
+	}
+	return m
 }

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -41,6 +42,12 @@ type Collection struct {
 // why, unless opts.RequireAll is set or it was the only one. A map that cannot
 // be made fails the whole, and what was made is closed.
 func Load(obj *prog.Object, opts Options) (*Collection, error) {
+	return LoadContext(context.Background(), obj, opts)
+}
+
+// LoadContext is Load that ends with an error, and nothing made, when ctx is
+// done.
+func LoadContext(ctx context.Context, obj *prog.Object, opts Options) (*Collection, error) {
 	if _, err := ParseEngine(string(opts.Engine)); err != nil {
 		return nil, err
 	}
@@ -48,7 +55,7 @@ func Load(obj *prog.Object, opts Options) (*Collection, error) {
 		return nil, errors.New("no object")
 	}
 	c := newCollection(opts)
-	if err := c.load(obj); err != nil {
+	if err := c.load(ctx, obj); err != nil {
 		c.Close()
 		if obj.File != "" && !errors.As(err, new(*prog.Error)) {
 			err = fmt.Errorf("%s: %w", obj.File, err)
@@ -79,7 +86,7 @@ func LoadProgram(p *prog.Program, opts Options) (*Collection, error) {
 	}
 	if err == nil {
 		var loaded *Program
-		loaded, err = c.bind(p)
+		loaded, err = c.bind(context.Background(), p)
 		c.programs[p.Name], c.names = loaded, []string{p.Name}
 	}
 	if err == nil {
@@ -103,7 +110,7 @@ func newCollection(opts Options) *Collection {
 	}
 }
 
-func (c *Collection) load(obj *prog.Object) error {
+func (c *Collection) load(ctx context.Context, obj *prog.Object) error {
 	if err := c.checkFuncs(); err != nil {
 		return err
 	}
@@ -115,7 +122,10 @@ func (c *Collection) load(obj *prog.Object) error {
 		if _, twice := c.programs[spec.Name]; twice {
 			return fmt.Errorf("two programs are called %s", spec.Name)
 		}
-		p, err := c.loadProgram(obj, spec)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		p, err := c.loadProgram(ctx, obj, spec)
 		if err != nil {
 			if !errors.As(err, new(*prog.Error)) {
 				err = &prog.Error{File: obj.File, Program: spec.Name, Err: err}
@@ -125,6 +135,9 @@ func (c *Collection) load(obj *prog.Object) error {
 		}
 		c.programs[spec.Name] = p
 		c.names = append(c.names, spec.Name)
+	}
+	if ctx.Err() != nil { // a proof that was cut short is no refusal
+		return context.Cause(ctx)
 	}
 	if len(failed) > 0 && (c.opts.RequireAll || len(failed) == len(obj.Programs)) {
 		return errors.Join(failed...)
@@ -229,7 +242,7 @@ func footprint(s *maps.Spec) uint64 {
 }
 
 // loadProgram links one program and binds it.
-func (c *Collection) loadProgram(obj *prog.Object, spec *prog.Spec) (*Program, error) {
+func (c *Collection) loadProgram(ctx context.Context, obj *prog.Object, spec *prog.Spec) (*Program, error) {
 	if spec.Type == nil && spec.Err == nil {
 		return nil, fmt.Errorf("section %q names no program type: choose a program type", spec.Section)
 	}
@@ -237,18 +250,18 @@ func (c *Collection) loadProgram(obj *prog.Object, spec *prog.Spec) (*Program, e
 	if err != nil {
 		return nil, err
 	}
-	return c.bind(lp)
+	return c.bind(ctx, lp)
 }
 
 // bind makes a linked program ready to run with the collection's maps.
-func (c *Collection) bind(lp *prog.Program) (*Program, error) {
+func (c *Collection) bind(ctx context.Context, lp *prog.Program) (*Program, error) {
 	ms := make([]maps.Map, len(lp.Maps))
 	for i, s := range lp.Maps {
 		if ms[i] = c.specs[s]; ms[i] == nil {
 			return nil, fmt.Errorf("map %q is not part of the object", s.Name)
 		}
 	}
-	v, why, err := c.verify(lp)
+	v, why, err := c.verify(ctx, lp)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/skepvm/skep/internal/vcpu"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
-	"github.com/skepvm/skep/verifier"
 )
 
 // A Program is a loaded program. Methods of a nil *Program, which is what
@@ -27,7 +26,8 @@ type Program struct {
 	why    string       // why in none that is faster
 	native *native      // its machine code; nil if engine is not JIT
 	fast   *interp.Code // nil if engine is not Interp
-	proof  *proof       // nil once the collection is loaded
+	proof  *proof       // nil: it has none
+	ms     []maps.Map   // to make it ready; nil once the collection is loaded
 
 	maxInsns     uint64
 	ctxRoom      int
@@ -38,12 +38,6 @@ type Program struct {
 	quick        *quick // nil: runs need more
 }
 
-// A proof is what engines that need one make a program ready with.
-type proof struct {
-	v  *verifier.Verified
-	ms []maps.Map
-}
-
 // A packetField is a context field that follows the packet.
 type packetField struct {
 	off  uint32 // in the host's bytes
@@ -51,10 +45,10 @@ type packetField struct {
 }
 
 // newProgram makes the linked program lp ready to run.
-func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map, v *verifier.Verified) (*Program, error) {
+func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map, v *proof) (*Program, error) {
 	t := lp.Type
 	p := &Program{
-		coll: c, name: lp.Name, typ: t, prog: lp, engine: Checked,
+		coll: c, name: lp.Name, typ: t, prog: lp, engine: Checked, proof: v, ms: ms,
 		maxInsns: c.opts.maxInsns(),
 		ctxRoom:  int(max(t.Ctx.Size, t.Ctx.HostSize)+7) &^ 7,
 		stats:    newStats(),
@@ -72,9 +66,6 @@ func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map
 		}
 	}
 	p.hasPacket = t.Input == hook.InputPacket || p.packetFields != nil
-	if v != nil {
-		p.proof = &proof{v, ms}
-	}
 	if t.NewState != nil {
 		p.states = &states{typ: t, perCPU: make([]atomic.Pointer[state], vcpu.Count())}
 	}

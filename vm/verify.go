@@ -11,13 +11,13 @@ import (
 
 // verify proves p safe if the options need or use a proof. v is nil if there is
 // none, and why says why not; an error refuses p.
-func (c *Collection) verify(p *prog.Program) (v *verifier.Verified, why string, err error) {
+func (c *Collection) verify(ctx context.Context, p *prog.Program) (v *proof, why string, err error) {
 	o := &c.opts
 	if o.Engine == Checked && o.Verify != VerifyRequire {
 		return nil, "the checked interpreter was asked for", nil
 	}
-	v, err = c.prove(p, o.Rules)
-	if err != nil && o.Engine == Auto && o.Verify == VerifyOptional {
+	v, err = c.prove(ctx, p, o.Rules)
+	if err != nil && ctx.Err() == nil && o.Engine == Auto && o.Verify == VerifyOptional {
 		return nil, fmt.Sprintf("not proven safe: %v", err), nil
 	}
 	return v, "", err
@@ -25,7 +25,7 @@ func (c *Collection) verify(p *prog.Program) (v *verifier.Verified, why string, 
 
 // prove proves p safe by the given rules. The functions that the host adds
 // belong to what p may call, with their contracts.
-func (c *Collection) prove(p *prog.Program, rules verifier.Options) (*verifier.Verified, error) {
+func (c *Collection) prove(ctx context.Context, p *prog.Program, rules verifier.Options) (*proof, error) {
 	typ, with := *p.Type, *p
 	typ.Helpers = c.set(p.Type)
 	with.Type = &typ
@@ -41,6 +41,5 @@ func (c *Collection) prove(p *prog.Program, rules verifier.Options) (*verifier.V
 	if rules.MaxPacket == 0 || rules.MaxPacket > MaxPacket {
 		rules.MaxPacket = MaxPacket
 	}
-	v, _, err := verifier.Verify(context.Background(), &with, rules)
-	return v, err
+	return c.verified(ctx, p, &with, rules)
 }
