@@ -37,7 +37,7 @@ func (p *Program) control(v *verifier.Verified) error {
 		if i.Dead {
 			continue
 		}
-		if t, ok := in.Target(pc); ok {
+		if t, ok := target(in, pc); ok {
 			to := &p.Info[t]
 			to.Target = true
 			if t <= pc {
@@ -73,6 +73,14 @@ func (p *Program) control(v *verifier.Verified) error {
 		i.Call = index
 	}
 	return nil
+}
+
+// target is Insn.Target, quick to say no.
+func target(in prog.Insn, pc prog.PC) (t prog.PC, ok bool) {
+	if c := in.Op.Class(); c != isa.JMP && c != isa.JMP32 {
+		return 0, false
+	}
+	return in.Target(pc)
 }
 
 // callee returns what of the host in calls; ok is false if nothing.

@@ -18,36 +18,53 @@ const (
 // exit only R0 is live. Requires Info.Call.
 func (p *Program) liveness(*verifier.Verified) error {
 	in := make([]Regs, len(p.Insns)+1) // live before
+	var steps []step
 	for f := range p.Funcs {
 		fn := &p.Program.Funcs[f]
-		var pcs []prog.PC
-		for pc := fn.Entry; pc < fn.End; pc = p.Next(pc) {
-			pcs = append(pcs, pc)
-		}
-		for changed := true; changed; {
-			changed = false
-			for k := len(pcs) - 1; k >= 0; k-- {
-				pc := pcs[k]
-				insn := p.Insns[pc]
-				var out Regs
-				t, jumps := insn.Target(pc)
-				if jumps {
-					out |= in[t]
-				}
-				if !endsFlow(insn) {
-					out |= in[p.Next(pc)]
-				}
-				p.Info[pc].Live = out
-				reads, writes := p.effect(pc)
-				if now := out&^writes | reads; now != in[pc] {
-					in[pc] = now
-					changed = true
+		var loops bool
+		steps, loops = p.steps(steps[:0], fn.Entry, fn.End)
+		for again := true; again; {
+			again = false
+			for k := len(steps) - 1; k >= 0; k-- {
+				s := &steps[k]
+				out := in[s.jump] | in[s.next]
+				p.Info[s.pc].Live = out
+				if now := out&^s.writes | s.reads; now != in[s.pc] {
+					in[s.pc] = now
+					again = loops // otherwise each is seen after what follows it
 				}
 			}
 		}
 	}
 	p.unset(in)
 	return nil
+}
+
+// A step is an instruction as liveness sees it. Where it goes on, by a jump or to
+// the next, is len(Insns) if it does not.
+type step struct {
+	pc, jump, next prog.PC
+	reads, writes  Regs
+}
+
+// steps appends the instructions from entry to end to s, and reports whether
+// one of them jumps back.
+func (p *Program) steps(s []step, entry, end prog.PC) (_ []step, loops bool) {
+	none := prog.PC(len(p.Insns)) // nothing is live there
+	for pc := entry; pc < end; pc = p.Next(pc) {
+		insn := p.Insns[pc]
+		x := step{pc: pc, jump: none, next: none}
+		x.reads, x.writes = p.effect(pc)
+		if t, ok := target(insn, pc); ok {
+			x.jump = t
+			loops = loops || t <= pc
+		}
+		if !endsFlow(insn) {
+			x.next = p.Next(pc)
+		}
+		s = append(s, x)
+	}
+	return s, loops
 }
 
 // unset fills Info.Unset and Func.Unset, given what is live before each

@@ -133,7 +133,15 @@ func (p *Program) bound(v *verifier.Verified) error {
 
 // Metered reports whether the program charges the meter anywhere.
 func (p *Program) Metered() bool {
-	return p.Bound == 0 && (len(p.Funcs) > 1 || slices.ContainsFunc(p.Info, func(i Info) bool { return i.Charge > 0 }))
+	if p.Bound != 0 || len(p.Funcs) > 1 {
+		return p.Bound == 0
+	}
+	for i := range p.Info {
+		if p.Info[i].Charge > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Fields returns the context fields that the program touches, without
