@@ -124,7 +124,7 @@ func (c *Collection) seal() error {
 			}
 		}
 		p.ms = nil
-		p.quick = newQuick(p)
+		p.quick.Store(newQuick(p))
 	}
 	if c.block != nil {
 		// A collection that nobody can reach has no run under way.

@@ -377,6 +377,9 @@ func (c *Collection) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
+	for _, p := range c.programs {
+		p.quick.Store(nil)
+	}
 	c.release()
 	var errs []error
 	for _, m := range c.own {

@@ -77,6 +77,7 @@ func (m *machine) prepare(s *slot) *machine {
 		m.frames = m.rt.Context.Frames()
 		m.base = m.rt.Context.FrameBase()
 		m.top = m.base + jit.StackSize
+		s.offerLean()
 	}
 	return m
 }

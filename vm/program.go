@@ -35,7 +35,7 @@ type Program struct {
 	hasPacket    bool // runs have a packet, be it an empty one
 	states       *states
 	stats        stats
-	quick        *quick // nil: runs need more
+	quick        atomic.Pointer[quick] // nil: runs need more, or the collection is closed
 }
 
 // A packetField is a context field that follows the packet.

@@ -20,27 +20,6 @@ func NewPacket(data []byte, headroom, tailroom int) *Packet {
 	return &Packet{Buf: buf, Meta: headroom, Head: headroom, Tail: headroom + len(data)}
 }
 
-// Run runs the program and returns its R0; hook.Type.Verdict names it. What in
-// must be depends on the program's type:
-//
-//	InputPacket    []byte    the packet, which the program reads and writes in place
-//	               *Packet   the same, and it can grow and shrink: Run updates its fields
-//	InputContext   []byte    the context in the program's layout; stores come back in it
-//	InputTyped     *T        of hook.Define[T]; fields that programs may write come back in it
-//
-// nil stands for an empty packet, or a context of zeros. Run does not keep in.
-//
-// An error is a *Fault, or says that the program or its input is not one that
-// can run. The verdict is 0 then.
-func (p *Program) Run(in any) (uint64, error) {
-	if b, ok := in.([]byte); ok && p != nil && p.quick != nil {
-		if r0, err, ok := p.runQuick(b); ok {
-			return r0, err
-		}
-	}
-	return p.run(context.Background(), in, nil, nil)
-}
-
 // RunContext is Run that ends with context.Cause(ctx) when ctx is done.
 func (p *Program) RunContext(ctx context.Context, in any) (uint64, error) {
 	return p.run(ctx, in, nil, nil)
@@ -81,6 +60,7 @@ func (p *Program) Do(ctx context.Context, in any, o RunOptions) (Result, error) 
 	return r, err
 }
 
+// run is Do, with what the caller does not ask for left out. ctx may be nil.
 func (p *Program) run(ctx context.Context, in any, o *RunOptions, res *Result) (r0 uint64, err error) {
 	s, err := p.open(ctx)
 	if err != nil {

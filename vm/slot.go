@@ -19,6 +19,7 @@ import (
 type slot struct {
 	machine   *checked.Machine // the memory of every run
 	exec      executor         // what runs prog: one of the following
+	lean      lean
 	reference reference
 	native    machine
 	fast      fast
@@ -30,8 +31,9 @@ type slot struct {
 	ok      bool      // the run ended without an error
 
 	prog  *Program
-	ctx   []byte // the host's bytes of the context, and room for the program's layout
-	space []byte // what ctx is cut from
+	ctx   []byte   // the host's bytes of the context, and room for the program's layout
+	space []byte   // what ctx is cut from
+	words []uint64 // the same
 	pkt   helpers.Packet
 	state *state
 	held  []held
@@ -56,6 +58,9 @@ func slotOf(c *vcpu.CPU) *slot {
 	s.machine.Tail = s.tail
 	s.reference.Machine = s.machine
 	c.Data = s
+	if i := c.Index(); i >= 0 && i < len(slots) {
+		slots[i].Store(s)
+	}
 	return s
 }
 
@@ -195,8 +200,9 @@ func (s *slot) begin(p *Program) {
 
 // room returns n zeroed bytes for a context.
 func (s *slot) room(n int) []byte {
-	if n > len(s.space) {
-		_, s.space = mem.Alloc((n + 7) / 8)
+	if n > len(s.space) || s.space == nil {
+		s.words, s.space = mem.Alloc(max(1, (n+7)/8))
+		s.offerLean()
 	}
 	b := s.space[:n]
 	clear(b)

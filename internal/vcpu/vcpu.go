@@ -41,7 +41,6 @@
 package vcpu
 
 import (
-	"math/bits"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -54,6 +53,10 @@ const standing = 4
 
 // hints is how many goroutines' last CPUs are remembered, by stack address.
 const hints = 256
+
+// hintOf returns the place of the hint for the goroutine with stack address sp.
+// Stacks are at least 2 KB apart, large ones much more.
+func hintOf(sp uintptr) uintptr { return (sp>>11 ^ sp>>15) % hints }
 
 const (
 	idle = 0
@@ -94,13 +97,12 @@ var (
 // A set is a group of CPUs to lease from.
 type set struct {
 	fixed  []CPU
-	hint   [hints]atomic.Uint32 // by stack: index of the CPU it had last
-	alone  uint32               // how many of fixed have an ID of their own; they come first
-	shift  uint8                // hash to first guess
-	extra  atomic.Pointer[CPU]  // overflow beyond fixed: a list
-	gone   atomic.Int64         // dead CPUs in extra
-	live   atomic.Int64         // leased CPUs in extra
-	sweeps atomic.Bool          // held by whoever unlinks the dead ones
+	hint   [hints]atomic.Pointer[CPU] // by stack: the CPU it had last
+	alone  uint32                     // how many of fixed have an ID of their own; they come first
+	extra  atomic.Pointer[CPU]        // overflow beyond fixed: a list
+	gone   atomic.Int64               // dead CPUs in extra
+	live   atomic.Int64               // leased CPUs in extra
+	sweeps atomic.Bool                // held by whoever unlinks the dead ones
 }
 
 func start() {
@@ -119,9 +121,8 @@ func (s *set) init(n int) {
 	}
 	s.alone = uint32(n)
 	for i := range s.hint {
-		s.hint[i].Store(uint32(i % n))
+		s.hint[i].Store(&s.fixed[i%n])
 	}
-	s.shift = uint8(64 - bits.Len(hints-1))
 }
 
 // Count returns the number of virtual CPUs. It never changes during the life
@@ -133,45 +134,52 @@ func Count() int {
 	return count
 }
 
+// Last returns the CPU that this goroutine is likely to have leased last, or nil.
+// It is not leased: that takes Try, which may say no.
+//
+// The two are Lease, for who wants to look something up for the CPU meanwhile.
+func Last() *CPU {
+	var here byte
+	return runs.hint[hintOf(uintptr(unsafe.Pointer(&here)))].Load()
+}
+
+// Try leases c, and reports whether it could.
+func (c *CPU) Try() bool { return c.state.CompareAndSwap(idle, epoch.Load()) }
+
 // Lease returns a CPU for one run, and for whatever runs are nested in it: they
 // use the same CPU and need no lease of their own. The caller calls Release
 // when the outermost run has ended; until then nothing that the run could have
 // found is reused.
 func Lease() *CPU {
-	if !ready.Load() {
-		setup()
-	}
 	var here byte
-	return runs.lease(uintptr(unsafe.Pointer(&here)))
+	h := &runs.hint[hintOf(uintptr(unsafe.Pointer(&here)))]
+	if c := h.Load(); c != nil && c.Try() {
+		return c
+	}
+	return runs.search(h)
 }
 
 // NewPin pins for Go code that follows links which programs follow too. The
 // holder calls Unpin soon.
 func NewPin() *Pin {
+	var here byte
+	h := &pins.hint[hintOf(uintptr(unsafe.Pointer(&here)))]
+	if c := h.Load(); c != nil && c.Try() {
+		return (*Pin)(c)
+	}
+	return (*Pin)(pins.search(h))
+}
+
+// search takes a CPU, since that of the hint h is taken, or nothing was set up
+// yet.
+func (s *set) search(h *atomic.Pointer[CPU]) *CPU {
 	if !ready.Load() {
 		setup()
 	}
-	var here byte
-	return (*Pin)(pins.lease(uintptr(unsafe.Pointer(&here))))
-}
-
-// lease takes the CPU that the goroutine with stack address sp had last, or
-// another.
-func (s *set) lease(sp uintptr) *CPU {
-	h := &s.hint[uint64(sp>>12)*0x9e3779b97f4a7c15>>s.shift]
-	c := &s.fixed[h.Load()]
-	if c.state.CompareAndSwap(idle, epoch.Load()) {
-		return c
-	}
-	return s.search(h)
-}
-
-func (s *set) search(h *atomic.Uint32) *CPU {
-	first := h.Load()
+	first := uint32(h.Load().index)
 	for i := range s.alone {
-		j := (first + i) % s.alone
-		if c := &s.fixed[j]; c.take() {
-			h.Store(j) // only CPUs with a number of their own are remembered
+		if c := &s.fixed[(first+i)%s.alone]; c.take() {
+			h.Store(c) // only CPUs with a number of their own are remembered
 			return c
 		}
 	}
@@ -184,7 +192,7 @@ func (s *set) search(h *atomic.Uint32) *CPU {
 }
 
 func (c *CPU) take() bool {
-	return c.state.Load() == idle && c.state.CompareAndSwap(idle, epoch.Load())
+	return c.state.Load() == idle && c.Try()
 }
 
 // overflow makes a CPU that lives for one lease. It is found by Passed, through
