@@ -86,8 +86,9 @@ func LoadProgram(p *prog.Program, opts Options) (*Collection, error) {
 	}
 	if err == nil {
 		var loaded *Program
-		loaded, err = c.bind(context.Background(), p)
-		c.programs[p.Name], c.names = loaded, []string{p.Name}
+		if loaded, err = c.bind(context.Background(), p); err == nil {
+			c.programs[p.Name], c.names = loaded, []string{p.Name}
+		}
 	}
 	if err == nil {
 		err = c.seal()
