@@ -2,6 +2,7 @@ package verifier_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -158,6 +159,24 @@ var borders = []struct {
 			` + out,
 	},
 	{
+		name: "an atomic operation on a spilled pointer",
+		safe: lookup + `
+			*(u64 *)(r10 -16) = r0
+			r1 = 0
+			r1 = atomic64_fetch_or((u64 *)(r10 -16), r1)
+			r1 = r10
+			lock *(u64 *)(r10 -16) += r1
+			r1 = *(u8 *)(r0 +0)
+			` + out,
+		unsafe: lookup + `
+			*(u64 *)(r10 -16) = r0
+			r1 = 0
+			lock *(u64 *)(r10 -16) |= r1
+			r1 = *(u64 *)(r10 -16)
+			r1 = *(u8 *)(r1 +0)
+			` + out,
+	},
+	{
 		name: "a null test that is none to the kernel",
 		safe: `
 			r1 = map[1]
@@ -290,5 +309,29 @@ func TestBorders(t *testing.T) {
 				t.Error("the kernel accepts the unsafe program")
 			}
 		})
+	}
+}
+
+// TestStrictAtomics refuses, under the strict rules, atomic operations that make
+// an address readable.
+func TestStrictAtomics(t *testing.T) {
+	for _, asm := range []string{
+		"*(u64 *)(r10 -8) = 0\nlock *(u64 *)(r10 -8) += r10",
+		"*(u64 *)(r10 -8) = r10\nr1 = 1\nlock *(u64 *)(r10 -8) += r1",
+		"*(u64 *)(r10 -8) = 0\nr0 = r10\nr1 = 1\nr0 = cmpxchg_64(r10 -8, r0, r1)",
+	} {
+		insns, err := prog.Assemble(asm + "\nr0 = 0\nexit")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := prog.FromInsns("strict", linux.XDP, insns, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = verifier.Verify(context.Background(), p, verifier.Options{Strict: true})
+		var e *verifier.Error
+		if !errors.As(err, &e) || e.Code != verifier.Leak {
+			t.Errorf("got %v, want %s:\n%s", err, verifier.Leak, asm)
+		}
 	}
 }
