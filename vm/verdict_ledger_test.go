@@ -94,6 +94,9 @@ func readRefusal(log string) refusal {
 		case m != nil:
 			r.pc, _ = strconv.Atoi(m[1])
 			insn, message = strings.TrimSpace(m[2]), nil
+			if i := strings.Index(insn, "infinite loop detected"); i >= 0 { // on the same line
+				insn, message = strings.TrimSpace(insn[:i]), []string{insn[i:]}
+			}
 			before = maps.Clone(known)
 		case len(states) == 0 && !strings.HasPrefix(line, "; ") && !slices.ContainsFunc(noise, func(n string) bool { return strings.HasPrefix(line, n) }) && line != "":
 			message = append(message, line)

@@ -51,11 +51,19 @@ func Check(p *prog.Program, log string) (v Verdict, model string, err error) {
 	if len(steps) > maxSteps {
 		return Unknown, "a long path", nil
 	}
-	e := newExecution(p)
-	if why := e.run(steps, message); why != "" {
-		return Unknown, why, nil
+	// Divisions are hard for the solver, and mostly do not matter.
+	for _, loose := range []bool{true, false} {
+		e := newExecution(p)
+		e.loose = loose
+		if why := e.run(steps, message); why != "" {
+			return Unknown, why, nil
+		}
+		v, model, err = e.solve()
+		if v == Impossible || err != nil || loose && !e.divides {
+			break
+		}
 	}
-	return e.solve()
+	return v, model, err
 }
 
 // solve asks the solver.

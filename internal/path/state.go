@@ -59,6 +59,9 @@ type execution struct {
 	packet *object         // until a helper moves it
 	length term
 	meta   term
+
+	loose   bool // quotients and remainders may be more than they can
+	divides bool // it makes a difference
 }
 
 func newExecution(p *prog.Program) *execution {

@@ -57,9 +57,11 @@ func low(t term, n int) string {
 // alu returns dst op src (RFC 9669, section 4.1). off and imm are the fields of
 // the instruction.
 func (e *execution) alu(op isa.ALUOp, bits int, off int16, a, b term) term {
+	if op == isa.Div || op == isa.Mod {
+		return e.divide(op, bits, off == 1, a, b)
+	}
 	x, y := low(a, bits), low(b, bits)
-	zero, amount := fmt.Sprintf("(_ bv0 %d)", bits), fmt.Sprintf("(bvand %s (_ bv%d %d))", y, bits-1, bits)
-	signed := off == 1
+	amount := fmt.Sprintf("(bvand %s (_ bv%d %d))", y, bits-1, bits)
 	var vec string
 	switch op {
 	case isa.Add:
@@ -68,18 +70,6 @@ func (e *execution) alu(op isa.ALUOp, bits int, off int16, a, b term) term {
 		vec = fmt.Sprintf("(bvsub %s %s)", x, y)
 	case isa.Mul:
 		vec = fmt.Sprintf("(bvmul %s %s)", x, y)
-	case isa.Div:
-		f := "bvudiv"
-		if signed {
-			f = "bvsdiv"
-		}
-		vec = fmt.Sprintf("(ite (= %s %s) %s (%s %s %s))", y, zero, zero, f, x, y)
-	case isa.Mod:
-		f := "bvurem"
-		if signed {
-			f = "bvsrem"
-		}
-		vec = fmt.Sprintf("(ite (= %s %s) %s (%s %s %s))", y, zero, x, f, x, y)
 	case isa.Or:
 		vec = fmt.Sprintf("(bvor %s %s)", x, y)
 	case isa.And:
@@ -100,8 +90,37 @@ func (e *execution) alu(op isa.ALUOp, bits int, off int16, a, b term) term {
 			vec = fmt.Sprintf("((_ sign_extend %d) %s)", bits-int(off), low(b, int(off)))
 		}
 	}
-	t := e.extend(vec, bits/8, false)
-	if k, ok := constant(b, bits); ok && k != 0 && !signed { // what follows anyway, and is hard to find
+	return e.extend(vec, bits/8, false)
+}
+
+// divide returns a quotient or a remainder, as alu does. By 0 the first is 0
+// and the second the dividend.
+func (e *execution) divide(op isa.ALUOp, bits int, signed bool, a, b term) term {
+	if op == isa.Mod && a == b {
+		return lit(0)
+	}
+	x, y, zero := low(a, bits), low(b, bits), fmt.Sprintf("(_ bv0 %d)", bits)
+	e.divides = true
+	var t term
+	if e.loose {
+		t = e.fresh(bits/8, false)
+	} else {
+		f, byZero := "bvudiv", zero
+		switch {
+		case op == isa.Mod && signed:
+			f, byZero = "bvsrem", x
+		case op == isa.Mod:
+			f, byZero = "bvurem", x
+		case signed:
+			f = "bvsdiv"
+		}
+		t = e.extend(fmt.Sprintf("(ite (= %s %s) %s (%s %s %s))", y, zero, byZero, f, x, y), bits/8, false)
+	}
+	if signed {
+		return t
+	}
+	e.assert("(bvule %s %s)", t, e.extend(x, bits/8, false)) // this follows anyway, and is hard to find
+	if k, ok := constant(b, bits); ok && k != 0 {
 		switch op {
 		case isa.Mod:
 			e.assert("(bvult %s %s)", t, lit(k))
