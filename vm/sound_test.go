@@ -49,10 +49,10 @@ func (c *campaign) String() string {
 // of it, before every instruction. SKEP_FUZZ_STEPS says how many instructions
 // to watch, SKEP_FUZZ_SEED where to begin.
 func TestSound(t *testing.T) {
-	steps, first := uint64(1_000_000), uint64(1)
+	steps, first := uint64(700_000), uint64(1)
 	c := campaign{runsEach: 25, stepsEach: 4_000, refused: map[verifier.Code]int{}}
 	if testing.Short() {
-		steps = 150_000
+		steps = 100_000
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SKEP_FUZZ_STEPS"), 10, 64); err == nil {
 		steps, c.runsEach, c.stepsEach = n, 400, 80_000
