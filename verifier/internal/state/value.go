@@ -299,9 +299,6 @@ func (s *State) relate(v ValID) {
 	case isa.And: // clearing bits of a number does not increase it
 		s.AddEdge(v, d.A, d.AC)
 		s.AddEdge(v, d.B, d.BC)
-		if d.A == d.B && (d.BC == d.AC-1 || d.AC == d.BC-1) && min(a.SMin(), b.SMin()) >= 0 {
-			s.AddEdge(v, d.A, min(d.AC, d.BC)) // x & (x−1) ≤ x−1
-		}
 	case isa.Rsh:
 		if b.UMin() == 1 && b.IsConst() {
 			s.relateMiddle(v, d.A, d.AC)
