@@ -77,9 +77,6 @@ func FromBits(t tnum.Tnum) Scalar {
 // IsConst reports whether s has one member, which UMin and UMax return.
 func (s Scalar) IsConst() bool { return s.bits.Mask == 0 }
 
-// IsTop reports whether s holds every value.
-func (s Scalar) IsTop() bool { return s == Top() }
-
 // Bits returns the known bits.
 func (s Scalar) Bits() tnum.Tnum { return s.bits }
 

@@ -204,6 +204,31 @@ func TestLearns(t *testing.T) {
 			s.SetReg(1, x)
 			return s.Assume(isa.JEq, false, true, Reg{Kind: Scalar, V: MetaLen}, x) && s.Reg(1).V == MetaLen
 		}},
+		{"a defined value found equal to the packet's end", func(s *State) bool {
+			x := s.ALU64(isa.Mul, 0, between(s, 0, 1<<14), Const(4))
+			s.SetReg(1, x)
+			return s.Assume(isa.JEq, false, true, Reg{Kind: Scalar, V: PacketLen}, x) && s.Reg(1).V == PacketLen
+		}},
+		{"a sum's part that gets another name", func(s *State) bool {
+			x, y, z := between(s, 0, 200), between(s, 0, 10), s.ALU64(isa.Mul, 0, between(s, 0, 100), Const(2))
+			v := s.ALU64(isa.Add, 0, x, y)
+			s.SetReg(1, v)
+			s.SetReg(2, z)
+			if !s.Assume(isa.JEq, false, true, x, plus(z, 4)) || !s.Assume(isa.JGe, false, true, s.Reg(1), Const(100)) {
+				return false
+			}
+			return s.Num(s.Reg(2)).Contains(86) // 86 + 4 + 10
+		}},
+		{"a difference's part that gets another name", func(s *State) bool {
+			x, y, z := between(s, 0, 200), between(s, 0, 10), s.ALU64(isa.Mul, 0, between(s, 0, 100), Const(2))
+			v := s.ALU64(isa.Sub, 0, x, y)
+			s.SetReg(1, v)
+			s.SetReg(2, z)
+			if !s.Assume(isa.JEq, false, true, x, plus(z, 4)) || !s.Assume(isa.JSGe, false, true, s.Reg(1), Const(100)) {
+				return false
+			}
+			return s.Num(s.Reg(2)).Contains(96) // 96 + 4 − 0
+		}},
 		{"bounds of a value that gets another name", func(s *State) bool {
 			x, y, z := between(s, 0, 1<<40), between(s, 0, 1<<40), between(s, 0, 1<<40)
 			s.SetReg(1, x)
@@ -286,8 +311,8 @@ func TestJoinKeeps(t *testing.T) {
 			return s.Assume(isa.JLe, false, true, s.Reg(1), Const(2)) && s.Num(s.Reg(2)).UMax() == 16
 		}},
 		{"a multiple", true, func(s *State, which int) {
-			s.SetReg(1, Const(uint64(which)))
-			s.SetReg(2, Const(uint64(8*which+24)))
+			s.SetReg(1, Const(uint64(2*which)))
+			s.SetReg(2, Const(uint64(16*which+24)))
 		}, func(s *State) bool {
 			return s.Assume(isa.JLe, false, true, s.Reg(1), Const(5)) && s.Num(s.Reg(2)).UMax() == 64
 		}},
@@ -355,6 +380,68 @@ func TestSheds(t *testing.T) {
 	} {
 		if got := s.Sheds(tc.then, tc.now); got != tc.want {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+// TestSame checks which differences of shape keep states apart.
+func TestSame(t *testing.T) {
+	value := func(s *State, size uint32, null bool) Reg {
+		return Reg{Kind: MapValue, Obj: s.NewObj(Obj{Kind: MapValue, Size: size, Nullable: null})}
+	}
+	base := func(s *State) {
+		a, b := value(s, 8, false), value(s, 8, false)
+		s.SetReg(1, a)
+		s.SetReg(2, b)
+		s.SetReg(3, a)
+		s.SetReg(4, s.Unknown())
+		s.Store(0, -8, 8, b)
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(s *State)
+		same   bool
+	}{
+		{"nothing", func(s *State) {}, true},
+		{"a number", func(s *State) { s.SetReg(4, Const(3)) }, true},
+		{"a number on the stack", func(s *State) { s.Store(0, -16, 8, Const(3)) }, true},
+		{"a number for nothing", func(s *State) { s.SetReg(4, Reg{}) }, false},
+		{"a pointer for a number", func(s *State) { s.SetReg(4, s.Reg(1)) }, false},
+		{"another of the objects", func(s *State) { s.SetReg(3, s.Reg(2)) }, false},
+		{"another of the objects on the stack", func(s *State) { s.Store(0, -8, 8, s.Reg(1)) }, false},
+		{"elsewhere on the stack", func(s *State) { s.Store(0, -8, 8, Const(0)); s.Store(0, -16, 8, s.Reg(2)) }, false},
+		{"one more on the stack", func(s *State) { s.Store(0, -16, 8, s.Reg(2)) }, false},
+		{"the object's size", func(s *State) { s.Objs[s.Reg(1).Obj].Size = 16 }, false},
+		{"whether it may be null", func(s *State) { s.Objs[s.Reg(1).Obj].Nullable = true }, false},
+		{"a reference that nothing points to", func(s *State) { s.NewObj(Obj{Kind: RingBufMem, Ref: true}) }, false},
+		{"a lock", func(s *State) { s.Held.Lock = s.Reg(1).Obj }, false},
+		{"where the lock lies", func(s *State) { s.Held.LockOff = 4 }, false},
+		{"the RCU read lock", func(s *State) { s.Held.RCU = true }, false},
+		{"preemption", func(s *State) { s.Held.Preempt = 1 }, false},
+		{"a frame", func(s *State) { s.Push(1, 5, Subprogram) }, false},
+		{"a mark", func(s *State) { s.Ghosts = append(s.Ghosts, Ghost{Loop: 1, Reg: Const(0)}) }, false},
+		{"the packet", func(s *State) { s.SetReg(5, Reg{Kind: Packet, Obj: s.PacketObj(false)}) }, false},
+	} {
+		pool := &Pool{}
+		s, u := New(pool, 0, 1<<16), New(pool, 0, 1<<16)
+		base(s)
+		base(u)
+		tc.change(u)
+		s.Canon()
+		u.Canon()
+		if got := s.Same(u) && u.Same(s); got != tc.same {
+			t.Errorf("%s: got %v, want %v", tc.name, got, tc.same)
+		}
+	}
+	// The same frames, entered from elsewhere.
+	for _, f := range []Frame{{Func: 2, Call: 5}, {Func: 1, Call: 6}, {Func: 1, Call: 5, Kind: CallbackBody}, {Func: 1, Call: 5, Refs: 1}} {
+		pool := &Pool{}
+		s, u := New(pool, 0, 1<<16), New(pool, 0, 1<<16)
+		s.Push(1, 5, Subprogram)
+		u.Push(f.Func, f.Call, f.Kind)
+		u.Top().Refs = f.Refs
+		if s.Same(u) {
+			t.Errorf("frame of function %d, called at %d, kind %d, with %d references", f.Func, f.Call, f.Kind, f.Refs)
 		}
 	}
 }
