@@ -314,7 +314,7 @@ func TestJoinKeeps(t *testing.T) {
 			s.SetReg(1, Const(uint64(2*which)))
 			s.SetReg(2, Const(uint64(16*which+24)))
 		}, func(s *State) bool {
-			return s.Assume(isa.JLe, false, true, s.Reg(1), Const(5)) && s.Num(s.Reg(2)).UMax() == 64
+			return s.Assume(isa.JLe, false, true, s.Reg(1), Const(5)) && s.Num(s.Reg(2)).UMax() == 56
 		}},
 		{"the metadata's end", false, func(s *State, which int) {
 			s.SetReg(1, Reg{Kind: PacketMeta, Obj: s.PacketObj(true), V: MetaLen})
