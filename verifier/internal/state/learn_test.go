@@ -296,6 +296,24 @@ func TestJoinKeeps(t *testing.T) {
 			s.SetReg(1, x)
 			s.SetReg(2, y)
 		}, func(s *State) bool { d, ok := s.DiffReg(s.Reg(1), s.Reg(2)); return ok && d == -2 }},
+		{"a bound of one that the other's ranges have", false, func(s *State, which int) {
+			x, y := s.Fresh(scalar.Unsigned(0, 1<<40)), s.Fresh(scalar.Unsigned(0, 1<<40))
+			if which == 1 {
+				x, y = s.Fresh(scalar.Unsigned(0, 5)), s.Fresh(scalar.Unsigned(10, 20))
+			}
+			s.Assume(isa.JLe, false, true, Reg{Kind: Scalar, V: x.V, C: 2}, y)
+			s.SetReg(1, x)
+			s.SetReg(2, y)
+		}, func(s *State) bool { d, ok := s.DiffReg(s.Reg(1), s.Reg(2)); return ok && d == -2 }},
+		{"a bound that the ranges of the other have", false, func(s *State, which int) {
+			x, y := s.Fresh(scalar.Unsigned(0, 1<<40)), s.Fresh(scalar.Unsigned(0, 1<<40))
+			if which == 0 {
+				x, y = s.Fresh(scalar.Unsigned(0, 5)), s.Fresh(scalar.Unsigned(10, 20))
+			}
+			s.Assume(isa.JLe, false, true, Reg{Kind: Scalar, V: x.V, C: 2}, y)
+			s.SetReg(1, x)
+			s.SetReg(2, y)
+		}, func(s *State) bool { d, ok := s.DiffReg(s.Reg(1), s.Reg(2)); return ok && d == -2 }},
 		{"a constant distance", false, func(s *State, which int) {
 			s.SetReg(1, Const(uint64(10*which)))
 			s.SetReg(2, Const(uint64(10*which+3)))
@@ -420,6 +438,7 @@ func TestSame(t *testing.T) {
 		{"preemption", func(s *State) { s.Held.Preempt = 1 }, false},
 		{"a frame", func(s *State) { s.Push(1, 5, Subprogram) }, false},
 		{"a mark", func(s *State) { s.Ghosts = append(s.Ghosts, Ghost{Loop: 1, Reg: Const(0)}) }, false},
+		{"ends of the packet", func(s *State) { s.SetReg(4, Reg{Kind: Scalar, V: MetaLen, C: 1}); s.SetReg(3, s.Reg(1)) }, true},
 		{"the packet", func(s *State) { s.SetReg(5, Reg{Kind: Packet, Obj: s.PacketObj(false)}) }, false},
 	} {
 		pool := &Pool{}
@@ -432,6 +451,9 @@ func TestSame(t *testing.T) {
 		if got := s.Same(u) && u.Same(s); got != tc.same {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.same)
 		}
+		if v := u.Clone(); !u.Same(v) || !u.Leq(v) {
+			t.Errorf("%s: not below itself", tc.name)
+		}
 	}
 	// The same frames, entered from elsewhere.
 	for _, f := range []Frame{{Func: 2, Call: 5}, {Func: 1, Call: 6}, {Func: 1, Call: 5, Kind: CallbackBody}, {Func: 1, Call: 5, Refs: 1}} {
@@ -442,6 +464,96 @@ func TestSame(t *testing.T) {
 		u.Top().Refs = f.Refs
 		if s.Same(u) {
 			t.Errorf("frame of function %d, called at %d, kind %d, with %d references", f.Func, f.Call, f.Kind, f.Refs)
+		}
+	}
+}
+
+// TestLeq checks which states describe more than others: the first of each row
+// is below the second, or is not.
+func TestLeq(t *testing.T) {
+	unknown := func(s *State) {
+		s.SetReg(1, s.Unknown())
+		s.SetReg(2, s.Fresh(scalar.Unsigned(0, 1<<32-1)))
+	}
+	low := func(s *State) {
+		x := s.Unknown()
+		s.SetReg(1, x)
+		s.SetReg(2, s.Zext(x))
+	}
+	number := func(lo, hi uint64) func(*State) {
+		return func(s *State) {
+			s.SetReg(1, s.Fresh(scalar.Unsigned(lo, hi)))
+			s.SetReg(2, s.Fresh(scalar.Unsigned(0, 9)))
+		}
+	}
+	ordered := func(c int64) func(*State) {
+		return func(s *State) {
+			x, y := s.Fresh(scalar.Unsigned(0, 1<<40)), s.Fresh(scalar.Unsigned(0, 1<<40))
+			s.Assume(isa.JLe, false, true, x, Reg{Kind: Scalar, V: y.V, C: c})
+			s.SetReg(1, x)
+			s.SetReg(2, y)
+		}
+	}
+	copies := func(s *State) {
+		s.SetReg(1, s.Unknown())
+		s.SetReg(2, s.Reg(1))
+	}
+	apart := func(s *State) {
+		s.SetReg(1, s.Unknown())
+		s.SetReg(2, s.Unknown())
+	}
+	constants := func(a, b uint64) func(*State) {
+		return func(s *State) {
+			s.SetReg(1, Const(a))
+			s.SetReg(2, Const(b))
+		}
+	}
+	written := func(n int) func(*State) { return func(s *State) { unknown(s); s.Frames[0].Stack.Forget(-n, n) } }
+	by := func(op isa.ALUOp, n uint64) func(*State) {
+		return func(s *State) {
+			x := s.Fresh(scalar.Unsigned(0, 100))
+			s.SetReg(1, x)
+			s.SetReg(2, s.ALU64(op, 0, x, Const(n)))
+		}
+	}
+	times := by(isa.Mul, 8)
+	for _, tc := range []struct {
+		name string
+		s, t func(*State)
+		want bool
+	}{
+		{"a low half is a number", low, unknown, true},
+		{"a number is no low half", unknown, low, false},
+		{"the low half of a constant", constants(1<<32+5, 5), low, true},
+		{"not the low half of a constant", constants(1<<32+5, 6), low, false},
+		{"fewer numbers", number(3, 7), number(2, 8), true},
+		{"more numbers", number(2, 8), number(3, 7), false},
+		{"a tighter bound", ordered(3), ordered(4), true},
+		{"a looser bound", ordered(4), ordered(3), false},
+		{"constants within a bound", constants(7, 3), ordered(4), true},
+		{"constants outside of a bound", constants(8, 3), ordered(4), false},
+		{"copies are two numbers", copies, apart, true},
+		{"two numbers are no copies", apart, copies, false},
+		{"equal constants are copies", constants(4, 4), copies, true},
+		{"other constants are no copies", constants(4, 5), copies, false},
+		{"a multiple", constants(4, 32), times, true},
+		{"not a multiple", constants(4, 33), times, false},
+		{"a lesser multiple", by(isa.Mul, 4), times, false},
+		{"a shift by the factor", times, by(isa.Lsh, 8), false},
+		{"multiples are numbers", times, number(0, 100), false},
+		{"more stack is written", written(16), written(8), true},
+		{"less stack is written", written(8), written(16), false},
+	} {
+		pool := &Pool{}
+		s, u := New(pool, 0, 1<<16), New(pool, 0, 1<<16)
+		tc.s(s)
+		tc.t(u)
+		s.Canon()
+		u.Canon()
+		if !s.Same(u) {
+			t.Errorf("%s: not of one shape", tc.name)
+		} else if got := s.Leq(u); got != tc.want {
+			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
 		}
 	}
 }
