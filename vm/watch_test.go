@@ -72,18 +72,19 @@ func watchRun(p *Program, v *verifier.Verified, in any, r *rand.Rand) (steps uin
 }
 
 func newWatcher(r *rand.Rand, proofs ...*watched) *watcher {
-	w := &watcher{r: r, proofs: proofs}
+	w, tails := &watcher{r: r, proofs: proofs}, false
 	for _, d := range proofs {
 		for _, spec := range d.v.Program().Maps {
 			d.maps = append(d.maps, d.p.coll.specs[spec])
+			tails = tails || spec.Type == maps.ProgArray
 		}
 		if d.h == nil {
 			d.h = newHostility(r, d.v.Program().Insns)
 		}
 		w.worst = max(w.worst, min(uint64(d.v.Stats().WorstCase), 1<<40))
 	}
-	if len(proofs) > 1 {
-		w.worst *= 34 // a chain of 33 tail calls
+	if tails {
+		w.worst *= 34 // the most that a chain of tail calls has
 	}
 	return w
 }
