@@ -15,6 +15,7 @@ const (
 	InlineMemcpy
 	InlineMemmove
 	InlineMemcmp
+	InlineLoadBytes // skb_load_bytes: copies R4 bytes at R2 in the packet to R3
 )
 
 // inlined is the promise that a Func makes. It names the Func, so that a copy,

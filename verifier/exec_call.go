@@ -141,6 +141,7 @@ func (m *machine) arguments(f *helpers.Func) (call, error) {
 	}
 	m.arg = 0
 	m.noteCall(f, &c)
+	m.noteSize(f)
 	for i := 0; i < f.Proto.NumArgs(); i++ { // after all are checked
 		m.clobber(f, i, &c)
 	}

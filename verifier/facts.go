@@ -43,6 +43,10 @@ type Fact struct {
 	// if that always calls the same; otherwise its Op is 0.
 	Direct prog.Insn
 
+	// Size is the size that a call always gets for memory that it is given; 0:
+	// it can vary, or is 0, or the call gets none.
+	Size uint32
+
 	// NonZero says that the divisor is never 0, on the width of the division.
 	NonZero bool
 }
@@ -96,6 +100,7 @@ func (v *Verified) Fact(pc prog.PC) Fact {
 		binary.LittleEndian.PutUint64(b[:], k.key)
 		f.Key = b[:k.keySize]
 	}
+	f.Size = k.size
 	f.NonZero = k.divides && !k.zero
 	if k.callees == 1 {
 		f.Direct = k.direct
@@ -127,6 +132,8 @@ type known struct {
 	keySize  uint8     // 0: unknown, or it varies
 	direct   prog.Insn // what a call through a register called first
 	callees  uint8     // how many different functions it calls: 0, 1, or more, which is 2
+	size     uint32    // of a call's memory
+	sized    bool      // a size was seen
 	divides  bool      // a division was seen
 	zero     bool      // whose divisor may be 0
 }
@@ -235,6 +242,25 @@ func (m *machine) constantKey(f *helpers.Func, c *call) (key uint64, size uint8)
 		}
 	}
 	return 0, 0
+}
+
+// noteSize records the size of a call whose arguments were checked.
+func (m *machine) noteSize(f *helpers.Func) {
+	for i := range f.Proto.NumArgs() {
+		if kind := f.Proto.Args[i].Kind; kind != helpers.ArgSize && kind != helpers.ArgSizeOrZero {
+			continue
+		}
+		k, _ := m.sv.facts.known(m.pc)
+		size := uint32(0)
+		if r := m.s.Reg(uint8(1 + i)); r.Kind == state.Scalar && r.IsConst() {
+			size = uint32(r.Uint()) // checked to be small
+		}
+		if k.sized && k.size != size {
+			size = 0
+		}
+		k.sized, k.size = true, size
+		return
+	}
 }
 
 // noteCallee records what a call through a register calls: what direct calls.

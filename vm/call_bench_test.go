@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/execmem"
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit"
@@ -49,7 +50,7 @@ func bareStub(b *testing.B) func() {
 }
 
 // callOps are operations of a program, measured in a loop in which R6 counts,
-// R7 begins with a random number, and 8 bytes of the stack, at R10 − 8, hold a
+// R7 begins with a random number, R8 is the context, and 8 bytes of the stack, at R10 − 8, hold a
 // key below 1024.
 var callOps = []struct{ name, text string }{
 	{"helper", "r1 = r6\ncall 1000"},
@@ -68,6 +69,9 @@ var callOps = []struct{ name, text string }{
 	{"hash8-miss", "*(u64 *)(r10 -16) = 5000\nr1 = map[3]\nr2 = r10\nr2 += -16\ncall 1\nif r0 != 0 goto out"},
 	{"hash8-update", "r1 = map[3]\nr2 = r10\nr2 += -8\nr3 = r2\nr4 = 0\ncall 2\nif r0 != 0 goto out"},
 	{"hash8-insert-delete", "*(u64 *)(r10 -16) = 5000\nr1 = map[3]\nr2 = r10\nr2 += -16\nr3 = r2\nr4 = 0\ncall 2\nr1 = map[3]\nr2 = r10\nr2 += -16\ncall 3\nif r0 != 0 goto out"},
+	{"percpu-array-given-cpu", "r1 = map[1]\nr2 = r10\nr2 += -8\nr3 = 0\ncall 195\nif r0 == 0 goto out"},
+	{"load-bytes", "r1 = r8\nr2 = 14\nr3 = r10\nr3 += -32\nr4 = 20\ncall 1002\nif r0 != 0 goto out"},
+	{"memcpy", "*(u64 *)(r10 -16) = 1\n*(u64 *)(r10 -24) = r6\nr1 = r10\nr1 += -40\nr2 = r10\nr2 += -24\nr3 = 16\ncall 1003"},
 	{"array-update", "r1 = map[0]\nr2 = r10\nr2 += -8\nr3 = r2\nr4 = 0\ncall 2\nif r0 != 0 goto out"},
 }
 
@@ -93,10 +97,12 @@ func BenchmarkCalls(b *testing.B) {
 	o := vm.Options{Engine: vm.JIT, Helpers: map[helpers.ID]*helpers.Func{
 		1000: {Name: "plain", Proto: helpers.Proto{Args: [5]helpers.Arg{{Kind: helpers.ArgAnything}}},
 			Impl: func(_ helpers.Env, a, _, _, _, _ uint64) uint64 { return a }},
+		1002: linux.SchedCls.Helpers.Helper(26),
+		1003: helpers.Builtin("memcpy"),
 		1001: helpers.New1("bytes", func(_ helpers.Env, b []byte) int { return len(b) }),
 	}}
 	program := func(op string) *vm.Program {
-		c := load(b, packetType, "r1 = *(u32 *)(r1 +12)\nif r1 != 0 goto out\ncall 7\nr7 = r0\nr6 = 0\nloop:\nr1 = r6\nr1 &= 1023\n*(u64 *)(r10 -8) = r1\n"+op+
+		c := load(b, packetType, "r8 = r1\nr1 = *(u32 *)(r1 +12)\nif r1 != 0 goto out\ncall 7\nr7 = r0\nr6 = 0\nloop:\nr1 = r6\nr1 &= 1023\n*(u64 *)(r10 -8) = r1\n"+op+
 			fmt.Sprintf("\nr6 += 1\nif r6 < %d goto loop\nr0 = 1\nexit\nout:\nr0 = 0\nexit", rounds), o, callMaps()...)
 		for _, s := range callMaps() {
 			m := c.Map(s.Name)
@@ -119,9 +125,10 @@ func BenchmarkCalls(b *testing.B) {
 			*best = d
 		}
 	}
+	pkt := make([]byte, 64)
 	run := func(p *vm.Program) func() {
 		return func() {
-			if got, err := p.Run(nil); got != 1 || err != nil {
+			if got, err := p.Run(pkt); got != 1 || err != nil {
 				b.Fatalf("got %d, %v", got, err)
 			}
 		}

@@ -1,6 +1,7 @@
 package vm_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
+	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/vm"
 )
@@ -246,4 +249,127 @@ func testInlineCPU(t *testing.T, o vm.Options) {
 		}()
 	}
 	wg.Wait()
+}
+
+// TestInlineLoadBytes copies pieces of a packet of every size, from offsets near
+// every limit: R0 and memory are as the checked interpreter leaves them.
+func TestInlineLoadBytes(t *testing.T) {
+	needCompiler(t)
+	pkt := make([]byte, 100)
+	for i := range pkt {
+		pkt[i] = byte(i*3 + 1)
+	}
+	spec := &maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 120, MaxEntries: 1}
+	for _, typ := range []*hook.Type{linux.SchedCls, linux.SocketFilter} {
+		for _, n := range []uint64{1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 33, 63, 64, 65, 99, 100, 101} {
+			text := fmt.Sprintf("r6 = 1\nr7 = 2\nr8 = map[0][0]+0\nr9 = 4\nr2 = *(u64 *)(r8 +0)\nr3 = r8\nr3 += 8\nr4 = %d\ncall 26\nr6 += r7\nr6 += r9\nif r6 == 7 goto +1\nr0 = 77\nexit", n)
+			native, checked := load(t, typ, text, compiled, spec), load(t, typ, text, vm.Options{Engine: vm.Checked}, spec)
+			for _, off := range []uint64{0, 1, 50, 100 - n, 100 - n + 1, 99, 100, 101, 1<<31 - n, 1<<31 - 1, 1 << 31, 1<<32 - n, 1<<32 - 1, 1 << 32, 1<<63 + 5} {
+				var after [2][]byte
+				var r0 [2]uint64
+				for i, c := range []*vm.Collection{native, checked} {
+					value := c.Map("m").LookupElem(0, make([]byte, 4))
+					for j := range value {
+						value[j] = 0xee
+					}
+					binary.LittleEndian.PutUint64(value, off)
+					var err error
+					if r0[i], err = c.Program("p").Run(bytes.Clone(pkt)); err != nil {
+						t.Fatal(err)
+					}
+					after[i] = bytes.Clone(value)
+				}
+				if r0[0] != r0[1] || !bytes.Equal(after[0], after[1]) {
+					t.Errorf("%s: %d bytes at %d: R0 %d, memory %x; checked %d, %x", typ.Name, n, int64(off), int64(r0[0]), after[0], int64(r0[1]), after[1])
+				}
+			}
+		}
+	}
+}
+
+// TestInlineNoPacket: a legacy load of a program that has no packet does not
+// find that of the run before.
+func TestInlineNoPacket(t *testing.T) {
+	needCompiler(t)
+	typ := *packetType
+	typ.Name, typ.Input = "test_context", hook.InputContext
+	typ.Ctx = hook.NewCtx("test_ctx", 8, hook.Field{Name: "n", Size: 8, Read: 8})
+	const text = "r6 = r1\nr0 = *(u8 *)skb[0]\nr0 += 1\nexit"
+	with, without := load(t, packetType, text, compiled).Program("p"), load(t, &typ, text, compiled).Program("p")
+	for range 3 {
+		if got, err := with.Run([]byte{41}); got != 42 || err != nil {
+			t.Errorf("with a packet: got %d, %v", got, err)
+		}
+		if got, err := without.Run(nil); got != 0 || err != nil {
+			t.Errorf("without a packet: got %d, %v", got, err)
+		}
+		if got, err := with.Run(nil); got != 0 || err != nil {
+			t.Errorf("with an empty packet: got %d, %v", got, err)
+		}
+	}
+}
+
+// TestInlineCopies moves 1 to 40 bytes of the stack to places that overlap with
+// where they were.
+func TestInlineCopies(t *testing.T) {
+	needCompiler(t)
+	spec := &maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 80, MaxEntries: 1}
+	for _, name := range []string{"memcpy", "memmove"} {
+		for n := 1; n <= 40; n++ {
+			for _, shift := range []int{-40, -9, -8, -3, -1, 0, 1, 2, 7, 8, 16, 40} {
+				o := compiled
+				o.Helpers = map[helpers.ID]*helpers.Func{1000: helpers.Builtin(name)}
+				from, to := max(-shift, 0), max(shift, 0)
+				text := fmt.Sprintf("r6 = map[0][0]+0\nr1 = r6\nr1 += %d\nr2 = r6\nr2 += %d\nr3 = %d\nr7 = r1\ncall 1000\nif r0 == r7 goto +2\nr0 = 1\nexit\nr0 = 0\nexit", to, from, n)
+				c := load(t, packetType, text, o, spec)
+				value := c.Map("m").LookupElem(0, make([]byte, 4))
+				for i := range value {
+					value[i] = byte(i + 1)
+				}
+				want := bytes.Clone(value)
+				copy(want[to:to+n], bytes.Clone(want[from:from+n]))
+				if got, err := c.Program("p").Run(nil); got != 0 || err != nil || !bytes.Equal(value, want) {
+					t.Errorf("%s of %d bytes from %d to %d: R0 %d, %v;\n%x, want\n%x", name, n, from, to, int64(got), err, value, want)
+				}
+				c.Close()
+			}
+		}
+	}
+}
+
+// TestInlineIsUsed: where code can do without a helper that promises what it
+// does, it does not call it.
+func TestInlineIsUsed(t *testing.T) {
+	needCompiler(t)
+	memcpy := helpers.Builtin("memcpy").Proto
+	loadBytes := linux.SchedCls.Helpers.Helper(26).Proto
+	for _, tc := range []struct {
+		name, text string
+		form       helpers.Inline
+		proto      helpers.Proto
+		want       int
+	}{
+		{"cpu", "call 1000", helpers.InlineCPU, helpers.Proto{}, 0},
+		{"array", "*(u32 *)(r10 -4) = 0\nr1 = map[0]\nr2 = r10\nr2 += -4\ncall 1000", helpers.InlineMapLookup, helpers.MapLookupElem.Proto, 0},
+		{"hash", "*(u64 *)(r10 -8) = 1\nr1 = map[1]\nr2 = r10\nr2 += -8\ncall 1000", helpers.InlineMapLookup, helpers.MapLookupElem.Proto, 0},
+		{"either map", "*(u64 *)(r10 -8) = 1\nr2 = *(u32 *)(r1 +16)\nr1 = map[0]\nif r2 == 0 goto +2\nr1 = map[2]\nr2 = r10\nr2 += -8\ncall 1000", helpers.InlineMapLookup, helpers.MapLookupElem.Proto, 1},
+		{"load 8", "r2 = 3\nr3 = r10\nr3 += -8\nr4 = 8\ncall 1000", helpers.InlineLoadBytes, loadBytes, 0},
+		{"load past the end", "r2 = 93\nr3 = r10\nr3 += -8\nr4 = 8\ncall 1000", helpers.InlineLoadBytes, loadBytes, 1},
+		{"load some", "r4 = *(u32 *)(r1 +16)\nr4 &= 7\nr4 += 1\nr2 = 3\nr3 = r10\nr3 += -8\ncall 1000", helpers.InlineLoadBytes, loadBytes, 1},
+		{"copy", "*(u64 *)(r10 -8) = 1\nr1 = r10\nr1 += -16\nr2 = r10\nr2 += -8\nr3 = 8\ncall 1000", helpers.InlineMemcpy, memcpy, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			calls := 0
+			f := (&helpers.Func{Name: "f", Proto: tc.proto, Impl: func(helpers.Env, uint64, uint64, uint64, uint64, uint64) uint64 { calls++; return 0 }}).Inlines(tc.form)
+			o := compiled
+			o.Helpers = map[helpers.ID]*helpers.Func{1000: f}
+			m := func(name string, typ maps.Type, keySize uint32) *maps.Spec {
+				return &maps.Spec{Name: name, Type: typ, KeySize: keySize, ValueSize: 8, MaxEntries: 4}
+			}
+			p := load(t, packetType, tc.text+"\nr0 = 0\nexit", o, m("a", maps.Array, 4), m("h", maps.Hash, 8), m("b", maps.Array, 4)).Program("p")
+			if got, err := p.Run(make([]byte, 100)); got != 0 || err != nil || calls != tc.want {
+				t.Errorf("got %d, %v after %d calls, want %d", got, err, calls, tc.want)
+			}
+		})
+	}
 }

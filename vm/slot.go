@@ -165,6 +165,9 @@ func (s *slot) SetPacket() {
 		}
 		binary.NativeEndian.PutUint64(s.ctx[f.off:], at)
 	}
+	if c := s.native.rt.Context; c != nil {
+		c.Packet, c.PacketEnd = base+uint64(p.Head), base+uint64(p.Tail)
+	}
 }
 
 func (s *slot) State() any {
@@ -195,6 +198,9 @@ func (s *slot) begin(p *Program) {
 		s.state = p.states.take(s.lease.ID())
 	}
 	s.run.Ctx, s.run.CtxLen, s.run.MaxInsns = s.ctx, p.typ.Ctx.Size, p.maxInsns
+	if c := s.native.rt.Context; c != nil {
+		c.Packet, c.PacketEnd = 0, 0
+	}
 	s.machine.Begin(p.code, &s.run)
 }
 

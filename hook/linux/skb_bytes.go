@@ -17,7 +17,7 @@ const (
 // maxInt is the kernel's INT_MAX.
 const maxInt = 1<<31 - 1
 
-var skbLoadBytes = &helpers.Func{
+var skbLoadBytes = (&helpers.Func{
 	Name: "skb_load_bytes",
 	Proto: helpers.Proto{
 		Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgMem, Write: true, Uninit: true}, {Kind: helpers.ArgSize}},
@@ -27,7 +27,7 @@ var skbLoadBytes = &helpers.Func{
 		dst := helpers.Mem(env, to, size)
 		return loadBytes(dst, env.Packet().Data(), uint64(uint32(off)))
 	},
-}
+}).Inlines(helpers.InlineLoadBytes)
 
 // Values of start_header.
 const (

@@ -21,6 +21,9 @@ type Inline struct {
 	// GivenCPU: the value is that of the CPU in R3, if there is one, and not
 	// that of the run's.
 	GivenCPU bool
+
+	// Size is how many bytes are copied.
+	Size uint32
 }
 
 // An InlineForm is what code does in place of a call.
@@ -39,7 +42,43 @@ const (
 	// InlineHash: R0 = the address of the run's CPU's value for the key at R2,
 	// or 0 if there is none.
 	InlineHash
+	// InlineLoadBytes: Size bytes of the packet, the first at offset R2, are
+	// copied to R3, and R0 = 0. If they are not all there, code calls.
+	InlineLoadBytes
+	// InlineCopy: Size bytes at R2 are copied to R1 as if through a buffer, and
+	// R0 = R1.
+	InlineCopy
 )
+
+// Limits of what code does without a loop: bytes that it copies, and that it
+// copies through registers.
+const (
+	maxInlineLoad = 64
+	maxInlineCopy = 32
+)
+
+// Pieces returns the words that n bytes consist of, the last of which may
+// overlap the one before: there are at most four for n up to 32.
+func Pieces(n uint32) (pieces []Piece) {
+	log := uint8(3)
+	for n < 1<<log {
+		log--
+	}
+	at := uint32(0)
+	for ; at+1<<log <= n; at += 1 << log {
+		pieces = append(pieces, Piece{int32(at), log})
+	}
+	if at < n {
+		pieces = append(pieces, Piece{int32(n - 1<<log), log})
+	}
+	return pieces
+}
+
+// A Piece is a word of a stretch of memory.
+type Piece struct {
+	At  int32 // from its start
+	Log uint8 // it has 1<<Log bytes
+}
 
 // reads returns the registers that code reads in place of the call.
 func (x *Inline) reads() Regs {
@@ -58,7 +97,7 @@ func (x *Inline) Misses() bool {
 }
 
 // Calls reports whether code may call all the same.
-func (x *Inline) Calls() bool { return x.Form == InlineHash || x.GivenCPU }
+func (x *Inline) Calls() bool { return x.Form >= InlineHash || x.GivenCPU }
 
 // inline finds the calls that code can do without, given the layouts of the
 // program's maps, by index; nil where it is not known.
@@ -71,6 +110,14 @@ func (p *Program) inline(v *verifier.Verified) error {
 		switch c.Func.Inline() {
 		case helpers.InlineCPU:
 			p.Info[pc].Inline = &Inline{Form: InlineCPU}
+		case helpers.InlineLoadBytes:
+			if n := v.Fact(pc).Size; n > 0 && n <= maxInlineLoad {
+				p.Info[pc].Inline = &Inline{Form: InlineLoadBytes, Size: n}
+			}
+		case helpers.InlineMemcpy, helpers.InlineMemmove:
+			if n := v.Fact(pc).Size; n > 0 && n <= maxInlineCopy {
+				p.Info[pc].Inline = &Inline{Form: InlineCopy, Size: n}
+			}
 		case helpers.InlineMapLookup:
 			p.Info[pc].Inline = p.lookup(v.Fact(pc))
 		case helpers.InlinePerCPULookup:

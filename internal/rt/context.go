@@ -88,13 +88,16 @@ type Context struct {
 	Frame uint64
 	// CPU is the virtual CPU of the run.
 	CPU uint64
-	_   uint64
+	// Packet and PacketEnd are the addresses of the packet's first byte and of
+	// the one after its last; equal if there is none.
+	Packet, PacketEnd uint64
 	// Save is where code that yields leaves Result and ExitCode.
 	Save [2]uint64
 
 	stop  uint32
 	_     uint32
 	bytes uint64 // of frames
+	_     uint64
 }
 
 // NewContext returns a context with size bytes of frames, all zero, aligned to 8

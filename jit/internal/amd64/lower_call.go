@@ -128,25 +128,48 @@ func (l *lowerer) tailCall(pc prog.PC) {
 	l.restore(pc)
 }
 
-// packet lowers a legacy packet load: the host returns the value, or a
-// negative number if the packet has none there, which ends the function with
-// 0.
+// packet lowers a legacy packet load. What does not lie in the packet from its
+// first byte on is left to the host: it returns the value, or a negative number
+// if the packet has none there, which ends the function with 0.
 func (l *lowerer) packet(pc prog.PC, in prog.Insn) {
-	ok := l.NewLabel()
+	const off, at = scratch, RDX // R3, which is lost as in a call
+	far, end := l.NewLabel(), l.NewLabel()
 	if in.Op.Mode() == isa.IND {
-		l.MovRR(W32, scratch, host[in.Src])
-		l.AddRI(W32, scratch, in.Imm)
-		l.MovMR(W64, inCtx(rt.OffArg), scratch)
+		l.MovRR(W32, off, host[in.Src])
+		l.AddRI(W32, off, in.Imm)
 	} else {
-		l.MovMI(W64, inCtx(rt.OffArg), in.Imm)
+		l.MovRI(off, uint64(uint32(in.Imm)))
 	}
-	l.MovMI(W64, inCtx(rt.OffArg+8), int32(in.Op.Size().Bytes()))
-	l.save(pc)
-	l.leaveFor(pc)
-	l.restore(pc)
-	l.TestRR(W64, RAX, RAX)
-	l.JccL(NS, ok)
-	l.ZeroR(RAX)
-	l.exit()
-	l.Bind(ok)
+	n := int32(in.Op.Size().Bytes())
+	l.MovRM(W64, at, inCtx(rt.OffPacket))
+	l.AddRR(W64, at, off)
+	l.AddRI(W64, at, n)
+	l.CmpRM(W64, at, inCtx(rt.OffPacketEnd))
+	l.JccL(A, far) // also if the offset is negative: that is 2 GiB or more here
+	switch n {
+	case 1:
+		l.MovzxRM(W8, RAX, At(at, -n))
+	case 2:
+		l.MovzxRM(W16, RAX, At(at, -n))
+		l.RolRI(W16, RAX, 8)
+	default:
+		l.MovRM(W32, RAX, At(at, -n))
+		l.BswapR(W32, RAX)
+	}
+	l.Bind(end)
+	f := l.f
+	l.late = append(l.late, func() {
+		l.f = f
+		l.Mark(emit.PC(pc))
+		l.Bind(far)
+		l.MovMR(W64, inCtx(rt.OffArg), off)
+		l.MovMI(W64, inCtx(rt.OffArg+8), n)
+		l.save(pc)
+		l.leaveFor(pc)
+		l.restore(pc)
+		l.TestRR(W64, RAX, RAX)
+		l.JccL(NS, end)
+		l.ZeroR(RAX)
+		l.exit()
+	})
 }

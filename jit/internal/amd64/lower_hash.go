@@ -160,20 +160,11 @@ func (l *lowerer) hashCompare(x *opt.Inline, differ emit.Label) {
 		l.ImulRM(W64, hashTemp, l.cpu(x))
 		l.AddRR(W64, hashEntry, hashTemp)
 	}
-	n := int32(x.Layout.KeySize)
-	at := int32(0)
-	for w := W64; at < n; {
-		for w > W8 && n-at < int32(w.Bits()/8) {
-			if at > 0 && n > int32(w.Bits()/8) {
-				at = n - int32(w.Bits()/8) // some bytes twice
-				break
-			}
-			w--
-		}
-		l.loadZero(w, hashTemp, At(hashKey, at))
-		l.CmpRM(w, hashTemp, At(hashFound, at))
+	for _, part := range opt.Pieces(x.Layout.KeySize) {
+		w := Width(part.Log)
+		l.loadZero(w, hashTemp, At(hashKey, part.At))
+		l.CmpRM(w, hashTemp, At(hashFound, part.At))
 		l.JccL(NE, differ)
-		at += int32(w.Bits() / 8)
 	}
 }
 

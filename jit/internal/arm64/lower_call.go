@@ -129,22 +129,46 @@ func (l *lowerer) tailCall(pc prog.PC) {
 	l.restore(pc)
 }
 
-// packet lowers a legacy packet load: the host returns the value, or a
-// negative number if the packet has none there, which ends the function with
-// 0.
+// packet lowers a legacy packet load. What does not lie in the packet from its
+// first byte on is left to the host: it returns the value, or a negative number
+// if the packet has none there, which ends the function with 0.
 func (l *lowerer) packet(pc prog.PC, in prog.Insn) {
-	ok := l.NewLabel()
-	l.MovI(tmp0, uint64(uint32(in.Imm)))
+	const off, at = tmp0, tmp1
+	far, end := l.NewLabel(), l.NewLabel()
+	l.MovI(off, uint64(uint32(in.Imm)))
 	if in.Op.Mode() == isa.IND {
-		l.Add(W32, tmp0, tmp0, host[in.Src])
+		l.Add(W32, off, off, host[in.Src])
 	}
-	l.MovI(tmp1, uint64(in.Op.Size().Bytes()))
-	l.Stp(W64, tmp0, tmp1, inCtx(rt.OffArg))
-	l.save(pc)
-	l.leaveFor(pc)
-	l.restore(pc)
-	l.Tbz(R0, 63, ok)
-	l.Mov(W64, R0, ZR)
-	l.exit()
-	l.Bind(ok)
+	n := int32(in.Op.Size().Bytes())
+	l.Ldr(S64, at, inCtx(rt.OffPacket))
+	l.Ldr(S64, tmp2, inCtx(rt.OffPacketEnd))
+	l.Add(W64, at, at, off)
+	l.AddI(W64, at, at, uint32(n))
+	l.Cmp(W64, at, tmp2)
+	l.BCond(HI, far) // also if the offset is negative: that is 2 GiB or more here
+	switch n {
+	case 1:
+		l.Ldr(S8, R0, At(at, -n))
+	case 2:
+		l.Ldr(S16, R0, At(at, -n))
+		l.Rev16(W32, R0, R0)
+	default:
+		l.Ldr(S32, R0, At(at, -n))
+		l.Rev(W32, R0, R0)
+	}
+	l.Bind(end)
+	f := l.f
+	l.late = append(l.late, func() {
+		l.f = f
+		l.Mark(emit.PC(pc))
+		l.Bind(far)
+		l.MovI(tmp1, uint64(n))
+		l.Stp(W64, off, tmp1, inCtx(rt.OffArg))
+		l.save(pc)
+		l.leaveFor(pc)
+		l.restore(pc)
+		l.Tbz(R0, 63, end)
+		l.Mov(W64, R0, ZR)
+		l.exit()
+	})
 }

@@ -169,21 +169,11 @@ func (l *lowerer) hashCompare(x *opt.Inline, differ emit.Label) {
 		l.Ldr(S64, tmp1, l.cpu(x))
 		l.Madd(W64, hashEntry, R0, tmp1, hashEntry)
 	}
-	n := int32(x.Layout.KeySize)
-	at := int32(0)
-	for s := S64; at < n; {
-		for s > S8 && n-at < 1<<s {
-			if at > 0 && n > 1<<s {
-				at = n - 1<<s // some bytes twice
-				break
-			}
-			s--
-		}
-		l.Ldr(s, tmp0, At(hashKey, at))
-		l.Ldr(s, tmp1, At(hashFound, at))
+	for _, part := range opt.Pieces(x.Layout.KeySize) {
+		l.Ldr(Size(part.Log), tmp0, At(hashKey, part.At))
+		l.Ldr(Size(part.Log), tmp1, At(hashFound, part.At))
 		l.Cmp(W64, tmp0, tmp1)
 		l.BCond(NE, differ)
-		at += 1 << s
 	}
 }
 

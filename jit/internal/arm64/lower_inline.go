@@ -30,6 +30,10 @@ func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
 		l.inlineArray(x, null)
 	case opt.InlineHash:
 		l.inlineHash(pc, x, null, end)
+	case opt.InlineLoadBytes:
+		l.inlineLoadBytes(pc, x, end)
+	case opt.InlineCopy:
+		l.inlineCopy(x)
 	}
 	l.Bind(end)
 	if x.Misses() {
