@@ -7,15 +7,7 @@ import (
 	"github.com/skepvm/skep/verifier"
 )
 
-// control finds what calls call, where jumps lead, and what loops cost.
-//
-// The meter is charged at the head of each loop, for its longest way round,
-// and on entry to a function, for all of it. Sound as an upper bound: let the
-// credit of a run be what was charged less what was executed. A function
-// begins with a credit of its instructions; going forward spends at most one
-// for each instruction that it leaves behind, so at PC x the credit is at
-// least the number of instructions from x to the function's end; going back
-// from y to x adds the instructions from x to y, which restores that.
+// control finds what calls call and where jumps lead.
 func (p *Program) control(v *verifier.Verified) error {
 	n := make([]int32, len(p.Insns)+1) // instructions before a PC
 	var count int32
@@ -38,11 +30,7 @@ func (p *Program) control(v *verifier.Verified) error {
 			continue
 		}
 		if t, ok := target(in, pc); ok {
-			to := &p.Info[t]
-			to.Target = true
-			if t <= pc {
-				to.Charge = max(to.Charge, n[pc]+1-n[t])
-			}
+			p.Info[t].Target = true
 		}
 		switch {
 		case in.IsWide() && in.Src == isa.PseudoFunc:

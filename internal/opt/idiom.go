@@ -38,8 +38,8 @@ const (
 	Sum
 	// Access: the load or store itself, of memory at Src + Index<<Shift + Imm.
 	Access
-	// Branch: the jump goes to To where its condition does not hold, and to
-	// what follows the next instruction where it does. Here the jump, which is
+	// Branch: the jump goes to To where its condition does not hold, and else
+	// to its own target, unless that is what follows. Here the jump, which is
 	// the first instruction, has the idiom, and the next is Merged.
 	Branch
 )
@@ -278,11 +278,12 @@ func shiftOf(in prog.Insn) (r prog.Reg, s uint8) {
 	return 0, 0
 }
 
-// jump matches a conditional jump over another jump.
+// jump matches a conditional jump over another jump, or before one that goes
+// back: in a loop the common way is then one jump.
 func (m *matcher) jump(in prog.Insn) {
 	to, ok := in.Target(m.at)
 	next := m.at + 1
-	if !ok || to != m.at+2 || endsFlow(in) || in.Op.JmpOp() == isa.MayGoto || int(next) >= len(m.Insns) {
+	if !ok || endsFlow(in) || in.Op.JmpOp() == isa.MayGoto || int(next) >= len(m.Insns) {
 		return
 	}
 	i := &m.Info[next]
@@ -291,8 +292,10 @@ func (m *matcher) jump(in prog.Insn) {
 	}
 	switch over := m.Insns[next]; over.Op {
 	case isa.Op(isa.JMP) | isa.Op(isa.JA), isa.Op(isa.JMP32) | isa.Op(isa.JA):
-		to, _ := over.Target(next)
-		m.Info[m.at].Idiom = Idiom{Kind: Branch, To: to}
-		i.Merged = true
+		back, _ := over.Target(next)
+		if to == next+1 || back <= m.at && to > m.at {
+			m.Info[m.at].Idiom = Idiom{Kind: Branch, To: back}
+			i.Merged = true
+		}
 	}
 }

@@ -142,6 +142,8 @@ func (l *lowerer) divide(in prog.Insn) {
 		case in.Imm == -1 && signed:
 			l.byMinusOne(w, dst, mod)
 			return
+		case !signed && l.divideByConstant(w, dst, in.Imm, mod):
+			return
 		case w == W32:
 			l.MovRI(scratch, uint64(uint32(in.Imm)))
 		default:

@@ -21,6 +21,9 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 		op := in.Op.JmpOp()
 		l.compare(in, op == isa.JSet)
 		l.JccL(conds[op].Not(), l.label(x.To))
+		if to, _ := in.Target(pc); to != pc+2 {
+			l.JmpL(l.label(to))
+		}
 	}
 }
 
