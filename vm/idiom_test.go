@@ -142,12 +142,23 @@ func idioms(r *rand.Rand) string {
 		case 4: // jumps over one instruction
 			cond := []string{"==", "!=", ">", ">=", "<", "<=", "s>", "s>=", "s<", "s<=", "&"}[r.IntN(11)]
 			w := r.IntN(2) == 0
+			d := reg()
+			line("%s = %d", name(w, d), r.IntN(2))
 			if r.IntN(2) == 0 {
 				line("if %s %s %s goto +1", name(w, reg()), cond, name(w, reg()))
 			} else {
 				line("if %s %s %d goto +1", name(w, reg()), cond, int32(r.Uint32())>>r.IntN(32))
 			}
 			w = r.IntN(2) == 0
+			if r.IntN(3) == 0 { // over one that sets what another has set
+				over := fmt.Sprintf("%s = %d", name(w, d), r.IntN(2)+r.IntN(20)/19)
+				if r.IntN(2) == 0 {
+					line("goto +1\nr%d += 1\n%s", reg(), over)
+				} else {
+					line("%s", over)
+				}
+				continue
+			}
 			switch r.IntN(4) {
 			case 0:
 				line("goto +1\nr%d += 1", reg())

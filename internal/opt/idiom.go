@@ -42,6 +42,9 @@ const (
 	// to its own target, unless that is what follows. Here the jump, which is
 	// the first instruction, has the idiom, and the next is Merged.
 	Branch
+	// Set: Dst = 1 or 0, Imm where the condition of the jump holds. The jump has
+	// the idiom; the moves before and after it are Merged.
+	Set
 )
 
 // idioms finds idioms. Requires Info.Target and Info.Live. Linear: each rule
@@ -290,6 +293,10 @@ func (m *matcher) jump(in prog.Insn) {
 	if i.Target || i.Dead {
 		return
 	}
+	if m.set(in, to, m.Insns[next]) {
+		i.Merged = true
+		return
+	}
 	switch over := m.Insns[next]; over.Op {
 	case isa.Op(isa.JMP) | isa.Op(isa.JA), isa.Op(isa.JMP32) | isa.Op(isa.JA):
 		back, _ := over.Target(next)
@@ -298,4 +305,30 @@ func (m *matcher) jump(in prog.Insn) {
 			i.Merged = true
 		}
 	}
+}
+
+// set matches d = a; if … goto to; d = b, where a and b are 0 and 1, and what
+// follows is to, or a jump there.
+func (m *matcher) set(in prog.Insn, to prog.PC, over prog.Insn) bool {
+	first := m.before(1)
+	if !isBit(first) || !isBit(over) || first.Dst != over.Dst || first.Imm == over.Imm ||
+		in.Dst == first.Dst || in.Op.Source() == isa.X && in.Src == first.Dst {
+		return false
+	}
+	if after := m.at + 2; to != after {
+		if int(after) >= len(m.Insns) || m.Info[after].Dead {
+			return false
+		}
+		then := m.Insns[after]
+		if t, ok := then.Target(after); !ok || t != to || then.Op.JmpOp() != isa.JA || !endsFlow(then) {
+			return false
+		}
+	}
+	m.merge(Idiom{Kind: Set, Wide: true, Dst: first.Dst, Imm: first.Imm}, 1)
+	return true
+}
+
+// isBit reports whether in loads 0 or 1.
+func isBit(in prog.Insn) bool {
+	return (in.Op == alu|isa.Op(isa.Mov) || in.Op == alu64|isa.Op(isa.Mov)) && in.Imm>>1 == 0
 }

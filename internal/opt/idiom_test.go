@@ -120,7 +120,7 @@ func TestBound(t *testing.T) {
 	for text, want := range map[string]bool{
 		"r0 = 0\nexit": false,
 		"r0 = 0\nr0 += 1\nif r0 != 1000 goto -2\nexit":  false,
-		"r0 = 0\nr0 += 1\nif r0 != 10000 goto -2\nexit": true,
+		"r0 = 0\nr0 += 1\nif r0 != 20000 goto -2\nexit": true,
 		"call f\nexit\nf:\nr0 = 0\nexit":                false,
 	} {
 		if got := prepare(t, text).Metered(); got != want {

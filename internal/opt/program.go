@@ -116,9 +116,10 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 }
 
 // MaxUnmetered is how many instructions a run may execute without a look at
-// whether it should go on: 4 to 8 microseconds as a rule, and below a
-// millisecond if each fifth waits 300 ns for memory.
-const MaxUnmetered = 1 << 14
+// whether it should go on: some 10 microseconds as a rule, and below a
+// millisecond if each fourth waits 100 ns for memory. (To wait longer, or more
+// often, takes more instructions, which compute an address each time.)
+const MaxUnmetered = 1 << 15
 
 // bound finds out whether a run is proven to be so short that it need not be
 // metered. A tail call makes a longer run of several short ones. Requires Calls.

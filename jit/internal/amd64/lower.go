@@ -24,6 +24,9 @@ const (
 	scratch = R11 // nothing lives here from one instruction to the next
 )
 
+// loopAlign is the alignment of loops.
+const loopAlign = 16
+
 // A lowerer is the lowering of one program.
 type lowerer struct {
 	*Asm
@@ -95,6 +98,9 @@ func (l *lowerer) function(f int) error {
 	for pc := fn.Entry; pc < fn.End; pc = l.p.Next(pc) {
 		info := &l.p.Info[pc]
 		l.Mark(emit.PC(pc))
+		if info.Charge > 0 {
+			l.Align(loopAlign)
+		}
 		l.Bind(l.label(pc))
 		if info.Dead {
 			if !trapped {

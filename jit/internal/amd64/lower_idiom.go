@@ -17,6 +17,15 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 		l.Lea(W64, host[x.Dst], address(x))
 	case opt.Access:
 		l.access(in, address(x))
+	case opt.Set:
+		op, dst := in.Op.JmpOp(), host[x.Dst]
+		l.compare(in, op == isa.JSet)
+		c := conds[op]
+		if x.Imm == 0 {
+			c = c.Not()
+		}
+		l.SetccR(c, dst)
+		l.MovzxRR(W8, dst, dst)
 	case opt.Branch:
 		op := in.Op.JmpOp()
 		l.compare(in, op == isa.JSet)

@@ -21,6 +21,14 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 		l.sum(host[x.Dst], x)
 	case opt.Access:
 		l.access(in, x)
+	case opt.Set:
+		op := in.Op.JmpOp()
+		l.compare(in, op == isa.JSet)
+		c := conds[op]
+		if x.Imm == 0 {
+			c = c.Not()
+		}
+		l.Cset(W64, host[x.Dst], c)
 	case opt.Branch:
 		op := in.Op.JmpOp()
 		l.compare(in, op == isa.JSet)
