@@ -40,6 +40,15 @@ func (g *graph) last(fn int) int {
 	return len(g.blocks)
 }
 
+// lastInsn returns where the last instruction of block b begins.
+func (g *graph) lastInsn(b int) prog.PC {
+	last := g.blocks[b].start
+	for pc := last; pc < g.blocks[b].end; pc = next(g.p, pc) {
+		last = pc
+	}
+	return last
+}
+
 // next returns the PC after the instruction at pc.
 func next(p *prog.Program, pc prog.PC) prog.PC {
 	if p.Insns[pc].IsWide() {

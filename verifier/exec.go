@@ -39,7 +39,11 @@ func (m *machine) run() error {
 		b := &m.sv.g.blocks[m.n.block]
 		for m.pc = b.start; m.pc < b.end; m.pc = next(m.sv.p, m.pc) {
 			m.weight++
-			m.sv.visits++
+			if m.sv.visits++; m.sv.visits >= m.sv.look {
+				if err := m.sv.limits(); err != nil {
+					return err
+				}
+			}
 			if len(m.s.Vals) > maxNames || len(m.s.Objs) > maxNames {
 				m.s.Canon()
 			}

@@ -35,6 +35,7 @@ func (m *machine) note(s *state.State, n state.TraceNote) {
 	if len(sv.traces) == 0 {
 		sv.traces = make([]state.Trace, traceChunk)
 	}
+	sv.decisions++
 	t := &sv.traces[0]
 	sv.traces = sv.traces[1:]
 	*t = state.Trace{Prev: s.Trace, PC: int32(m.pc), Note: n}

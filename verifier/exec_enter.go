@@ -148,6 +148,9 @@ func (m *machine) enterFunc(b *block, fn int, kind state.FrameKind, s *state.Sta
 	m.note(s, state.Called)
 	s.Push(int32(fn), int32(m.pc), kind)
 	pass(&s.Frames[len(s.Frames)-2], s.Top())
+	if m.n.chain.kids[chainKey{m.pc, fn}] == nil {
+		m.sv.places += chainBytes + 8*int64(m.sv.g.last(fn)-m.sv.g.entry[fn])
+	}
 	return m.sv.arrive(m.n.chain.enter(m.sv.g, m.n, m.pc, fn, kind), m.sv.g.entry[fn], s, m.id, m.weight)
 }
 

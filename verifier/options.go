@@ -44,6 +44,7 @@ type Options struct {
 	// is Limit. Zero means the default.
 	MaxVisits int64 // instructions visited
 	MaxStates int   // states stored
+	MaxBytes  int64 // memory of what the proof keeps: Stats.Bytes
 	MaxTime   time.Duration
 }
 
@@ -53,6 +54,7 @@ const (
 	DefaultMaxPacket    = 1 << 24
 	DefaultMaxVisits    = 4_000_000
 	DefaultMaxStates    = 200_000
+	DefaultMaxBytes     = 128 << 20
 	DefaultMaxTime      = 30 * time.Second
 )
 
@@ -68,6 +70,9 @@ func (o Options) filled() Options {
 	}
 	if o.MaxStates == 0 {
 		o.MaxStates = DefaultMaxStates
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
 	}
 	if o.MaxTime == 0 {
 		o.MaxTime = DefaultMaxTime

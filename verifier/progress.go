@@ -45,11 +45,17 @@ type rank struct {
 // one place alone.
 var never = state.Place{Off: -1 << 15}
 
-// beginIteration notes the places that the loop headed by n changes.
-func (sv *solver) beginIteration(n *node, s *state.State) {
+// beginIteration notes the places that the loop headed by n changes, in s, which
+// is the explored state id.
+func (sv *solver) beginIteration(n *node, s *state.State, id int) {
 	frame := len(s.Frames) - 1
-	// Whatever else there is to note: an iteration that comes back is seen.
-	s.Ghosts = append(s.Ghosts, state.Ghost{Loop: n.id, Place: never, Reg: state.Const(0)})
+	// Whatever else there is to note: an iteration that comes back is seen, and
+	// whether it began before the loop was widened.
+	late := uint64(0)
+	if n.widen && id >= n.widened {
+		late = 1
+	}
+	s.Ghosts = append(s.Ghosts, state.Ghost{Loop: n.id, Place: never, Reg: state.Const(late)})
 	changes := sv.loopChanges(n.block)
 	noted := 0
 	note := func(off int16, r state.Reg) {
@@ -80,15 +86,23 @@ func (sv *solver) endIteration(n *node, s *state.State) {
 		return
 	}
 	var moves []move
+	late := false
 	for _, g := range s.Ghosts {
-		if g.Loop == n.id {
-			moves = append(moves, newMove(s, g))
+		if g.Loop != n.id {
+			continue
 		}
+		moves = append(moves, newMove(s, g))
+		late = late || g.Place == never && s.Num(g.Reg).UMax() > 0
 	}
 	if len(moves) > 0 {
-		l := n.latch(s)
+		l := latchOf(&n.latches, s)
 		l.ends++
 		l.compare(s, moves)
+		if late {
+			l := latchOf(&n.late, s)
+			l.ends++
+			l.compare(s, moves)
+		}
 	}
 	s.Ghosts = slices.DeleteFunc(s.Ghosts, func(g state.Ghost) bool {
 		return g.Loop == n.id || !sv.inside(n, sv.nodes[g.Loop])
@@ -145,19 +159,19 @@ type latch struct {
 	rank map[measure]*rank
 }
 
-// latch returns the latch of n through which s comes.
-func (n *node) latch(s *state.State) *latch {
+// latchOf returns the latch of list through which s comes, adding it if need be.
+func latchOf(list *[]*latch, s *state.State) *latch {
 	pc := int32(-1)
 	if s.Trace != nil {
 		pc = s.Trace.PC
 	}
-	for _, l := range n.latches {
+	for _, l := range *list {
 		if l.pc == pc {
 			return l
 		}
 	}
 	l := &latch{pc: pc, rank: map[measure]*rank{}}
-	n.latches = append(n.latches, l)
+	*list = append(*list, l)
 	return l
 }
 
@@ -223,14 +237,15 @@ func (n *latch) update(k measure, step, least, most int64) {
 	r.least, r.most = min(r.least, least), max(r.most, most)
 }
 
-// iterations returns how often the loop headed by n can begin again.
+// iterations returns how often a loop can begin again whose iterations end at
+// latches.
 //
 // Measures are lexicographic (Bradley, Manna and Sipma 2005): the first does
 // not grow on any way back and shrinks on some; what is left after taking
 // those away is bounded, between two of them, by the next. So loops that share
 // a head, as nested loops do when nothing stands between them, are bounded too.
-func (n *node) iterations() (bound int64, ok bool) {
-	left := slices.Clone(n.latches)
+func iterations(latches []*latch) (bound int64, ok bool) {
+	left := slices.Clone(latches)
 	for len(left) > 0 {
 		best, most := int64(0), 0
 		var strict measure

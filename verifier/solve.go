@@ -59,11 +59,13 @@ type node struct {
 	bucket  map[uint64]*bucket
 	order   []*bucket // in order of appearance
 	limit   int       // classes beyond which mask is coarsened
-	visits  int
+	visits  int64
 	widen   bool  // a loop head that widens
 	calls   int64 // a call that calls back: how often, at most
 	id      int32
 	latches []*latch // heads: what shrinks from one iteration to the next
+	late    []*latch // of these, the iterations that began after the loop was widened
+	widened int      // steps when it was
 	queued  bool
 	todo    []*pending // from next on
 	next    int
@@ -106,24 +108,27 @@ type edge struct {
 // come to rest before outer ones.
 type solver struct {
 	*verifier
-	ctx      context.Context
-	root     *chain
-	nodes    []*node            // by id
-	changes  map[int]state.Live // what loops write, by head
-	merges   state.Merge        // see widening
-	queue    nodeHeap
-	traces   []state.Trace  // to take from
-	idle     []*pending     // to use again
-	edges    []edge         // to take from
-	steps    []step         // by id: what each explored state led to
-	kept     []*state.State // by id, with Options.Invariants: the state itself
-	stored   int
-	bytes    int64 // of the stored states
-	visits   int64
-	deadline time.Time
-	done     bool  // explored: nothing arrives any more
-	async    bool  // proves a callback that runs later
-	forMap   int32 // whose timer calls it
+	ctx       context.Context
+	root      *chain
+	nodes     []*node            // by id
+	changes   map[int]state.Live // what loops write, by head
+	merges    state.Merge        // see widening
+	queue     nodeHeap
+	traces    []state.Trace  // to take from
+	idle      []*pending     // to use again
+	edges     []edge         // to take from
+	steps     []step         // by id: what each explored state led to
+	kept      []*state.State // by id, with Options.Invariants: the state itself
+	stored    int
+	bytes     int64 // of the stored states
+	visits    int64
+	look      int64 // visits at which the clock is looked at
+	decisions int   // in traces
+	places    int64 // bytes of nodes and chains below calls
+	deadline  time.Time
+	done      bool  // explored: nothing arrives any more
+	async     bool  // proves a callback that runs later
+	forMap    int32 // whose timer calls it
 }
 
 // A step is one explored state.
@@ -148,6 +153,9 @@ func (sv *solver) node(c *chain, b int) *node {
 		limit: maxKeys,
 	}
 	n.once = c.once && len(blk.loops) == 0 && !n.head
+	if c.up != nil { // those of the outermost function are as many as its blocks
+		sv.places += nodeBytes * int64(len(n.place))
+	}
 	if blk.joins {
 		n.live = sv.perFrame(n, sv.l.live)
 		n.mask = state.Mask{Frames: sv.perFrame(n, sv.l.tested), Packet: true, Moved: true}
@@ -175,7 +183,7 @@ func (sv *solver) arrive(c *chain, b int, s *state.State, from int, weight int64
 	s.Clean(n.live)
 	s.Canon()
 	if n.head && !n.widen && n.visits >= unroll {
-		n.widen = true
+		n.widen, n.widened = true, len(sv.steps)
 		sv.coarsen(n, 4, 0)
 	}
 	bk := sv.bucketOf(n, s)
@@ -273,6 +281,7 @@ func (sv *solver) coarsen(n *node, values, keys int) {
 		}
 	}
 	distinct := map[uint64]bool{}
+	n.mask.Frames = slices.Clone(n.mask.Frames)
 	for {
 		place, most := state.Busiest(states, &n.mask)
 		if most <= values {
@@ -382,7 +391,7 @@ func (sv *solver) recount(p *pending) {
 	bytes := p.s.Bytes()
 	sv.bytes += bytes - p.bytes
 	p.bytes = bytes
-	sv.peakBytes = max(sv.peakBytes, sv.bytes)
+	sv.peakBytes = max(sv.peakBytes, sv.memory())
 }
 
 // drop counts one state of so many bytes less.
@@ -442,9 +451,9 @@ func (sv *solver) run() error {
 		p.s, p.b = nil, nil
 		sv.idle = append(sv.idle, p)
 		if n.head {
-			sv.beginIteration(n, s)
+			sv.beginIteration(n, s, id)
 		}
-		if err := sv.limits(n, s); err != nil {
+		if err := sv.limits(); err != nil {
 			return err
 		}
 		if err := (&machine{sv: sv, s: s, n: n, id: id}).run(); err != nil {
@@ -454,28 +463,74 @@ func (sv *solver) run() error {
 	return nil
 }
 
-func (sv *solver) limits(n *node, s *state.State) error {
-	pc := sv.g.blocks[n.block].start
+// limits returns an error if the proof has taken all that it may, or is not
+// wanted any more. It is called often.
+func (sv *solver) limits() error {
 	switch {
 	case sv.visits > sv.o.MaxVisits:
-		return sv.errorAt(Limit, pc, s.Trace, "%d instructions visited; the limit is %d", sv.visits, sv.o.MaxVisits)
+		return sv.spent("%d instructions visited; the limit is %d", sv.visits, sv.o.MaxVisits)
 	case sv.stored > sv.o.MaxStates:
-		return sv.errorAt(Limit, pc, s.Trace, "%d states stored; the limit is %d", sv.stored, sv.o.MaxStates)
+		return sv.spent("%d states stored; the limit is %d", sv.stored, sv.o.MaxStates)
+	case sv.memory() > sv.o.MaxBytes:
+		return sv.spent("%d bytes of states; the limit is %d", sv.memory(), sv.o.MaxBytes)
 	}
-	if len(sv.steps)%64 == 0 {
-		if err := sv.ctx.Err(); err != nil {
-			return err
-		}
-		if time.Now().After(sv.deadline) {
-			return sv.errorAt(Limit, pc, s.Trace, "not decided within %v", sv.o.MaxTime)
-		}
+	if sv.visits < sv.look {
+		return nil
+	}
+	sv.look = sv.visits + lookEvery
+	if err := sv.ctx.Err(); err != nil {
+		return err
+	}
+	if time.Now().After(sv.deadline) {
+		return sv.spent("not decided within %v", sv.o.MaxTime)
 	}
 	return nil
 }
 
+// lookEvery is after how many visits the clock and the context are looked at:
+// a fraction of a millisecond.
+const lookEvery = 256
+
+// memory returns the bytes that the proof keeps: states, and what is recorded
+// of each that was explored.
+func (sv *solver) memory() int64 {
+	return sv.bytes + sv.places + int64(len(sv.steps))*stepBytes + int64(sv.decisions)*traceBytes
+}
+
+// stepBytes is the memory of a step and its edges, of which there are mostly
+// two; traceBytes that of a decision; nodeBytes and chainBytes those of a node
+// and a chain, less what depends on the depth and on the blocks.
+const (
+	stepBytes  = 32 + 2*16
+	traceBytes = 24
+	nodeBytes  = 400
+	chainBytes = 200
+)
+
+// spent returns the error that a limit was reached, at the block in which most
+// instructions were visited.
+func (sv *solver) spent(format string, args ...any) *Error {
+	at, most := sv.g.entry[sv.root.fn], int64(0)
+	visits := map[int]int64{}
+	for _, n := range sv.nodes {
+		visits[n.block] += n.visits
+		if v := visits[n.block] * sv.g.blocks[n.block].weight; v > most {
+			at, most = n.block, v
+		}
+	}
+	b := &sv.g.blocks[at]
+	return sv.errorAt(Limit, b.start, nil, format+"; the block that took most, instructions %d to %d, was explored %d times",
+		append(args, b.start, sv.g.lastInsn(at), visits[at])...)
+}
+
 // perFrame returns what holds on entry to n, frame by frame: of the innermost
 // what by says, of the others what is live after their calls.
+//
+// The result may be by's memory: nobody changes it.
 func (sv *solver) perFrame(n *node, by []state.Live) []state.Live {
+	if n.chain.up == nil {
+		return by[n.block : n.block+1 : n.block+1]
+	}
 	depth := 0
 	for c := n.chain; c != nil; c = c.up {
 		depth++

@@ -36,7 +36,7 @@ func (sv *solver) terminates() (int64, error) {
 		sv: sv, cut: make([]bool, len(sv.nodes)),
 		set: make([]int32, n), part: make([]int32, n), index: make([]int32, n), low: make([]int32, n), on: make([]bool, n),
 	}
-	worst, at := t.longest(all)
+	worst, _, at := t.longest(all)
 	switch {
 	case at != nil && sv.o.AllowUnbounded:
 		return -1, nil
@@ -60,9 +60,10 @@ type termination struct {
 	on         []bool
 }
 
-// longest returns the weight of the longest path inside set. at is a loop head
-// without a bound, if there is one.
-func (t *termination) longest(set []int32) (weight int64, at *node) {
+// longest returns the weight of the longest path inside set, and of the longest
+// that ends with an edge to a step of set that was cut; −1 if there is none. at
+// is a loop head without a bound, if there is one.
+func (t *termination) longest(set []int32) (weight, back int64, at *node) {
 	t.sets++
 	me := t.sets
 	for _, s := range set {
@@ -74,34 +75,44 @@ func (t *termination) longest(set []int32) (weight int64, at *node) {
 			t.part[s] = int32(i)
 		}
 	}
-	best := make([]int64, len(parts)) // longest path from a component
-	for i, p := range parts {         // successors first
+	best := make([]int64, len(parts))  // longest path from a component
+	backs := make([]int64, len(parts)) // the same, ending with a cut edge
+	back = -1
+	for i, p := range parts { // successors first
 		inner := int64(0)
 		if len(p) > 1 || t.self(p[0]) {
 			if inner, at = t.cycle(p); at != nil {
-				return 0, at
+				return 0, 0, at
 			}
 			for _, s := range p { // cycle has renumbered them
 				t.set[s], t.part[s] = me, int32(i)
 			}
 		}
-		out := int64(0)
+		out, outBack := int64(0), int64(-1)
 		for _, s := range p {
 			for _, e := range t.sv.steps[s].out {
-				w := e.weight
-				if e.id >= 0 {
-					if !t.has(e, me) || t.part[e.id] == int32(i) {
-						continue
+				switch {
+				case e.id < 0:
+					out = max(out, e.weight)
+				case t.set[e.id] != me:
+				case !t.has(e, me):
+					outBack = max(outBack, e.weight)
+				case t.part[e.id] != int32(i):
+					k := t.part[e.id]
+					out = max(out, addSat(e.weight, best[k]))
+					if backs[k] >= 0 {
+						outBack = max(outBack, addSat(e.weight, backs[k]))
 					}
-					w = addSat(w, best[t.part[e.id]])
 				}
-				out = max(out, w)
 			}
 		}
-		best[i] = addSat(inner, out)
-		weight = max(weight, best[i])
+		best[i], backs[i] = addSat(inner, out), outBack
+		if outBack >= 0 {
+			backs[i] = addSat(inner, outBack)
+		}
+		weight, back = max(weight, best[i]), max(back, backs[i])
 	}
-	return weight, nil
+	return weight, back, nil
 }
 
 // has reports whether e is an edge inside set me.
@@ -143,18 +154,14 @@ func (t *termination) cycle(set []int32) (int64, *node) {
 		return 0, first
 	}
 	t.cut[head.id] = true
-	inner, bad := t.longest(set)
+	// From where the run entered the set to the head, so many times back to it,
+	// and then a path that does not return.
+	inner, back, bad := t.longest(set)
 	t.cut[head.id] = false
 	if bad != nil {
 		return 0, bad
 	}
-	longest := int64(0)
-	for _, s := range set {
-		for _, e := range t.sv.steps[s].out {
-			longest = max(longest, e.weight)
-		}
-	}
-	return mulSat(addSat(bound, 1), addSat(inner, longest)), nil
+	return addSat(mulSat(addSat(bound, 1), max(back, 0)), inner), nil
 }
 
 // bound returns how often a run that stays in set can come back to n.
@@ -179,7 +186,15 @@ func (t *termination) bound(n *node, set []int32) (int64, bool) {
 	if t.sv.isCallback(b) {
 		return n.calls, true
 	}
-	return n.iterations()
+	// Where the loop was unrolled first, the cycle is mostly in the rest.
+	if n.widen && !slices.ContainsFunc(set, func(s int32) bool {
+		return t.sv.steps[s].n == n && int(s) < n.widened
+	}) {
+		if bound, ok := iterations(n.late); ok {
+			return bound, true
+		}
+	}
+	return iterations(n.latches)
 }
 
 func (t *termination) all(set []int32, f func(*node) bool) bool {

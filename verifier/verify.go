@@ -50,7 +50,7 @@ func (v *Verified) Stats() Stats { return v.stats }
 type Stats struct {
 	Visits int64 // instructions visited, each as often as it was: the kernel's "processed insns"
 	States int   // states stored at once, at most
-	Bytes  int64 // memory of the states stored at once, at most
+	Bytes  int64 // their memory, and that of the record of the exploration
 	Time   time.Duration
 	// WorstCase is how many instructions a run may execute; −1 if a loop is
 	// not proven to end (Options.AllowUnbounded).

@@ -190,7 +190,7 @@ func (ps *points) entry(id int) *point {
 		p.check = state.NewChecker(s, nil)
 		if p.n.head {
 			before := len(s.Ghosts)
-			ps.sv.beginIteration(p.n, s)
+			ps.sv.beginIteration(p.n, s, p.id)
 			for _, g := range s.Ghosts[before:] {
 				p.notes = append(p.notes, placeReg{g.Place, g.Reg})
 			}
@@ -306,7 +306,7 @@ func (ps *points) state(p *point) *state.State {
 	if p.from == nil {
 		s := ps.sv.kept[p.id-1].Clone()
 		if p.n.head {
-			ps.sv.beginIteration(p.n, s)
+			ps.sv.beginIteration(p.n, s, p.id)
 		}
 		return s
 	}
