@@ -219,7 +219,7 @@ func (e *execution) jump(in prog.Insn, s step, next int) (why string) {
 	if in.Op.Source() == isa.X {
 		b = f.regs[in.Src]
 	}
-	c := compare(in.Op.JmpOp(), bits, e.number(f.regs[in.Dst]), e.number(b))
+	c := e.condition(in.Op.JmpOp(), bits, f.regs[in.Dst], b)
 	taken, fall := s.pc+1+int(in.Off), s.pc+1
 	switch {
 	case taken == fall:
@@ -231,6 +231,20 @@ func (e *execution) jump(in prog.Insn, s step, next int) (why string) {
 		return fmt.Sprintf("no way from here to %d", next)
 	}
 	return ""
+}
+
+// condition returns the condition of a jump. Where pointers into one object do
+// not wrap, which is nearly everywhere, they compare as their offsets do: that
+// spares the solver the sums.
+func (e *execution) condition(op isa.JmpOp, bits int, a, b value) cond {
+	whole := compare(op, bits, e.number(a), e.number(b))
+	signed := map[isa.JmpOp]isa.JmpOp{isa.JEq: isa.JEq, isa.JNe: isa.JNe, isa.JGt: isa.JSGt, isa.JGe: isa.JSGe, isa.JLt: isa.JSLt, isa.JLe: isa.JSLe}
+	by, ok := signed[op]
+	if !ok || bits != 64 || a.kind != pointer || b.kind != pointer || a.obj != b.obj || a.obj.null != "" {
+		return whole
+	}
+	const small = "(and (bvsge %[1]s #xffffffffffff0000) (bvslt %[1]s #x4000000000000000) (bvsge %[2]s #xffffffffffff0000) (bvslt %[2]s #x4000000000000000))"
+	return cond(fmt.Sprintf("(ite "+small+" %[3]s %[4]s)", a.t, b.t, compare(by, 64, a.t, b.t), whole))
 }
 
 func (e *execution) exit(next int) (why string) {

@@ -51,7 +51,7 @@ func Check(p *prog.Program, log string) (v Verdict, model string, err error) {
 	if len(steps) > maxSteps {
 		return Unknown, "a long path", nil
 	}
-	// Divisions are hard for the solver, and mostly do not matter.
+	// Products and quotients are hard for the solver, and mostly do not matter.
 	for _, loose := range []bool{true, false} {
 		e := newExecution(p)
 		e.loose = loose
@@ -59,7 +59,7 @@ func Check(p *prog.Program, log string) (v Verdict, model string, err error) {
 			return Unknown, why, nil
 		}
 		v, model, err = e.solve()
-		if v == Impossible || err != nil || loose && !e.divides {
+		if v == Impossible || err != nil || loose && !e.hard {
 			break
 		}
 	}

@@ -60,8 +60,8 @@ type execution struct {
 	length term
 	meta   term
 
-	loose   bool // quotients and remainders may be more than they can
-	divides bool // it makes a difference
+	loose bool // products, quotients and remainders may be anything, within bounds
+	hard  bool // there are some
 }
 
 func newExecution(p *prog.Program) *execution {

@@ -60,6 +60,11 @@ func (e *execution) alu(op isa.ALUOp, bits int, off int16, a, b term) term {
 	if op == isa.Div || op == isa.Mod {
 		return e.divide(op, bits, off == 1, a, b)
 	}
+	if _, known := constant(b, bits); op == isa.Mul && !known {
+		if e.hard = true; e.loose {
+			return e.fresh(bits/8, false)
+		}
+	}
 	x, y := low(a, bits), low(b, bits)
 	amount := fmt.Sprintf("(bvand %s (_ bv%d %d))", y, bits-1, bits)
 	var vec string
@@ -100,7 +105,7 @@ func (e *execution) divide(op isa.ALUOp, bits int, signed bool, a, b term) term 
 		return lit(0)
 	}
 	x, y, zero := low(a, bits), low(b, bits), fmt.Sprintf("(_ bv0 %d)", bits)
-	e.divides = true
+	e.hard = true
 	var t term
 	if e.loose {
 		t = e.fresh(bits/8, false)
