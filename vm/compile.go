@@ -43,7 +43,7 @@ func (c *Collection) make(p *Program, ms []maker) error {
 			err = m.make(c, p, p.proof.v, p.ms)
 		}
 		if err == nil {
-			p.engine = m.engine
+			p.engine, p.in = m.engine, m.in
 			return nil
 		}
 		p.because(m.engine, err)
@@ -114,7 +114,7 @@ func (c *Collection) seal() error {
 			p.native.addr += c.block.Addr()
 		}
 		if p.native != nil && err != nil {
-			p.native, p.engine = nil, Checked
+			p.native, p.engine, p.in = nil, Checked, nil
 			p.because(JIT, err)
 			if c.opts.Engine == JIT {
 				return err

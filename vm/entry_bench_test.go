@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/vcpu"
 	"github.com/skepvm/skep/vm"
@@ -21,7 +22,9 @@ func BenchmarkEntry(b *testing.B) {
 	stub := bareStub(b)
 	pkt := make([]byte, 64)
 	run := func(text string) func() {
-		p := load(b, linux.XDP, text, vm.Options{Engine: vm.JIT}, sum64()).Program("p")
+		p := load(b, linux.XDP, text, vm.Options{Engine: vm.JIT, Helpers: map[helpers.ID]*helpers.Func{
+			1000: {Name: "plain", Impl: func(helpers.Env, uint64, uint64, uint64, uint64, uint64) uint64 { return 1 }},
+		}}, sum64()).Program("p")
 		return func() {
 			if _, err := p.Run(pkt); err != nil {
 				b.Fatal(err)
@@ -35,7 +38,7 @@ func BenchmarkEntry(b *testing.B) {
 		{"lease", func() { vcpu.Lease().Release() }},
 		{"trivial", run("r0 = 2\nexit")},
 		{"packet", run("r2 = *(u32 *)(r1 +4)\nr1 = *(u32 *)(r1 +0)\nr0 = 1\nr3 = r1\nr3 += 14\nif r3 > r2 goto +1\nr0 = *(u8 *)(r1 +13)\nexit")},
-		{"helper", run("call 8\nexit")},
+		{"helper", run("call 1000\nr0 = 1\nexit")},
 		{"loop", run("r0 = 0\nr0 += 1\nif r0 < 10 goto -2\nexit")},
 	} {
 		b.Run(bb.name, func(b *testing.B) {

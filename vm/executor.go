@@ -45,16 +45,6 @@ var makers = []maker{
 	{Interp, usableInterp, (*Collection).makeInterp, func(s *slot) executor { return s.fast.prepare(s) }},
 }
 
-// executor returns what runs p in s.
-func (s *slot) executor(p *Program) executor {
-	for i := range makers {
-		if makers[i].engine == p.engine {
-			return makers[i].in(s)
-		}
-	}
-	return &s.reference
-}
-
 // A reference is the checked interpreter.
 type reference struct{ *checked.Machine }
 

@@ -22,12 +22,13 @@ type Program struct {
 	prog *prog.Program
 	code *checked.Code
 
-	engine Engine       // what it runs in
-	why    string       // why in none that is faster
-	native *native      // its machine code; nil if engine is not JIT
-	fast   *interp.Code // nil if engine is not Interp
-	proof  *proof       // nil: it has none
-	ms     []maps.Map   // to make it ready; nil once the collection is loaded
+	engine Engine               // what it runs in
+	in     func(*slot) executor // the engine in a slot; nil: the checked interpreter
+	why    string               // why in none that is faster
+	native *native              // its machine code; nil if engine is not JIT
+	fast   *interp.Code         // nil if engine is not Interp
+	proof  *proof               // nil: it has none
+	ms     []maps.Map           // to make it ready; nil once the collection is loaded
 
 	maxInsns     uint64
 	ctxRoom      int

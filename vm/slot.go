@@ -172,7 +172,10 @@ func (s *slot) SetPacket() {
 
 func (s *slot) State() any {
 	if s.state == nil {
-		return nil
+		if s.prog.states == nil {
+			return nil
+		}
+		s.state = s.prog.states.take(s.lease.ID()) // most runs ask for none
 	}
 	return s.state.State
 }
@@ -185,7 +188,10 @@ func (s *slot) Abort(err error) { s.exec.abort(err) }
 func (s *slot) begin(p *Program) {
 	s.prog = p
 	s.ok = false
-	s.exec = s.executor(p)
+	s.exec = &s.reference
+	if p.in != nil {
+		s.exec = p.in(s)
+	}
 	if p.coll.opts.Timing {
 		s.started = time.Now()
 	}
@@ -194,9 +200,6 @@ func (s *slot) begin(p *Program) {
 		s.cpu = 0
 	}
 	s.ctx = s.room(p.ctxRoom)
-	if p.states != nil {
-		s.state = p.states.take(s.lease.ID())
-	}
 	s.run.Ctx, s.run.CtxLen, s.run.MaxInsns = s.ctx, p.typ.Ctx.Size, p.maxInsns
 	if c := s.native.rt.Context; c != nil {
 		c.Packet, c.PacketEnd = 0, 0

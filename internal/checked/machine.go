@@ -40,8 +40,9 @@ type Machine struct {
 	// R10, aliased.
 	Observe func(c *Code, pc int, regs *[16]uint64)
 
-	reg [16]uint64
-	win [8]mem.Window // by base register: the object it last pointed into
+	reg    [16]uint64
+	win    [8]mem.Window // by base register: the object it last pointed into
+	looked bool          // win is not empty
 
 	stack     []byte
 	stackBase uint64
@@ -218,7 +219,11 @@ func (m *Machine) Insns() uint64 { return m.n }
 
 // Forget makes the machine look regions up again. Who removes a region or
 // makes one read-only calls it.
-func (m *Machine) Forget() { m.win = [8]mem.Window{} }
+func (m *Machine) Forget() {
+	if m.looked {
+		m.win, m.looked = [8]mem.Window{}, false
+	}
+}
 
 // openFrame makes the next frame of the stack the current one, with nothing in
 // it initialised.

@@ -92,7 +92,7 @@ func (m *Machine) look(addr uint64, n int, reg uint8, write bool) []byte {
 	}
 	b := w.Bytes(addr, n)
 	if b != nil {
-		m.win[reg&7] = w
+		m.win[reg&7], m.looked = w, true
 	}
 	return b
 }
