@@ -4,7 +4,8 @@
 // Prepare gives the linked program together with all that lowering asks about
 // an instruction: whether a path leads to it, which field of the context it
 // touches, what it calls, which registers live on after it, where the meter is
-// charged and where code jumps to. Passes that rewrite the program belong
+// charged and where code jumps to. Idioms say what several instructions amount
+// to; an engine may ignore them, and Loops, and lower each instruction. Passes that rewrite the program belong
 // between the proof and these facts, which hold for what the passes leave.
 //
 // A Program never changes after Prepare and knows nothing of any host.
