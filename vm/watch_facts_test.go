@@ -74,6 +74,8 @@ func (w *watcher) access(a *activation, f verifier.Fact, addr, fp uint64) error 
 		}
 	case addr-a.c.Packet < a.c.PacketLen:
 		region, off = verifier.RegionPacket, int64(addr-a.c.Packet)
+	case addr-a.c.Meta < a.c.MetaLen:
+		region, off = verifier.RegionPacketMeta, int64(addr-a.c.Meta)
 	case addr-a.c.Ctx < uint64(a.v.Program().Type.Ctx.Size):
 		region, off = verifier.RegionCtx, int64(addr-a.c.Ctx)
 	default:
