@@ -3,7 +3,7 @@
 # Both modules of the workspace.
 MODULES = ./... ./cmd/skep/...
 
-.PHONY: check test short race fuzz fuzz-verifier mutants diff corpus objects objects-check generate-check \
+.PHONY: check test short race fuzz fuzz-verifier mutants diff corpus cost-plot objects objects-check generate-check \
 	tidy-check staticcheck bench cross arm64 clean
 
 check: # all that CI runs, with the tools it installs
@@ -57,6 +57,10 @@ corpus:
 	@test -n "$(CORPUS)" -a -n "$(CORPUS_TABLE)" || { echo "make corpus CORPUS=directory CORPUS_TABLE=file"; exit 2; }
 	go build -o bin/corpus ./internal/corpus
 	bin/corpus -objects "$(CORPUS)" -table "$(CORPUS_TABLE)" -ledger testdata/verifier/corpus.ledger $(CORPUS_FLAGS)
+
+cost-plot: # and docs/cost.svg with its figures
+	@mkdir -p docs
+	$(MAKE) --no-print-directory corpus CORPUS_FLAGS="$(CORPUS_FLAGS) -plot docs/cost.svg"
 
 # Every directory that holds C holds a Makefile that builds its objects.
 OBJECT_DIRS = $(sort $(dir $(shell git ls-files '*.c' | xargs -r -n1 dirname | sort -u | sed 's,$$,/Makefile,' | xargs -r ls 2>/dev/null)))

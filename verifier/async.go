@@ -32,7 +32,7 @@ func (sv *solver) prove(k rootKey, s *state.State, async bool) (*root, error) {
 	r := &root{chain: sv.g.newChain(k.fn, state.Apart)}
 	sv.roots[k] = r
 	sub := &solver{
-		verifier: sv.verifier, ctx: sv.ctx, deadline: sv.deadline, changes: map[int]state.Live{},
+		verifier: sv.verifier, ctx: sv.ctx, deadline: sv.deadline, changes: map[int]state.Live{}, loop: -1,
 		root: r.chain, visits: sv.visits, stored: sv.stored, bytes: sv.bytes, async: async, forMap: k.m,
 	}
 	sub.steps = append(sub.steps, step{})

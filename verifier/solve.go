@@ -66,6 +66,7 @@ type node struct {
 	latches []*latch // heads: what shrinks from one iteration to the next
 	late    []*latch // of these, the iterations that began after the loop was widened
 	widened int      // steps when it was
+	stored  int      // explored states that are kept, or were
 	queued  bool
 	todo    []*pending // from next on
 	next    int
@@ -115,6 +116,8 @@ type solver struct {
 	merges    state.Merge        // see widening
 	queue     nodeHeap
 	traces    []state.Trace  // to take from
+	loop      int            // the outermost loop, by its head, that is explored; −1: none
+	open      []*node        // that keep states of it
 	idle      []*pending     // to use again
 	edges     []edge         // to take from
 	steps     []step         // by id: what each explored state led to
@@ -421,6 +424,7 @@ func (sv *solver) run() error {
 			sv.queue.pop()
 			n.queued, n.todo, n.next = false, n.todo[:0], 0
 		}
+		sv.closeLoops(n)
 		id := len(sv.steps)
 		sv.steps = append(sv.steps, step{n: n})
 		for _, e := range p.from {
@@ -446,6 +450,9 @@ func (sv *solver) run() error {
 				p.b.done = append(p.b.done[:0], p.b.done[1:]...)
 			}
 			p.b.done = append(p.b.done, explored{s, id, p.bytes})
+			if n.stored++; n.stored == 1 {
+				sv.open = append(sv.open, n)
+			}
 			s = s.Clone()
 		}
 		p.s, p.b = nil, nil
@@ -461,6 +468,40 @@ func (sv *solver) run() error {
 		}
 	}
 	return nil
+}
+
+// closeLoops forgets the explored states of an outermost loop when n is the first
+// node after it: nothing arrives there any more. It keeps one state for each
+// node, for people.
+func (sv *solver) closeLoops(n *node) {
+	c, b := n.chain, n.block
+	for c.up != nil {
+		c, b = c.up, c.site.block
+	}
+	loop := -1
+	if l := sv.g.blocks[b].loops; len(l) > 0 {
+		loop = l[0]
+	} else if !n.once {
+		loop = b // callbacks
+	}
+	if loop == sv.loop {
+		return
+	}
+	for _, n := range sv.open {
+		for i, b := range n.order {
+			keep := 0
+			if i == len(n.order)-1 {
+				keep = min(1, len(b.done))
+			}
+			for _, e := range b.done[:len(b.done)-keep] {
+				e.s.Free()
+				sv.drop(e.bytes)
+			}
+			b.done = append(b.done[:0], b.done[len(b.done)-keep:]...)
+		}
+		n.stored = 0
+	}
+	sv.loop, sv.open = loop, sv.open[:0]
 }
 
 // limits returns an error if the proof has taken all that it may, or is not

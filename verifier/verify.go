@@ -113,7 +113,7 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 		return Stats{}, err
 	}
 	v.l = v.newLiveness(v.g)
-	sv := &solver{verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}}
+	sv := &solver{verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}, loop: -1}
 	sv.root = v.g.newChain(0, state.Subprogram)
 	pool := state.NewPool()
 	if !v.o.Invariants { // whose states live on

@@ -1,6 +1,7 @@
 // Command corpus verifies a corpus of real programs with skep and, in the same
 // run, with the kernel of this machine, program by program in turn, and prints
-// what both said and what it took them. make corpus runs it.
+// what both said and what it took them. make corpus runs it; make cost-plot
+// draws docs/cost.svg as well.
 //
 // The corpus is a directory of objects and a table of programs (table.go): this
 // repository has neither. A refusal that the ledger does not explain is an
@@ -21,7 +22,7 @@ type options struct {
 	only                        string
 	rounds                      int
 	kernel                      bool
-	rows, profile               string
+	rows, plot, profile         string
 }
 
 func main() {
@@ -34,6 +35,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each program is verified by each; the fastest counts")
 	flag.BoolVar(&o.kernel, "kernel", true, "ask the kernel too; needs root")
 	flag.StringVar(&o.rows, "rows", "", "write a line per program to `file`")
+	flag.StringVar(&o.plot, "plot", "", "draw the cost per instruction, of generated programs too, to `file`")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a profile to `file`")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -73,6 +75,11 @@ func run(o options) error {
 	c.report(os.Stdout)
 	if o.rows != "" {
 		if err := c.writeRows(o.rows); err != nil {
+			return err
+		}
+	}
+	if o.plot != "" {
+		if err := c.draw(o.plot); err != nil {
 			return err
 		}
 	}
