@@ -31,6 +31,7 @@ func (p *Program) control(v *verifier.Verified) error {
 		}
 		if t, ok := target(in, pc); ok {
 			p.Info[t].Target = true
+			p.cyclic = p.cyclic || t <= pc
 		}
 		switch {
 		case in.IsWide() && in.Src == isa.PseudoFunc:

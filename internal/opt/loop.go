@@ -1,6 +1,8 @@
 package opt
 
 import (
+	"slices"
+
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/maps"
@@ -20,6 +22,9 @@ type Loop struct {
 
 // loops finds the calls that are Loops. Requires Info.Call and Info.Target.
 func (p *Program) loops(v *verifier.Verified) error {
+	if !slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Kind == CallCallback }) {
+		return nil
+	}
 	for f := range p.Program.Funcs {
 		fn := &p.Program.Funcs[f]
 		var held holding

@@ -46,6 +46,7 @@ type Program struct {
 	// ZeroStack: the program may read stack bytes that it has not written.
 	ZeroStack bool
 
+	cyclic  bool           // a jump leads backwards
 	layouts []*maps.Layout // of maps, by index
 }
 
