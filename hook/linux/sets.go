@@ -123,7 +123,10 @@ var skbFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	11:  l4CsumReplace,
 	23:  skbRedirect,
 	24:  getRouteRealm,
+	18:  skbVlanPush,
+	19:  skbVlanPop,
 	26:  skbLoadBytes,
+	31:  skbChangeProto,
 	32:  skbChangeType,
 	38:  skbChangeTail,
 	39:  skbPullData,
@@ -134,13 +137,15 @@ var skbFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	47:  getSocketUID,
 	48:  setHash,
 	68:  skbLoadBytesRelative,
+	97:  skbECNSetCE,
+	135: csumLevel,
 	152: skbRedirectNeigh,
 	155: skbRedirectPeer,
 }, nil)
 
 // routeFuncs are those of traffic control and tunnels, where a packet has a
 // class.
-var routeFuncs = skbFuncs.With(map[helpers.ID]*helpers.Func{17: getCgroupClassid}, nil)
+var routeFuncs = skbFuncs.With(map[helpers.ID]*helpers.Func{17: getCgroupClassid, 50: skbAdjustRoom}, nil)
 
 // xdpFuncs are the helpers on struct xdp_md.
 var xdpFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{

@@ -88,6 +88,10 @@ var (
 	skbIfindex  = skb.Field("ifindex").HostOff
 	skbWireLen  = skb.Field("wire_len").HostOff
 	skbHash     = skb.Field("hash").HostOff
+
+	skbVlanPresent = skb.Field("vlan_present").HostOff
+	skbVlanTCI     = skb.Field("vlan_tci").HostOff
+	skbVlanProto   = skb.Field("vlan_proto").HostOff
 )
 
 // Values of pkt_type (include/uapi/linux/if_packet.h).

@@ -17,8 +17,18 @@ var skbChangeTail = &helpers.Func{
 	Impl: func(env helpers.Env, _, size, flags, _, _ uint64) uint64 {
 		p := env.Packet()
 		n := int(uint32(size))
-		if flags != 0 || uint32(size) > maxSkb || n < networkOffset(env) {
+		least, encapsulated := networkOffset(env), false
+		if s, ok := env.State().(*State); ok && s.encapsulated {
+			encapsulated = true
+			if s.transport > 0 {
+				least = s.transport
+			}
+		}
+		switch {
+		case flags != 0 || uint32(size) > maxSkb || n < least:
 			return errno.EINVAL.R0()
+		case encapsulated:
+			return errno.ENOTSUPP.R0()
 		}
 		old := p.Tail - p.Head
 		reserve(p, 0, n-old)
@@ -44,8 +54,10 @@ var skbChangeHead = &helpers.Func{
 		p.Head -= int(n)
 		p.Meta = p.Head
 		clear(p.Buf[p.Head : p.Head+int(n)])
+		moved(env, int(n))
 		if s, ok := env.State().(*State); ok {
 			s.network += int(n)
+			s.macLen = networkOffset(env)
 		}
 		skbChanged(env)
 		return 0

@@ -15,6 +15,14 @@ type State struct {
 
 	mac     int // offset of the Ethernet header at the start: 0, or -14 if the packet has none
 	network int // how far the network header has moved
+
+	macLen int // the length of the link header as it was last taken down; 0: not yet
+
+	// Offset of the transport header, once an outer header was put before it.
+	transport int
+
+	encapsulated bool // skb_adjust_room made room for an outer header
+	checked      int  // checksums known to be right: see csum_level
 }
 
 // Reset implements hook.State.
