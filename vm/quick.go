@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"context"
 	"runtime"
 	"sync/atomic"
 
@@ -74,6 +75,9 @@ func newQuick(p *Program) *quick {
 	return q
 }
 
+// uncancelled is the context of runs that nothing ends: none.
+var uncancelled context.Context
+
 // slots are the slots of virtual CPUs by their index, as far as there is room.
 // Only who has leased the CPU may use the slot.
 var slots [1024]atomic.Pointer[slot]
@@ -103,23 +107,23 @@ type lean struct {
 func (p *Program) Run(in any) (uint64, error) {
 	b, ok := in.([]byte)
 	if !ok || p == nil || len(b) > MaxPacket {
-		return p.run(nil, in, nil, nil)
+		return p.run(uncancelled, in, nil, nil)
 	}
 	if p.quick.Load() == nil {
-		return p.run(nil, in, nil, nil) // lets b escape: its memory does not move
+		return p.run(uncancelled, in, nil, nil) // lets b escape: its memory does not move
 	}
 	cpu := vcpu.Last()
 	if cpu == nil || cpu.Index() >= len(slots) {
-		return p.run(nil, in, nil, nil)
+		return p.run(uncancelled, in, nil, nil)
 	}
 	s := slots[cpu.Index()].Load()
 	if s == nil || !cpu.Try() {
-		return p.run(nil, in, nil, nil)
+		return p.run(uncancelled, in, nil, nil)
 	}
 	q := p.quick.Load() // after the lease, which keeps the code: it is nil when the collection is closed
 	if q == nil || q.room > len(s.lean.words) || s.lean.last != q && !s.meet(p, q, cpu) {
 		cpu.Release()
-		return p.run(nil, in, nil, nil)
+		return p.run(uncancelled, in, nil, nil)
 	}
 	if q.others {
 		p.prepare(s, cpu, b)

@@ -62,7 +62,7 @@ type stressPanic struct{}
 func (s *stress) trouble(env helpers.Env, _, _, _, _, _ uint64) uint64 {
 	switch rand.IntN(16) {
 	case 0:
-		return uint64(deepen(rand.IntN(400))) & 0
+		deepen(rand.IntN(400))
 	case 1:
 		if rand.IntN(40) == 0 {
 			runtime.GC()

@@ -64,13 +64,6 @@ const frameSize = 512
 // errTooLong is the violation of running longer than was proven.
 var errTooLong = errors.New("the run takes more instructions than the worst case")
 
-// watchRun runs p once. The error says what the proof is wrong about.
-func watchRun(p *Program, v *verifier.Verified, in any, r *rand.Rand) (steps uint64, err error) {
-	w := newWatcher(r, &watched{v: v, p: p})
-	err = w.run(in)
-	return w.steps, err
-}
-
 func newWatcher(r *rand.Rand, proofs ...*watched) *watcher {
 	w, tails := &watcher{r: r, proofs: proofs}, false
 	for _, d := range proofs {

@@ -12,9 +12,7 @@ var (
 	anything  = helpers.Arg{Kind: helpers.ArgAnything}
 	mapPtr    = helpers.Arg{Kind: helpers.ArgMapPtr}
 	key       = helpers.Arg{Kind: helpers.ArgMapKey}
-	value     = helpers.Arg{Kind: helpers.ArgMapValue}
 	valueNull = helpers.Arg{Kind: helpers.ArgMapValue, Nullable: true}
-	valueOut  = helpers.Arg{Kind: helpers.ArgMapValue, Write: true, Uninit: true}
 	mem       = helpers.Arg{Kind: helpers.ArgMem}
 	memNull   = helpers.Arg{Kind: helpers.ArgMem, Nullable: true}
 	memInOut  = helpers.Arg{Kind: helpers.ArgMem, Write: true}

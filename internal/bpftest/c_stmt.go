@@ -332,7 +332,6 @@ func (c *cWriter) subprogram() {
 	var text strings.Builder
 	c.body, c.indent, c.vars, c.proven = &text, 1, []string{"a", "b"}, 0
 	var head, call string
-	n := 8 << c.r.IntN(3)
 	switch c.r.IntN(4) {
 	case 0: // the packet
 		head, call = "u8 *p, u8 *end, u32 a, u64 b", "p, end, %s, %s"
@@ -342,7 +341,7 @@ func (c *cWriter) subprogram() {
 		c.line("return acc;")
 	case 1: // memory of the caller, of a size that both know
 		head, call = "u8 *mem, u32 a, u64 b", "scratch, %s, %s"
-		n = 64
+		const n = 64
 		c.line("u64 acc = 0;")
 		c.line("mem[%s] = a;", c.index(n))
 		c.line("return mem[%s] + acc;", c.index(n))

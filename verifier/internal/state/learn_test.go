@@ -59,7 +59,9 @@ func TestLearns(t *testing.T) {
 		}},
 		{"equal expressions are one value", func(s *State) bool {
 			x, y := s.Unknown(), s.Unknown()
-			return s.ALU64(isa.Mul, 0, x, y) == s.ALU64(isa.Mul, 0, x, y) && s.ALU32(isa.Mul, 0, x, y) == s.ALU32(isa.Mul, 0, x, y)
+			wide, again := s.ALU64(isa.Mul, 0, x, y), s.ALU64(isa.Mul, 0, x, y)
+			narrow, anew := s.ALU32(isa.Mul, 0, x, y), s.ALU32(isa.Mul, 0, x, y)
+			return wide == again && narrow == anew
 		}},
 		{"32-bit sums that fit are sums", func(s *State) bool {
 			x, y := between(s, 0, 1<<31), between(s, 0, 1<<31-1)
