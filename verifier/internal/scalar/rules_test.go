@@ -110,6 +110,8 @@ func TestPrecision(t *testing.T) {
 		{"the status after err != 0", assumed(t, isa.JNe, W64, true, err, 0), neg(22), neg(22)},
 		{"the status after err32 != 0", assumed(t, isa.JNe, W32, true, err32, 0), neg(22) & math.MaxUint32, neg(22) & math.MaxUint32},
 		{"~x, x up to 9", Xor(Unsigned(0, 9), Const(neg(1))), neg(10), neg(1)},
+		{"x ^ y, x up to 1, y from 127", Xor(Unsigned(0, 1), Unsigned(127, 129)), 126, 130},
+		{"y ^ x, x up to 1, y from 127", Xor(Unsigned(127, 129), Unsigned(0, 1)), 126, 130},
 	} {
 		if tc.got.UMin() != tc.umin || tc.got.UMax() != tc.umax {
 			t.Errorf("%s: got %v, want %#x to %#x", tc.name, tc.got, tc.umin, tc.umax)
