@@ -3,6 +3,7 @@ package verifier
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/skepvm/skep/hook/linux"
@@ -185,6 +186,27 @@ func TestManyValues(t *testing.T) {
 		var e *Error
 		if !errors.As(err, &e) || e.Code != OutOfBounds {
 			t.Fatalf("%d values: got %v, want a refusal with %s", n, err, OutOfBounds)
+		}
+	}
+}
+
+// TestManyObjects checks a block that makes more objects than their names can
+// tell apart: a socket that may be null must not be taken for another thing.
+func TestManyObjects(t *testing.T) {
+	for n := 65530; n < 65540; n += 2 {
+		insns := slices.Repeat([]prog.Insn{{Op: 0x79, Dst: 2, Src: 1, Off: 168}}, n)
+		tail, err := prog.Assemble("r0 = *(u32 *)(r2 +4)\nr0 = 0\nexit")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := prog.FromInsns("test", linux.Platform.Type("sched_cls"), append(insns, tail...), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = Verify(context.Background(), p, Options{})
+		var e *Error
+		if !errors.As(err, &e) || e.Code != NullPointer {
+			t.Fatalf("%d objects: got %v, want a refusal with %s", n, err, NullPointer)
 		}
 	}
 }

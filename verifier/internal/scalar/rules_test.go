@@ -110,6 +110,8 @@ func TestPrecision(t *testing.T) {
 		{"the status after err != 0", assumed(t, isa.JNe, W64, true, err, 0), neg(22), neg(22)},
 		{"the status after err32 != 0", assumed(t, isa.JNe, W32, true, err32, 0), neg(22) & math.MaxUint32, neg(22) & math.MaxUint32},
 		{"~x, x up to 9", Xor(Unsigned(0, 9), Const(neg(1))), neg(10), neg(1)},
+		{"x << y, x of 1 to 3, y up to 20", Lsh(Unsigned(1, 3), Unsigned(0, 20)), 1, 3 << 20},
+		{"low byte of 259 to 265", Trunc(Unsigned(259, 265), 8), 3, 9},
 		{"x ^ y, x up to 1, y from 127", Xor(Unsigned(0, 1), Unsigned(127, 129)), 126, 130},
 		{"y ^ x, x up to 1, y from 127", Xor(Unsigned(127, 129), Unsigned(0, 1)), 126, 130},
 	} {
