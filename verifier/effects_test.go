@@ -35,10 +35,11 @@ func TestEffects(t *testing.T) {
 		{"null test by order", "xdp", hashLookup + "if r0 < 1 goto out\nr0 = *(u64 *)(r0 +0)" + out, "", "the kernel takes no test but equality with 0"},
 		{"address below 0", "xdp", "if r1 < 0 goto bad" + out + bad, "", "the kernel thinks that an address may compare either way"},
 		{"address at least 0", "xdp", "if r1 >= 0 goto out" + bad + out, "", "the kernel thinks that an address may compare either way"},
+		{"address at least 0, to harm", "xdp", "if r1 >= 0 goto bad" + out + bad, OutOfBounds, ""},
 		{"data at least metadata and 4", "xdp", meta + "r4 = r3\nr4 += 4\nif r2 < r4 goto out\nr0 = *(u32 *)(r3 +0)" + out, "", ""},
 		{"metadata and 4 at most data", "xdp", meta + "r4 = r3\nr4 += 4\nif r4 > r2 goto out\nr0 = *(u32 *)(r3 +0)" + out, "", ""},
 		{"metadata and 4 at most data, less by one", "xdp", meta + "r4 = r3\nr4 += 3\nif r4 > r2 goto out\nr0 = *(u32 *)(r3 +0)" + out, OutOfBounds, ""},
-		{"data compared with itself", "xdp", meta + "r4 = r2\nif r4 != r2 goto bad\nif r3 != r2 goto bad" + out + bad, OutOfBounds, ""},
+		{"data compared with itself", "xdp", meta + "r4 = r2\nif r4 != r2 goto out\nif r3 != r2 goto bad" + out + bad, OutOfBounds, ""},
 		{"metadata compared with a moved address", "xdp", meta + `
 			r6 = r3
 			r7 = r2
@@ -81,12 +82,15 @@ func TestEffects(t *testing.T) {
 			if r1 != 2 goto bad` + out + bad, OutOfBounds, ""},
 		{"key of a hash in the range of an array", "xdp", "*(u32 *)(r10 -4) = 1\nr2 = r10\nr2 += -4\nr1 = map[4]\ncall 1\nr0 = *(u64 *)(r0 +16)" + out, NullPointer, ""},
 		{"iterator's arguments after new", "xdp", begin + "r6 = r1\n" + end + out, Unreadable, ""},
-		{"iterator's arguments after next", "xdp", begin + next + "r6 = r2\n" + end + out, Unreadable, ""},
+		{"iterator's arguments after next", "xdp", begin + next + "r6 = r1\n" + end + out, Unreadable, ""},
 		{"iterator's arguments after destroy", "xdp", begin + end + "r6 = r1" + out, Unreadable, ""},
 		{"result of new", "xdp", begin + "r6 = r0\n" + end + out, "", ""},
 		{"result of new is not positive", "xdp", begin + "r6 = r0\n" + end + "if r6 s> 0 goto bad" + out + bad, "", "the kernel knows nothing of the result"},
 		{"result of destroy", "xdp", begin + end + "r6 = r0" + out, Unreadable, ""},
 		{"result of new may be an error", "xdp", begin + "r6 = r0\n" + end + "if r6 s< 0 goto bad" + out + bad, OutOfBounds, ""},
+		{"what an exchange leaves in r0", "xdp", "r2 = map[10][0]+0\nr0 = 8\nr1 = 1\nr0 = cmpxchg_64(r2 +0, r0, r1)\nif r0 != 8 goto bad" + out + bad, OutOfBounds, ""},
+		{"what an atomic leaves of an address", "xdp", "*(u64 *)(r10 -8) = r10\nr1 = 8\nlock *(u64 *)(r10 -8) += r1\nr2 = *(u64 *)(r10 -8)\nif r2 != 8 goto bad" + out + bad, OutOfBounds, ""},
+		{"result of a section", "xdp", "call bpf_rcu_read_lock\nr6 = r0\ncall bpf_rcu_read_unlock" + out, Unreadable, ""},
 		{"dynptr counts as stack", "xdp", `
 			*(u8 *)(r10 -256) = 0
 			call f
