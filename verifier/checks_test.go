@@ -232,12 +232,14 @@ func TestStrictChecks(t *testing.T) {
 // TestHostChecks verifies programs of a host that defines a context and helpers
 // which Linux does not have.
 func TestHostChecks(t *testing.T) {
-	ctx := hook.Ctx{Name: "host_ctx", Size: 40, HostSize: 64, Fields: []hook.Field{
+	ctx := hook.Ctx{Name: "host_ctx", Size: 48, HostSize: 64, Fields: []hook.Field{
 		{Name: "data", Off: 0, Size: 4, Kind: hook.FieldPacket, Read: 1 | 2 | 4, Write: 4},
 		{Name: "data_end", Off: 4, Size: 4, Kind: hook.FieldPacketEnd, Read: 4},
 		{Name: "odd", Off: 8, Size: 3, Kind: hook.FieldBytes, Read: 1 | 2},
 		{Name: "number", Off: 12, Size: 4, Read: 4, Write: 4},
 		{Name: "bytes", Off: 16, Size: 8, Kind: hook.FieldBytes, Read: 1 | 2 | 4, Write: 1 | 4},
+		{Name: "task", Off: 32, Size: 8, Kind: hook.FieldObject, Object: "task", Read: 8},
+		{Name: "sock", Off: 40, Size: 8, Kind: hook.FieldObject, Object: "sock", Read: 8},
 	}}
 	mem := func(a helpers.Arg) helpers.Arg { a.Kind = helpers.ArgMem; return a }
 	fns := map[helpers.ID]*helpers.Func{
@@ -248,6 +250,8 @@ func TestHostChecks(t *testing.T) {
 		904: {Name: "alloc", Proto: helpers.Proto{Args: [5]helpers.Arg{{Kind: helpers.ArgConstAllocSize}}, Ret: helpers.Ret{Kind: helpers.RetMem}}},
 		905: {Name: "each", Proto: helpers.Proto{Control: helpers.Callback, Args: [5]helpers.Arg{{Kind: helpers.ArgFunc}}}},
 		906: {Name: "constant", Proto: helpers.Proto{Args: [5]helpers.Arg{mem(helpers.Arg{Size: 8})}, Ret: helpers.Ret{Kind: helpers.RetMem, Size: 8, ReadOnly: true}}},
+		908: {Name: "common", Proto: helpers.Proto{Args: [5]helpers.Arg{{Kind: helpers.ArgObject, Object: "sock_common"}}}},
+		909: {Name: "tcp", Proto: helpers.Proto{Args: [5]helpers.Arg{{Kind: helpers.ArgObject, Object: "tcp_sock"}}}},
 	}
 	host := func(change func(*hook.Type)) *hook.Type {
 		typ := *linux.XDP
@@ -299,6 +303,9 @@ func TestHostChecks(t *testing.T) {
 		{"memory for reading read", "r1 = r10\nr1 += -8\ncall 906\nr0 = *(u64 *)(r0 +0)" + out, nil, ""},
 		{"memory for reading written", "r1 = r10\nr1 += -8\ncall 906\n*(u64 *)(r0 +0) = 0" + out, nil, ReadOnly},
 		{"memory for reading written by a helper", "r1 = r10\nr1 += -8\ncall 906\nr1 = r0\nr2 = 8\ncall 900" + out, nil, ReadOnly},
+		{"task for any socket", "r1 = *(u64 *)(r1 +32)\ncall 908" + out, nil, BadArgument},
+		{"socket for any socket", "r1 = *(u64 *)(r1 +40)\ncall 908" + out, nil, ""},
+		{"socket for a TCP socket", "r1 = *(u64 *)(r1 +40)\ncall 909" + out, nil, BadArgument},
 		{"legacy load where 0 is too small a result", "r6 = r1\nr0 = *(u8 *)skb[0]\nr0 = 1\nexit", returns(1, 3), BadReturn},
 		{"legacy load where 0 is too large a result", "r6 = r1\nr0 = *(u8 *)skb[0]\nr0 = -1\nexit", returns(-3, -1), BadReturn},
 		{"legacy load where 0 is the least result", "r6 = r1\nr0 = *(u8 *)skb[0]\nr0 = 1\nexit", returns(0, 3), ""},
@@ -324,6 +331,8 @@ func TestHostChecks(t *testing.T) {
 func TestLinkedChecks(t *testing.T) {
 	smaller := *constructMaps[10]
 	smaller.ValueSize = 32
+	outer := *constructMaps[5]
+	outer.Inner = nil
 	for _, tc := range []struct {
 		name, asm string
 		change    func(*prog.Program)
@@ -331,6 +340,7 @@ func TestLinkedChecks(t *testing.T) {
 	}{
 		{"address in a smaller value", "r1 = map[10][0]+31" + out, func(p *prog.Program) { p.Maps[10] = &smaller }, ""},
 		{"address past a smaller value", "r1 = map[10][0]+32" + out, func(p *prog.Program) { p.Maps[10] = &smaller }, OutOfBounds},
+		{"map of maps without a template", lookupInner + "call 1" + out, func(p *prog.Program) { p.Maps[5] = &outer }, Unsupported},
 		{"frame pointer changed", "r9 = 0\nr9 += 8" + out, func(p *prog.Program) { p.Insns[1].Dst = prog.R10 }, BadArithmetic},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
