@@ -120,3 +120,19 @@ func (c *Code) PC(off int) (pc prog.PC, ok bool) {
 	p, ok := c.result.PCs.PC(emit.Off(off))
 	return prog.PC(p), ok
 }
+
+// A Stretch is code between two offsets that was made from one instruction. The
+// first instruction of a function also stands for how it is entered.
+type Stretch struct {
+	Start, End int
+	PC         prog.PC
+}
+
+// Stretches calls yield for each stretch of the code, in order of offsets, until
+// it returns false. An instruction has none if another did its work, and several
+// if part of its code lies out of line.
+func (c *Code) Stretches(yield func(Stretch) bool) {
+	c.result.PCs.All(func(start, end emit.Off, pc emit.PC) bool {
+		return yield(Stretch{int(start), int(end), prog.PC(pc)})
+	})
+}

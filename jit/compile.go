@@ -49,6 +49,18 @@ func Host() (Target, error) {
 	return Target{Arch: runtime.GOARCH, Features: rt.HostFeatures()}, nil
 }
 
+// TargetFor returns a target of the given architecture, as in GOARCH: this
+// process's if that is its own, else a CPU that has all that code can use.
+func TargetFor(arch string) (Target, error) {
+	if host, err := Host(); err == nil && arch == host.Arch {
+		return host, nil
+	}
+	if backends[arch] == nil {
+		return Target{}, fmt.Errorf("no back end for %q: %w", arch, ErrUnsupported)
+	}
+	return Target{Arch: arch, Features: rt.AllFeatures()}, nil
+}
+
 // A backend is one architecture.
 type backend struct {
 	lower    func(p *opt.Program, f rt.Features) (*layout.Result, error)

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -14,19 +16,46 @@ import (
 
 func newDisasm(s streams) *cobra.Command {
 	var flags objectFlags
+	var native nativeFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "disasm FILE",
-		Short: "Print the instructions of an object's programs, with their C lines",
+		Short: "Print the instructions of an object's programs, with their C lines and machine code",
 		Long: `Prints linked programs, subprograms included, in the kernel's text form, with
 the C lines they come from. FILE is an object, or raw instructions as skep asm
 -o writes them. A program that cannot be linked is reported; the exit code is
 then 1.
 
 With --json, one object per instruction: {"program", "function", "pc", "hex",
-"text", "file", "line", "source"}; pc counts 8-byte slots in the program.`,
-		Args: oneObject,
-		RunE: func(_ *cobra.Command, args []string) error {
+"text", "file", "line", "source"}; pc counts 8-byte slots in the program.
+
+With --native, which takes any number of files, each instruction has beside it
+the machine code that vm.JIT makes of it, by its offset in hexadecimal, for this
+host or the architecture that --arch names: for another than the host's, with
+every extension that code can use. Code that an instruction has elsewhere, such
+as how a function is entered, follows a line with "…". Addresses of maps are 0.
+Instructions that the disassembler does not know are given as bytes. A program
+that the verifier refuses is reported; the exit code is then 1.
+
+With --native --json, one object per program: {"object", "program", "type",
+"arch", "size", "entry", "instructions", "error"}; an instruction is as above,
+with "native": [{"offset", "hex", "text"}]; of a program without machine code,
+error says why.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case native.on && len(args) == 0:
+				return usage{errors.New("at least one object file is needed"), cmd.CommandPath()}
+			case !native.on && native.arch != "":
+				return usage{errors.New("--arch is for --native"), cmd.CommandPath()}
+			case native.on:
+				return nil
+			}
+			return oneObject(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if native.on {
+				return disasmNative(cmd.Context(), s.out, &flags, &native, asJSON, args)
+			}
 			programs, err := linkAll(&flags, args[0])
 			for i, p := range programs {
 				if asJSON {
@@ -47,52 +76,86 @@ With --json, one object per instruction: {"program", "function", "pc", "hex",
 	}
 	flags.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object per instruction")
+	cmd.Flags().BoolVar(&native.on, "native", false, "the machine code beside the instructions")
+	cmd.Flags().StringVar(&native.arch, "arch", "", "with --native: `ARCH` of the machine code, amd64 or arm64; default: this host's")
 	return cmd
 }
 
-// linkAll links the programs of an object, or the one that --program names.
-// Those that can be linked are returned, with an error that names the others.
-func linkAll(flags *objectFlags, name string) ([]*prog.Program, error) {
+// A linked program, or why it cannot be linked.
+type linked struct {
+	name string
+	prog *prog.Program
+	err  error
+}
+
+// linkEach links the programs of an object, or the one that --program names.
+func linkEach(flags *objectFlags, name string) (*prog.Object, []linked, error) {
 	raw, err := isRaw(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if raw != nil {
-		insns, err := prog.Decode(raw)
-		if err != nil {
-			return nil, refused{fmt.Errorf("%s: %w", name, err)}
-		}
-		p, err := prog.FromInsns("main", nil, insns, nil)
-		if err != nil {
-			return nil, refused{fmt.Errorf("%s: %w", name, err)}
-		}
-		return []*prog.Program{p}, nil
+		p, err := flags.fromRaw(name, raw)
+		return &prog.Object{File: name}, []linked{{"main", p, nil}}, err
 	}
 	obj, err := flags.open(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var programs []*prog.Program
-	var failed error
+	var all []linked
 	for _, s := range obj.Programs {
 		if flags.program != "" && s.Name != flags.program {
 			continue
 		}
 		p, err := obj.Link(s)
-		switch {
-		case err == nil:
-			programs = append(programs, p)
-		case failed == nil:
-			failed = err
-		default:
-			failed = fmt.Errorf("%w\n%w", failed, err)
+		all = append(all, linked{s.Name, p, err})
+	}
+	if len(all) == 0 {
+		return nil, nil, fmt.Errorf("%s holds no program", name)
+	}
+	return obj, all, nil
+}
+
+// fromRaw returns the program of raw instructions, of the type that --type
+// names, if any.
+func (o *objectFlags) fromRaw(name string, raw []byte) (*prog.Program, error) {
+	opts, err := o.options()
+	if err != nil {
+		return nil, err
+	}
+	typ, err := o.chosenType(opts.Platform)
+	if err != nil {
+		return nil, err
+	}
+	insns, err := prog.Decode(raw)
+	if err != nil {
+		return nil, refused{fmt.Errorf("%s: %w", name, err)}
+	}
+	p, err := prog.FromInsns("main", typ, insns, nil)
+	if err != nil {
+		return nil, refused{fmt.Errorf("%s: %w", name, err)}
+	}
+	return p, nil
+}
+
+// linkAll is linkEach that returns the programs that can be linked, with an
+// error that names the others.
+func linkAll(flags *objectFlags, name string) ([]*prog.Program, error) {
+	_, all, err := linkEach(flags, name)
+	if err != nil {
+		return nil, err
+	}
+	var programs []*prog.Program
+	var failed []error
+	for _, l := range all {
+		if l.err != nil {
+			failed = append(failed, l.err)
+			continue
 		}
+		programs = append(programs, l.prog)
 	}
-	if failed != nil {
-		return programs, refused{failed}
-	}
-	if len(programs) == 0 {
-		return nil, fmt.Errorf("%s holds no program", name)
+	if len(failed) > 0 {
+		return programs, refused{errors.Join(failed...)}
 	}
 	return programs, nil
 }
@@ -119,23 +182,33 @@ type insnInfo struct {
 }
 
 func disasmJSON(w io.Writer, p *prog.Program) error {
-	raw := prog.Encode(p.Insns)
-	for _, f := range p.Funcs {
-		for pc := f.Entry; pc < f.End; pc++ {
-			next := pc + 1
-			if p.Insns[pc].IsWide() {
-				next++
-			}
-			line := p.LineAt(pc)
-			err := writeJSON(w, insnInfo{
-				Program: p.Name, Function: f.Name, PC: pc, Hex: hex.EncodeToString(raw[pc*8 : next*8]),
-				Text: p.Text(pc), File: line.File, Line: line.Num, Source: line.Text,
-			})
-			if err != nil {
-				return err
-			}
-			pc = next - 1
+	for in := range insnInfos(p) {
+		if err := writeJSON(w, in); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// insnInfos returns the instructions of a program, in order.
+func insnInfos(p *prog.Program) iter.Seq[insnInfo] {
+	raw := prog.Encode(p.Insns)
+	return func(yield func(insnInfo) bool) {
+		for _, f := range p.Funcs {
+			for pc := f.Entry; pc < f.End; pc++ {
+				next := pc + 1
+				if p.Insns[pc].IsWide() {
+					next++
+				}
+				line := p.LineAt(pc)
+				if !yield(insnInfo{
+					Program: p.Name, Function: f.Name, PC: pc, Hex: hex.EncodeToString(raw[pc*8 : next*8]),
+					Text: p.Text(pc), File: line.File, Line: line.Num, Source: line.Text,
+				}) {
+					return
+				}
+				pc = next - 1
+			}
+		}
+	}
 }

@@ -8,6 +8,7 @@ require (
 	github.com/gopacket/gopacket v1.6.1
 	github.com/skepvm/skep v0.0.0
 	github.com/spf13/cobra v1.10.2
+	golang.org/x/arch v0.24.0
 	golang.org/x/term v0.42.0
 )
 

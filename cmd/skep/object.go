@@ -47,11 +47,9 @@ func (o *objectFlags) open(name string) (*prog.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	var chosen *hook.Type
-	if o.typeName != "" {
-		if chosen = opts.Platform.Type(o.typeName); chosen == nil {
-			return nil, fmt.Errorf("program type %q is unknown; there are %s", o.typeName, typeNames(opts.Platform))
-		}
+	chosen, err := o.chosenType(opts.Platform)
+	if err != nil {
+		return nil, err
 	}
 	obj, err := elf.Open(name, opts)
 	if err != nil {
@@ -71,6 +69,18 @@ func (o *objectFlags) open(name string) (*prog.Object, error) {
 		}
 	}
 	return obj, nil
+}
+
+// chosenType returns the type that --type names; nil without --type.
+func (o *objectFlags) chosenType(p hook.Platform) (*hook.Type, error) {
+	if o.typeName == "" {
+		return nil, nil
+	}
+	t := p.Type(o.typeName)
+	if t == nil {
+		return nil, fmt.Errorf("program type %q is unknown; there are %s", o.typeName, typeNames(p))
+	}
+	return t, nil
 }
 
 // addHook adds the type that --hook describes to the platform, and returns it;
