@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,7 +20,6 @@ import (
 	"github.com/skepvm/skep/internal/checked"
 	"github.com/skepvm/skep/internal/oracle"
 	"github.com/skepvm/skep/internal/path"
-	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
 )
@@ -230,15 +228,13 @@ func (v *comparison) border(s *subject, n int, r *rand.Rand) {
 // run holds runs of a program that the kernel refuses against the proof, and
 // reports whether they came to instruction at.
 func (v *comparison) run(s *subject, p *prog.Program, proof *verifier.Verified, at int) (reached bool, err error) {
-	if slices.ContainsFunc(s.Maps, func(m *maps.Spec) bool { return m.Inner != nil }) {
-		return false, nil // the watcher does not know the handles of inner maps
-	}
 	r := rand.New(rand.NewPCG(s.Seed, 0xbad))
 	coll, err := LoadProgram(p, Options{Host: helpers.Host{Random: r.Uint32, Now: func(helpers.Clock) uint64 { return r.Uint64() >> r.IntN(64) }}, AllowUninitStack: true})
 	if err != nil {
 		return false, nil // a helper that nothing implements
 	}
 	defer coll.Close()
+	fillInner(coll)
 	words := bpftest.Constants(p.Insns)
 	loaded := coll.programs[p.Name]
 	for range 25 {

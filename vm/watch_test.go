@@ -222,7 +222,9 @@ func (w *watcher) activate(d *watched) *activation {
 	}
 	a := &activation{watched: d, watch: d.v.Watch(), pc: -1}
 	a.c.Object = w.object
-	a.c.Map = func(i int32) uint64 { return 0xeb9f_0001_0000_0000 | uint64(uint32(i)) }
+	a.c.Map = func(i int32) (uint64, bool) {
+		return 0xeb9f_0001_0000_0000 | uint64(uint32(i)), int(i) < len(d.v.Program().Maps)
+	}
 	a.c.Func = func(pc int32) uint64 { return 0xeb9f_0002_0000_0000 | uint64(uint32(pc)) }
 	return a
 }

@@ -172,7 +172,9 @@ func (k *Checker) Holds(c *Concrete, t *Trial) bool {
 				return false
 			}
 		case opPlace:
-			t.base[o.obj], t.placed[o.obj] = c.place(o), t.gen
+			if at, ok := c.place(o); ok {
+				t.base[o.obj], t.placed[o.obj] = at, t.gen
+			}
 		case opPointer:
 			if !t.pointer(c, o) {
 				return false
@@ -217,21 +219,21 @@ func (c *Concrete) load(o *check) uint64 {
 	}
 }
 
-// place returns where object o, of which there is one, lies.
-func (c *Concrete) place(o *check) uint64 {
+// place returns where object o lies; ok is false if there may be more than one.
+func (c *Concrete) place(o *check) (at uint64, ok bool) {
 	switch o.kind {
 	case Ctx:
-		return c.Ctx
+		return c.Ctx, true
 	case Stack:
-		return c.Frames[o.index].Regs[10]
+		return c.Frames[o.index].Regs[10], true
 	case Packet:
-		return c.Packet
+		return c.Packet, true
 	case PacketMeta:
-		return c.Meta
+		return c.Meta, true
 	case MapPtr:
 		return c.Map(o.index)
 	}
-	return c.Func(o.index)
+	return c.Func(o.index), true
 }
 
 // pointer checks that location o is its object's address + v + c, and learns

@@ -20,9 +20,10 @@ type Concrete struct {
 	// Object returns start and size of the live object that holds addr: a map
 	// value, a key, a reservation. ok is false if none does.
 	Object func(addr uint64) (start, size uint64, ok bool)
-	// Map and Func return what a register holds that stands for map i of the
-	// program, or for the function at pc.
-	Map  func(i int32) uint64
+	// Map returns what a register holds that stands for map i; ok is false
+	// for the template of inner maps, of which there may be many. Func returns
+	// the same for the function at pc.
+	Map  func(i int32) (handle uint64, ok bool)
 	Func func(pc int32) uint64
 
 	// Notes says what places held when loops, by the solver's name, began
@@ -139,7 +140,7 @@ func (h *holding) placeObj(o ObjID) {
 	case o == h.s.meta:
 		at = h.c.Meta
 	case obj.Kind == MapPtr:
-		at = h.c.Map(obj.Index)
+		at, ok = h.c.Map(obj.Index)
 	case obj.Kind == Func:
 		at = h.c.Func(obj.Index)
 	default:
