@@ -129,6 +129,9 @@ func (c *Collection) seal() error {
 	if c.block != nil {
 		// A collection that nobody can reach has no run under way.
 		c.cleanup = runtime.AddCleanup(c, func(b *execmem.Block) { _ = b.Free() }, c.block)
+		if c.opts.PerfMap {
+			return writePerfMap(c.perfMap())
+		}
 	}
 	return nil
 }

@@ -128,6 +128,10 @@ type Options struct {
 	// RequireAll makes Load fail if one program cannot be loaded. Without it
 	// the others can be used, and Collection.Err says what is wrong with it.
 	RequireAll bool
+	// PerfMap names machine code for Linux perf: its functions are appended to
+	// /tmp/perf-PID.map as bpf:program:function when they are loaded, and stay
+	// there. Load fails if they cannot be. Elsewhere it does nothing.
+	PerfMap bool
 	// Timing makes Stats count time, which costs two readings of the clock
 	// per run.
 	Timing bool
