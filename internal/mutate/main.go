@@ -11,7 +11,7 @@
 //
 // target.go says what is mutated, operator.go how, schema.go how mutants become
 // code, suite.go how tests run, and equivalent.go which mutants are no faults: a
-// committed list says why of each.
+// committed list says why of each. RESULTS.md has the score.
 //
 //	go run ./internal/mutate             # all, into bin/mutants.tsv
 //	go run ./internal/mutate -resume     # only what was not killed before
