@@ -5,6 +5,7 @@ go 1.25.0
 require (
 	github.com/cilium/ebpf v0.22.0
 	github.com/google/go-cmp v0.7.0
+	github.com/google/pprof v0.0.0-20250403155104-27863c87afa6
 	github.com/gopacket/gopacket v1.6.1
 	github.com/skepvm/skep v0.0.0
 	github.com/spf13/cobra v1.10.2

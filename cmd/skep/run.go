@@ -31,6 +31,7 @@ type runFlags struct {
 	repeat   int
 	dumpMaps bool
 	trace    bool
+	profile  string
 	verify   bool
 	json     bool
 }
@@ -79,6 +80,12 @@ A program must be proven safe before it runs (see skep verify), except with
 --engine checked, where each access is checked when it happens. --engine auto is
 machine code where that is possible; --json says why if it is not.
 
+--profile counts each instruction that runs, in every program that takes part, and
+writes a profile that "go tool pprof" reads: functions, files and C lines by
+instructions executed. It needs the checked interpreter, so it says how often
+and not how long; what lines cost in machine code, perf shows (see
+vm.Options.PerfMap).
+
 --trace prints each instruction with the register it wrote, to standard
 error, where text printed by bpf_trace_printk goes, too.
 
@@ -104,6 +111,7 @@ refused, 2 for bad usage or input.`,
 	g.IntVar(&f.repeat, "repeat", 1, "run `N` times on the same packet")
 	g.BoolVar(&f.dumpMaps, "dump-maps", false, "print the contents of maps at the end")
 	g.BoolVar(&f.trace, "trace", false, "print each instruction that runs")
+	g.StringVar(&f.profile, "profile", "", "count the instructions that run, and write a pprof profile to `FILE`")
 	g.BoolVar(&f.verify, "verify", false, "with --engine checked: run only what the verifier accepts, too")
 	g.BoolVar(&f.json, "json", false, "one JSON object per run")
 	return cmd
@@ -134,6 +142,7 @@ type session struct {
 	prog   *vm.Program
 	fields map[string]uint64 // of the context
 	tracer *tracer           // nil without --trace
+	counts *profiler         // nil without --profile
 
 	redirect linux.Redirect // what the last run asked for
 }
@@ -176,10 +185,16 @@ func runObject(ctx context.Context, s streams, f *runFlags, name string) error {
 	if f.trace {
 		r.tracer = &tracer{w: s.err}
 	}
+	run := r.runOnce
 	if f.pcap != "" {
-		return r.runCapture(ctx)
+		run = r.runCapture
 	}
-	return r.runOnce(ctx)
+	if f.profile == "" {
+		return run(ctx)
+	}
+	r.counts = newProfiler()
+	err = run(ctx)
+	return errors.Join(err, r.counts.write(f.profile))
 }
 
 // load loads the object for the program called name.
@@ -208,11 +223,17 @@ func (r *session) load(obj *prog.Object, name string) error {
 	return nil
 }
 
+// watched reports whether something wants to know of each instruction.
+func (r *session) watched() bool { return r.tracer != nil || r.counts != nil }
+
 // engine returns the engine that the program runs in, and why not in a faster
-// one. A trace needs the one that goes instruction by instruction.
+// one. A trace and a profile need the one that goes instruction by instruction.
 func (r *session) engine() (e vm.Engine, why string) {
 	if r.tracer != nil {
 		return vm.Checked, "it is traced"
+	}
+	if r.counts != nil {
+		return vm.Checked, "its instructions are counted"
 	}
 	e, why = r.prog.Engine()
 	if string(e) == r.flags.engine {
@@ -361,10 +382,15 @@ func (r *session) do(ctx context.Context, in *input) (vm.Result, error) {
 			r.redirect = s.Redirect
 		}
 	}}
+	var watch []func(*vm.Program, int, *[16]uint64)
 	if r.tracer != nil {
 		r.tracer.begin()
-		o.Observe = r.tracer.observe
+		watch = append(watch, r.tracer.observe)
 	}
+	if r.counts != nil {
+		watch = append(watch, r.counts.observe)
+	}
+	o.Observe = observers(watch...)
 	res, err := r.prog.Do(ctx, in.value(), o)
 	if r.tracer != nil {
 		r.tracer.end(res.R0, err)
@@ -390,7 +416,7 @@ func (r *session) runOnce(ctx context.Context) error {
 	for n < r.flags.repeat && err == nil {
 		n++
 		in.set(data)
-		if n < r.flags.repeat && r.fields == nil && r.tracer == nil {
+		if n < r.flags.repeat && r.fields == nil && !r.watched() {
 			_, err = r.prog.RunContext(ctx, in.value()) // allocates nothing
 			continue
 		}

@@ -82,7 +82,7 @@ func (r *session) runPackets(ctx context.Context, capture *capture, out *capture
 	bar := newProgress(r.s.err, r.prog.Name())
 	defer bar.finish()
 	in := &input{typ: r.prog.Type()}
-	full := r.flags.json || r.tracer != nil || r.fields != nil
+	full := r.flags.json || r.watched() || r.fields != nil
 	var held *report
 	for {
 		data, info, err := capture.next()
