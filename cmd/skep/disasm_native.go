@@ -72,10 +72,7 @@ func disasmNative(ctx context.Context, w io.Writer, flags *objectFlags, native *
 		if err != nil {
 			return err
 		}
-		layouts, done, err := mapLayouts(obj)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
+		layouts := mapLayouts(obj)
 		for _, l := range programs {
 			n := &nativeProgram{Object: name, Program: l.name, Arch: target.Arch, Instructions: []nativeInsn{}, prog: l.prog}
 			err := l.err
@@ -99,11 +96,9 @@ func disasmNative(ctx context.Context, w io.Writer, flags *objectFlags, native *
 				err = nil // it is said at the end
 			}
 			if err != nil {
-				done()
 				return err
 			}
 		}
-		done()
 	}
 	if len(failed) > 0 {
 		return refused{errors.Join(failed...)}
@@ -111,24 +106,21 @@ func disasmNative(ctx context.Context, w io.Writer, flags *objectFlags, native *
 	return nil
 }
 
-// mapLayouts returns where the maps of obj would keep their values, by name.
-// It makes them; done closes them.
-func mapLayouts(obj *prog.Object) (layouts map[string]*maps.Layout, done func(), err error) {
-	only := &prog.Object{}
+// mapLayouts returns where the maps of obj would keep their values, by name. It
+// makes each for a moment; of one that cannot be made nothing is known.
+func mapLayouts(obj *prog.Object) map[string]*maps.Layout {
+	layouts := map[string]*maps.Layout{}
 	for _, s := range obj.Maps {
 		spec := *s
 		spec.Contents = nil
-		only.Maps = append(only.Maps, &spec)
+		c, err := vm.Load(&prog.Object{Maps: []*maps.Spec{&spec}}, vm.Options{})
+		if err != nil {
+			continue
+		}
+		layouts[s.Name] = maps.LayoutOf(c.Map(s.Name))
+		c.Close()
 	}
-	c, err := vm.Load(only, vm.Options{})
-	if err != nil {
-		return nil, nil, err
-	}
-	layouts = map[string]*maps.Layout{}
-	for name, m := range c.Maps() {
-		layouts[name] = maps.LayoutOf(m)
-	}
-	return layouts, func() { c.Close() }, nil
+	return layouts
 }
 
 // compile proves the program safe and makes its machine code.

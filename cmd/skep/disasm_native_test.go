@@ -130,6 +130,10 @@ func TestDisasmNativeText(t *testing.T) {
 		}
 		rest = after
 	}
+	// A map that cannot be made keeps no program from it.
+	if out, complaints, code := runSkep(t, "disasm", "--native", "--arch", "arm64", "../../testdata/elf/maps.o"); code != exitOK || !strings.Contains(out, ": use (socket_filter): ") {
+		t.Errorf("exit code %d: %s\n%s", code, complaints, out)
+	}
 	for _, args := range [][]string{
 		{"disasm", "--native"},
 		{"disasm", "--native", "--arch", "mips", "testdata/programs.o"},
