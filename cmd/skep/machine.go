@@ -171,9 +171,13 @@ func decodeARM64(code []byte, off int) machineInsn {
 		return m
 	}
 	m.raw = code[:4]
+	word := binary.LittleEndian.Uint32(m.raw)
+	if m.text = atomicARM64(word); m.text != "" {
+		return m
+	}
 	in, err := arm64asm.Decode(m.raw)
 	if err != nil {
-		m.text = fmt.Sprintf(".word 0x%08x", binary.LittleEndian.Uint32(m.raw))
+		m.text = fmt.Sprintf(".word 0x%08x", word)
 		return m
 	}
 	m.text = strings.ToLower(arm64asm.GNUSyntax(in))
