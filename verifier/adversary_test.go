@@ -125,7 +125,7 @@ func TestLargeAdversaries(t *testing.T) {
 		line = append(line, add(i))
 	}
 	for i := range million/2 - 2 {
-		branches = append(branches, branch(int(uint32(i) * 7919 >> 1)), add(1))
+		branches = append(branches, branch(int(uint32(i)*7919>>1)), add(1))
 	}
 	for _, tc := range []struct {
 		name    string
