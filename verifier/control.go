@@ -72,33 +72,31 @@ func (m *machine) throw(f *helpers.Func) error {
 const maxSections = 32
 
 // section executes f if it opens or closes a section.
-func (m *machine) section(f *helpers.Func) (is bool, err error) {
+func (m *machine) section(f *helpers.Func) error {
 	h := &m.s.Held
 	switch f.Name {
 	case "bpf_rcu_read_lock":
 		if h.RCU {
-			return true, m.fail(Locked, "the RCU read lock is held already")
+			return m.fail(Locked, "the RCU read lock is held already")
 		}
 		h.RCU = true
 	case "bpf_rcu_read_unlock":
 		if !h.RCU {
-			return true, m.fail(Locked, "the RCU read lock is not held")
+			return m.fail(Locked, "the RCU read lock is not held")
 		}
 		h.RCU = false
 	case "bpf_preempt_disable":
 		if h.Preempt == maxSections {
-			return true, m.fail(Limit, "preemption disabled more than %d times", maxSections)
+			return m.fail(Limit, "preemption disabled more than %d times", maxSections)
 		}
 		h.Preempt++
 	case "bpf_preempt_enable":
 		if h.Preempt == 0 {
-			return true, m.fail(Locked, "preemption is not disabled")
+			return m.fail(Locked, "preemption is not disabled")
 		}
 		h.Preempt--
-	default:
-		return false, nil
 	}
-	return true, nil
+	return nil
 }
 
 // exitApart checks what a function leaves that was proved by itself.

@@ -64,11 +64,7 @@ func (m *machine) callHost(f *helpers.Func) error {
 			return err
 		}
 	}
-	if section, err := m.section(f); section || err != nil {
-		if err == nil {
-			m.forgetArguments()
-			m.write(prog.R0, state.Reg{})
-		}
+	if err := m.section(f); err != nil {
 		return err
 	}
 	return m.afterCall(f, c)
