@@ -186,16 +186,10 @@ func (g *graph) link(i int) {
 		last = pc
 	}
 	in := g.p.Insns[last]
-	if !isJump(in) {
-		b.succs = []int{g.at[b.end]}
-		return
-	}
 	switch op := in.Op.JmpOp(); {
+	case !isJump(in) || op == isa.Call: // functions end with an exit or a jump, whatever the call
+		b.succs = []int{g.at[b.end]}
 	case op == isa.Exit:
-	case op == isa.Call:
-		if b.end < g.p.Funcs[b.fn].End { // bpf_throw may come last
-			b.succs = []int{g.at[b.end]}
-		}
 	case op == isa.JA:
 		b.succs = []int{g.at[jumpTarget(in, last)]}
 	default:
@@ -207,7 +201,7 @@ func (g *graph) link(i int) {
 }
 
 // sort orders the blocks of function fn and finds its loops. Blocks that the
-// graph cannot reach come last and are in no loop.
+// graph cannot reach are in no loop; structure refuses a program that has some.
 func (g *graph) sort(fn int) {
 	first, last := g.entry[fn], g.last(fn)
 	succ := make([][]int32, last-first)
@@ -227,10 +221,5 @@ func (g *graph) sort(fn int) {
 			heads[at] = append(slices.Clone(heads[at]), first+int(n))
 		}
 		b.order, b.loops = int32(at), heads[at]
-	}
-	for i, at := range order.Position {
-		if at < 0 {
-			g.blocks[first+i].order = int32(len(order.Nodes))
-		}
 	}
 }

@@ -511,13 +511,14 @@ func TestLeq(t *testing.T) {
 		}
 	}
 	written := func(n int) func(*State) { return func(s *State) { unknown(s); s.Frames[0].Stack.Forget(-n, n) } }
-	by := func(n uint64) func(*State) {
+	does := func(op isa.ALUOp, n, most uint64) func(*State) {
 		return func(s *State) {
-			x := s.Fresh(scalar.Unsigned(0, 100))
+			x := s.Fresh(scalar.Unsigned(0, most))
 			s.SetReg(1, x)
-			s.SetReg(2, s.ALU64(isa.Mul, 0, x, Const(n)))
+			s.SetReg(2, s.ALU64(op, 0, x, Const(n)))
 		}
 	}
+	by := func(n uint64) func(*State) { return does(isa.Mul, n, 100) }
 	times := by(8)
 	for _, tc := range []struct {
 		name string
@@ -541,11 +542,10 @@ func TestLeq(t *testing.T) {
 		{"a multiple", constants(4, 32), times, true},
 		{"not a multiple", constants(4, 33), times, false},
 		{"a lesser multiple", by(4), times, false},
-		{"a quotient", times, func(s *State) {
-			x := s.Fresh(scalar.Unsigned(0, 1<<20))
-			s.SetReg(1, x)
-			s.SetReg(2, s.ALU64(isa.Div, 0, x, Const(8)))
-		}, false},
+		{"another multiple of fewer numbers", does(isa.Mul, 12, 2), by(6), false},
+		{"a multiple of fewer numbers", does(isa.Mul, 6, 2), by(6), true},
+		{"a product is no quotient", by(7), does(isa.Div, 7, 1<<20), false},
+		{"a product is no sum of bits", by(6), does(isa.Xor, 6, 1<<20), false},
 		{"multiples are numbers", times, number(0, 100), false},
 		{"more stack is written", written(16), written(8), true},
 		{"less stack is written", written(8), written(16), false},
