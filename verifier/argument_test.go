@@ -192,6 +192,46 @@ func TestManyShapes(t *testing.T) {
 	}
 }
 
+// TestManyShapesIter is TestManyShapes for the two states that a step of an
+// iterator leaves: one more kind is too much for the one that has a number,
+// and the one that has none is of a kind that is there already.
+func TestManyShapesIter(t *testing.T) {
+	const next = "r1 = r10\nr1 += -8\ncall bpf_iter_num_next\n"
+	for n, code := range map[int]Code{198: "", 199: Limit} {
+		var b strings.Builder
+		b.WriteString("call 7\nr6 = r0\nr9 = 0\nr1 = r10\nr1 += -8\nr2 = 0\nr3 = 10\ncall bpf_iter_num_new\n")
+		fmt.Fprintf(&b, "if r6 == %d goto step\n", n+1) // first: it is followed last
+		for i := range n {
+			fmt.Fprintf(&b, "if r6 == %d goto case%d\n", i, i)
+		}
+		b.WriteString("goto none\nstep:\n" + next + `
+		meet:
+			if r0 == 0 goto done
+			r0 = *(u32 *)(r0 +0)
+		done:
+			if r9 == 0 goto end
+			r1 = r9
+			r2 = 0
+			call 132
+		end:
+			r1 = r10
+			r1 += -8
+			call bpf_iter_num_destroy
+			r0 = 0
+			exit
+		none:
+			` + next + `
+			if r0 != 0 goto end
+			goto meet
+		`)
+		for i := range n { // the reference says where it was made
+			fmt.Fprintf(&b, "case%d:\nr1 = map[2]\nr2 = 16\nr3 = 0\ncall 131\nif r0 == 0 goto end\nr9 = r0\nr0 = 0\ngoto meet\n", i)
+		}
+		p, _, _ := construct(t, "xdp", b.String())
+		refusedWith(t, p, Options{}, code)
+	}
+}
+
 // TestFactsCalls compares what engines are told of calls with what the text of
 // each program says.
 func TestFactsCalls(t *testing.T) {
