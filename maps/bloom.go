@@ -16,7 +16,7 @@ import (
 // The hash functions and the size are the kernel's, so that a filter with
 // BPF_F_ZERO_SEED gives the kernel's answers, the wrong ones too.
 type bloom struct {
-	core
+	keyless
 	hashes uint32
 	seed   uint32
 	mask   uint32
@@ -40,6 +40,7 @@ func newBloom(spec *Spec) (Map, error) {
 		m.seed = rand.Uint32()
 	}
 	m.bits = make([]uint32, words)
+	m.none, m.push = errno.EOPNOTSUPP, m.put
 	m.init(spec)
 	return m, nil
 }
@@ -69,7 +70,7 @@ func (m *bloom) place(value []byte, i uint32) (word *uint32, bit uint32) {
 	return &m.bits[h/32], 1 << (h % 32)
 }
 
-func (m *bloom) push(value []byte, flags UpdateFlags) error {
+func (m *bloom) put(value []byte, flags UpdateFlags) error {
 	if flags != Any {
 		return errno.EINVAL
 	}
@@ -89,17 +90,6 @@ func (m *bloom) peek(value []byte) error {
 	return nil
 }
 
-// PushElem adds value for a program.
-func (m *bloom) PushElem(value []byte, flags UpdateFlags) error {
-	if err := m.checkValue(value, m.value.size); err != nil {
-		return err
-	}
-	if err := m.mayProgramWrite(); err != nil {
-		return err
-	}
-	return m.push(value, flags)
-}
-
 // PopElem returns EOPNOTSUPP.
 func (m *bloom) PopElem([]byte) error { return errno.EOPNOTSUPP }
 
@@ -110,15 +100,6 @@ func (m *bloom) PeekElem(value []byte) error {
 	}
 	return m.peek(value)
 }
-
-// LookupElem returns nil: there are no keys.
-func (m *bloom) LookupElem(int, []byte) []byte { return nil }
-
-// UpdateElem returns EINVAL: programs push.
-func (m *bloom) UpdateElem(int, []byte, []byte, UpdateFlags) error { return errno.EINVAL }
-
-// DeleteElem returns EOPNOTSUPP.
-func (m *bloom) DeleteElem(int, []byte) error { return errno.EOPNOTSUPP }
 
 // Lookup reports whether value, which it reads, may be in the set; ENOENT: it
 // is not. key is empty.
@@ -131,51 +112,6 @@ func (m *bloom) Lookup(key, value []byte) error {
 	}
 	return m.peek(value)
 }
-
-// Update adds value; key is empty.
-func (m *bloom) Update(key, value []byte, flags UpdateFlags) error {
-	if err := m.mayWrite(); err != nil {
-		return err
-	}
-	if err := m.checkEntry(key, value, m.value.size); err != nil {
-		return err
-	}
-	if err := m.checkLock(flags); err != nil {
-		return err
-	}
-	return m.push(value, flags)
-}
-
-func (m *bloom) initial(key, value []byte) error {
-	if err := m.checkEntry(key, value, m.value.size); err != nil {
-		return err
-	}
-	return m.push(value, Any)
-}
-
-// Delete returns EOPNOTSUPP.
-func (m *bloom) Delete(key []byte) error {
-	if err := m.mayWrite(); err != nil {
-		return err
-	}
-	if err := m.checkKey(key); err != nil {
-		return err
-	}
-	return errno.EOPNOTSUPP
-}
-
-// NextKey returns EOPNOTSUPP.
-func (m *bloom) NextKey(_, next []byte) error {
-	if err := m.mayRead(); err != nil {
-		return err
-	}
-	if err := m.checkKey(next); err != nil {
-		return err
-	}
-	return errno.EOPNOTSUPP
-}
-
-func (m *bloom) batch() batchOp { return 0 }
 
 // checkBloom is bloom_map_alloc_check, and what bloom_map_alloc checks.
 func checkBloom(s *Spec) error {

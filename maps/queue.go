@@ -13,7 +13,7 @@ import (
 //	data   value 0, value 1, … value max_entries-1, each of ValueSize bytes
 //	       from first on, count of them, around the end, are in the map
 type queue struct {
-	core
+	keyless
 	lifo bool
 	data []byte
 
@@ -30,6 +30,7 @@ func newQueue(spec *Spec) (Map, error) {
 		lifo: spec.Type == Stack,
 		data: make([]byte, int(spec.MaxEntries)*int(spec.ValueSize)),
 	}
+	m.none, m.push = errno.EINVAL, m.put
 	m.init(spec)
 	return m, nil
 }
@@ -44,8 +45,8 @@ func (m *queue) at(i int) []byte {
 	return m.data[i*n:][:n]
 }
 
-// push stores value. With Exist the oldest value gives way if the map is full.
-func (m *queue) push(value []byte, flags UpdateFlags) error {
+// put stores value. With Exist the oldest value gives way if the map is full.
+func (m *queue) put(value []byte, flags UpdateFlags) error {
 	if flags&NoExist != 0 || flags > Exist {
 		return errno.EINVAL
 	}
@@ -86,17 +87,6 @@ func (m *queue) next(value []byte, take bool) error {
 	return nil
 }
 
-// PushElem stores value for a program.
-func (m *queue) PushElem(value []byte, flags UpdateFlags) error {
-	if err := m.checkValue(value, m.value.size); err != nil {
-		return err
-	}
-	if err := m.mayProgramWrite(); err != nil {
-		return err
-	}
-	return m.push(value, flags)
-}
-
 // PopElem removes the next value for a program.
 func (m *queue) PopElem(value []byte) error {
 	if err := m.checkValue(value, m.value.size); err != nil {
@@ -115,15 +105,6 @@ func (m *queue) PeekElem(value []byte) error {
 	}
 	return m.next(value, false)
 }
-
-// LookupElem returns nil: there are no keys.
-func (m *queue) LookupElem(int, []byte) []byte { return nil }
-
-// UpdateElem returns EINVAL: programs push.
-func (m *queue) UpdateElem(int, []byte, []byte, UpdateFlags) error { return errno.EINVAL }
-
-// DeleteElem returns EINVAL: programs pop.
-func (m *queue) DeleteElem(int, []byte) error { return errno.EINVAL }
 
 // Lookup copies the next value and leaves it there; key is empty.
 func (m *queue) Lookup(key, value []byte) error {
@@ -149,51 +130,6 @@ func (m *queue) LookupAndDelete(key, value []byte) error {
 	}
 	return m.next(value, true)
 }
-
-// Update pushes value; key is empty.
-func (m *queue) Update(key, value []byte, flags UpdateFlags) error {
-	if err := m.mayWrite(); err != nil {
-		return err
-	}
-	if err := m.checkEntry(key, value, m.value.size); err != nil {
-		return err
-	}
-	if err := m.checkLock(flags); err != nil {
-		return err
-	}
-	return m.push(value, flags)
-}
-
-func (m *queue) initial(key, value []byte) error {
-	if err := m.checkEntry(key, value, m.value.size); err != nil {
-		return err
-	}
-	return m.push(value, Any)
-}
-
-// Delete returns EINVAL.
-func (m *queue) Delete(key []byte) error {
-	if err := m.mayWrite(); err != nil {
-		return err
-	}
-	if err := m.checkKey(key); err != nil {
-		return err
-	}
-	return errno.EINVAL
-}
-
-// NextKey returns EINVAL.
-func (m *queue) NextKey(_, next []byte) error {
-	if err := m.mayRead(); err != nil {
-		return err
-	}
-	if err := m.checkKey(next); err != nil {
-		return err
-	}
-	return errno.EINVAL
-}
-
-func (m *queue) batch() batchOp { return 0 }
 
 // checkQueue is queue_stack_map_alloc_check.
 func checkQueue(s *Spec) error {
