@@ -48,7 +48,7 @@ func innerProtocol(env helpers.Env) (proto uint32, network int) {
 	data := env.Packet().Data()
 	off := ethHeader
 	if s, ok := env.State().(*State); ok && s.macLen > 0 {
-		off = s.macLen - vlanHeader
+		off = max(s.macLen-vlanHeader, 0)
 	}
 	for depth := 1; isVlan(proto); depth++ {
 		if len(data) < off+vlanHeader || depth == maxVlanDepth {
