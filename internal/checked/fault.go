@@ -60,16 +60,11 @@ func (m *Machine) fail(pc int) {
 	m.err = f
 }
 
-// where says what lies at addr, for people.
+// where says for people what lies at addr, or else what lies nearest to it.
 func (m *Machine) where(addr uint64) string {
-	const slack = frameSize
 	if m.inCtx(addr) {
 		o := addr - m.ctxBase
 		return fmt.Sprintf("%s+%d of %d", m.code.prog.Type.Ctx.Name, o, m.ctxLen)
-	}
-	if o := int64(addr - m.stackBase); o >= -slack && o < maxFrames*frameSize+slack {
-		frame := min(max(int(o), 0)/frameSize, m.depth)
-		return fmt.Sprintf("stack frame %d, R10%+d", frame, o-int64(frame+1)*frameSize)
 	}
 	switch addr & handleMask {
 	case mapHandle:
@@ -79,11 +74,28 @@ func (m *Machine) where(addr uint64) string {
 	case funcHandle:
 		return "the address of a subprogram"
 	}
-	if name, off, size := m.Space.Describe(addr); name != "" {
+	const slack = frameSize
+	fromStack := outside(int64(addr-m.stackBase), maxFrames*frameSize)
+	name, off, size := m.Space.Describe(addr)
+	if fromStack < slack && (name == "" || fromStack <= outside(off, int64(size))) {
+		o := int64(addr - m.stackBase)
+		frame := min(max(int(o), 0)/frameSize, m.depth)
+		return fmt.Sprintf("stack frame %d, R10%+d", frame, o-int64(frame+1)*frameSize)
+	}
+	if name != "" {
 		return fmt.Sprintf("%s%+d of %d", name, off, size)
 	}
 	if addr < frameSize {
 		return "a null pointer"
 	}
 	return ""
+}
+
+// outside returns how far offset o lies from the size bytes it counts from: 0
+// for one of them.
+func outside(o, size int64) int64 {
+	if o < 0 {
+		return -o
+	}
+	return max(0, o-size+1)
 }
