@@ -32,7 +32,9 @@ type Program struct {
 
 	maxInsns     uint64
 	ctxRoom      int
+	objRoom      int // bytes for objects, after the context's
 	packetFields []packetField
+	objects      []object
 	hasPacket    bool // runs have a packet, be it an empty one
 	states       *states
 	stats        stats
@@ -43,6 +45,30 @@ type Program struct {
 type packetField struct {
 	off  uint32 // in the host's bytes
 	kind hook.FieldKind
+}
+
+// An object is a host object that the context always leads to. A run that is not
+// given one has one of zeros: a proven program uses the pointer without a look.
+type object struct {
+	off  uint32 // of the context's field in the host's bytes
+	at   int    // of the zeros in a slot's space
+	size int
+}
+
+// findObjects finds the objects of p's context.
+func (p *Program) findObjects() {
+	for i := range p.typ.Ctx.Fields {
+		f := &p.typ.Ctx.Fields[i]
+		if f.Kind != hook.FieldObject || f.Nullable {
+			continue
+		}
+		size := 8 // of an object that programs only pass on
+		if c := p.typ.Objects[f.Object]; c != nil {
+			size = int(c.Size+7) &^ 7
+		}
+		p.objects = append(p.objects, object{f.HostOff, p.ctxRoom + p.objRoom, size})
+		p.objRoom += size
+	}
 }
 
 // newProgram makes the linked program lp ready to run.
@@ -66,6 +92,7 @@ func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map
 			p.packetFields = append(p.packetFields, packetField{f.HostOff, f.Kind})
 		}
 	}
+	p.findObjects()
 	p.hasPacket = t.Input == hook.InputPacket || p.packetFields != nil
 	if t.NewState != nil {
 		p.states = &states{typ: t, perCPU: make([]atomic.Pointer[state], vcpu.Count())}

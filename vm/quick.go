@@ -68,6 +68,8 @@ func newQuick(p *Program) *quick {
 				return nil
 			}
 			q.words = append(q.words, ctxWord{f.HostOff / 8, f.Kind == hook.FieldPacketEnd})
+		case hook.FieldObject:
+			return nil
 		default:
 			q.others = true
 		}

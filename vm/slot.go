@@ -199,12 +199,16 @@ func (s *slot) begin(p *Program) {
 	if p.coll.opts.Deterministic {
 		s.cpu = 0
 	}
-	s.ctx = s.room(p.ctxRoom)
+	s.ctx = s.room(p.ctxRoom + p.objRoom)[:p.ctxRoom:p.ctxRoom]
 	s.run.Ctx, s.run.CtxLen, s.run.MaxInsns = s.ctx, p.typ.Ctx.Size, p.maxInsns
 	if c := s.native.rt.Context; c != nil {
 		c.Packet, c.PacketEnd = 0, 0
 	}
 	s.machine.Begin(p.code, &s.run)
+	for _, o := range p.objects {
+		addr := s.machine.Space.Add("host object", mem.Plain, s.space[o.at:o.at+o.size], false)
+		binary.NativeEndian.PutUint64(s.ctx[o.off:], addr)
+	}
 }
 
 // room returns n zeroed bytes for a context.
