@@ -158,11 +158,19 @@ func (m *core) checkLock(flags UpdateFlags) error {
 // map with this description: ValueSize, or, for per-CPU maps, one value per
 // virtual CPU, each rounded up to 8 bytes.
 func (s *Spec) HostValueSize() int {
-	switch s.Type {
-	case PerCPUArray, PerCPUHash, LRUPerCPUHash, PerCPUCgroupStorage:
+	if s.perCPU() {
 		return roundUp8(int(s.ValueSize)) * NumCPU()
 	}
 	return int(s.ValueSize)
+}
+
+// perCPU reports whether an entry has a value for each CPU.
+func (s *Spec) perCPU() bool {
+	switch s.Type {
+	case PerCPUArray, PerCPUHash, LRUPerCPUHash, PerCPUCgroupStorage:
+		return true
+	}
+	return false
 }
 
 func roundUp8(n int) int { return (n + 7) &^ 7 }

@@ -8,6 +8,9 @@
 // the guarantees per entry are the kernel's: insert, replace and delete are
 // atomic, the bytes of a value are shared memory.
 //
+// Typed does the same with Go values for keys and values, checked against the
+// C types of the map once; Walk visits entries.
+//
 // What a program can still reach is never recycled: a deleted value keeps its
 // bytes until every run that could have seen it has ended (package
 // internal/vcpu). Values never move and hold no Go pointers.
