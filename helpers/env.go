@@ -27,9 +27,16 @@ type Env interface {
 	// Acquire shares b with the program as a reference that r must get back:
 	// through Release, or, if the run ends first, through r.Discard.
 	Acquire(b []byte, r Releaser) uint64
-	// Release ends the reference whose address is addr and returns its memory
-	// and owner; ok is false if the run holds no such reference.
+	// Release ends a reference of which addr is an address and returns its
+	// memory and owner; ok is false if the run holds no such reference.
 	Release(addr uint64) (b []byte, r Releaser, ok bool)
+	// ShareObject lets the program read b, the memory of a host object, until
+	// the run ends; the result is b's address. What Share says of b holds.
+	ShareObject(b []byte, object any) uint64
+	// Object returns the host object of which addr is an address: what
+	// ShareObject was given, or the Releaser that Acquire was; nil if there
+	// is none.
+	Object(addr uint64) any
 
 	// Ctx returns the host side of the run's context (hook.Ctx.HostSize
 	// bytes), aliased.
@@ -50,11 +57,16 @@ type Env interface {
 	Abort(err error)
 }
 
-// A Releaser owns memory that programs borrow, such as a ring buffer.
+// A Releaser owns memory that programs borrow, such as a ring buffer. If it is a
+// ReadOnly, they may not write that memory.
 type Releaser interface {
 	// Discard takes back b, which a run that was aborted still held.
 	Discard(b []byte)
 }
+
+// A ReadOnly is a Releaser whose memory programs only read: a host object, such
+// as a socket.
+type ReadOnly interface{ ReadOnly() }
 
 // A Packet is a buffer with room before and after the packet in it.
 //

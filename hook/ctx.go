@@ -1,5 +1,7 @@
 package hook
 
+import "slices"
+
 // Ctx is the layout of the object that R1 points to on entry.
 //
 // A program sees Size bytes, laid out as the platform documents. The host
@@ -47,6 +49,21 @@ type Widths uint8
 
 // Has reports whether accesses of n bytes are in w.
 func (w Widths) Has(n int) bool { return n > 0 && n <= 8 && w&Widths(n) != 0 && n&(n-1) == 0 }
+
+// Writable reports whether programs may store to any of the fields.
+func (c *Ctx) Writable() bool {
+	return slices.ContainsFunc(c.Fields, func(f Field) bool { return f.Write != 0 })
+}
+
+// An Object is a host object that programs get pointers to: through a field of
+// the context, or from a helper.
+type Object interface {
+	// Memory returns what a program sees through a pointer to an object of the
+	// type called name (Field.Object), in the layout of Type.Objects; nil if
+	// this is no such object. The memory must not move, must hold no Go
+	// pointers, and must be the same at each call.
+	Memory(name string) []byte
+}
 
 // At returns the field that contains the program's byte off, or nil.
 func (c *Ctx) At(off uint32) *Field {

@@ -99,6 +99,11 @@ func (s *slot) apply(o *RunOptions) error {
 			return fmt.Errorf("program %s: %w", s.prog.name, err)
 		}
 	}
+	for name, object := range o.Objects {
+		if err := s.point(name, object); err != nil {
+			return err
+		}
+	}
 	if o.MaxInsns != 0 {
 		s.run.MaxInsns = uint64(max(o.MaxInsns, 0))
 		s.machine.Limit(s.run.MaxInsns)

@@ -47,30 +47,6 @@ type packetField struct {
 	kind hook.FieldKind
 }
 
-// An object is a host object that the context always leads to. A run that is not
-// given one has one of zeros: a proven program uses the pointer without a look.
-type object struct {
-	off  uint32 // of the context's field in the host's bytes
-	at   int    // of the zeros in a slot's space
-	size int
-}
-
-// findObjects finds the objects of p's context.
-func (p *Program) findObjects() {
-	for i := range p.typ.Ctx.Fields {
-		f := &p.typ.Ctx.Fields[i]
-		if f.Kind != hook.FieldObject || f.Nullable {
-			continue
-		}
-		size := 8 // of an object that programs only pass on
-		if c := p.typ.Objects[f.Object]; c != nil {
-			size = int(c.Size+7) &^ 7
-		}
-		p.objects = append(p.objects, object{f.HostOff, p.ctxRoom + p.objRoom, size})
-		p.objRoom += size
-	}
-}
-
 // newProgram makes the linked program lp ready to run.
 func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map, v *proof) (*Program, error) {
 	t := lp.Type

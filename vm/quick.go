@@ -68,9 +68,10 @@ func newQuick(p *Program) *quick {
 				return nil
 			}
 			q.words = append(q.words, ctxWord{f.HostOff / 8, f.Kind == hook.FieldPacketEnd})
-		case hook.FieldObject:
-			return nil
 		default:
+			if f.Kind == hook.FieldObject && !f.Nullable {
+				return nil // there has to be an object
+			}
 			q.others = true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/vcpu"
 )
 
@@ -29,6 +30,10 @@ func (p *Program) RunContext(ctx context.Context, in any) (uint64, error) {
 type RunOptions struct {
 	// Fields sets scalar fields of the context by name, after Prepare.
 	Fields map[string]uint64
+	// Objects are what fields of the context point to, by name: a socket
+	// (linux.Socket) for "sk". A field without one is null, or, if the type
+	// says that it never is, leads to an object of zeros.
+	Objects map[string]hook.Object
 	// MaxInsns replaces Options.MaxInsns for this run if it is not 0.
 	MaxInsns int64
 	// Observe is called before each instruction with the program that runs

@@ -37,6 +37,7 @@ type slot struct {
 	pkt   helpers.Packet
 	state *state
 	held  []held
+	lent  []lent
 }
 
 // A held is borrowed memory.
@@ -44,6 +45,12 @@ type held struct {
 	addr  uint64
 	bytes []byte
 	owner helpers.Releaser
+}
+
+// A lent is the memory of a host object that the run may read.
+type lent struct {
+	addr, size uint64
+	object     any
 }
 
 var _ helpers.Env = (*slot)(nil)
@@ -118,23 +125,47 @@ func (s *slot) Call(fn uint64, a1, a2, a3, a4, a5 uint64) (uint64, error) {
 }
 
 func (s *slot) Acquire(b []byte, r helpers.Releaser) uint64 {
-	addr := s.machine.Space.Add("borrowed memory", mem.Reference, b, false)
+	_, readOnly := r.(helpers.ReadOnly)
+	addr := s.machine.Space.Add("borrowed memory", mem.Reference, b, readOnly)
 	s.held = append(s.held, held{addr, b, r})
 	return addr
 }
 
 func (s *slot) Release(addr uint64) (b []byte, r helpers.Releaser, ok bool) {
 	for i := len(s.held) - 1; i >= 0; i-- { // the last is the likeliest
-		if h := s.held[i]; h.addr == addr {
+		if h := s.held[i]; h.addr == addr || addr-h.addr < uint64(len(h.bytes)) {
 			last := len(s.held) - 1
 			s.held[i] = s.held[last]
 			s.held[last] = held{}
 			s.held = s.held[:last]
-			s.machine.Space.Remove(addr)
+			s.machine.Space.Remove(h.addr)
 			return h.bytes, h.owner, true
 		}
 	}
 	return nil, nil, false
+}
+
+func (s *slot) ShareObject(b []byte, object any) uint64 {
+	if len(b) == 0 || object == nil {
+		return 0
+	}
+	addr := s.machine.Space.Add("a host object", mem.Plain, b, true)
+	s.lent = append(s.lent, lent{addr, uint64(len(b)), object})
+	return addr
+}
+
+func (s *slot) Object(addr uint64) any {
+	for i := len(s.held) - 1; i >= 0; i-- {
+		if h := &s.held[i]; addr-h.addr < uint64(len(h.bytes)) {
+			return h.owner
+		}
+	}
+	for i := len(s.lent) - 1; i >= 0; i-- {
+		if l := &s.lent[i]; addr-l.addr < l.size {
+			return l.object
+		}
+	}
+	return nil
 }
 
 func (s *slot) Ctx() []byte { return s.ctx[:s.prog.typ.Ctx.HostSize] }
@@ -205,9 +236,8 @@ func (s *slot) begin(p *Program) {
 		c.Packet, c.PacketEnd = 0, 0
 	}
 	s.machine.Begin(p.code, &s.run)
-	for _, o := range p.objects {
-		addr := s.machine.Space.Add("host object", mem.Plain, s.space[o.at:o.at+o.size], false)
-		binary.NativeEndian.PutUint64(s.ctx[o.off:], addr)
+	for i := range p.objects {
+		s.placeZeros(&p.objects[i])
 	}
 }
 
@@ -236,6 +266,10 @@ func (s *slot) end() {
 	s.exec.end()
 	if s.state != nil {
 		s.prog.states.put(s.lease.ID(), s.state)
+	}
+	if len(s.lent) > 0 {
+		clear(s.lent)
+		s.lent = s.lent[:0]
 	}
 	s.prog, s.lease, s.exec, s.ctx, s.state = nil, nil, nil, nil, nil
 	s.pkt = helpers.Packet{}

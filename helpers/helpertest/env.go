@@ -25,6 +25,7 @@ type Env struct {
 	Aborted error // what a helper passed to Abort
 
 	regions  []region
+	objects  []object
 	maps     []maps.Map
 	borrowed map[uint64]loan
 }
@@ -37,6 +38,12 @@ type region struct {
 type loan struct {
 	b     []byte
 	owner helpers.Releaser
+	n     int // how often
+}
+
+type object struct {
+	addr, size uint64
+	o          any
 }
 
 const (
@@ -74,7 +81,12 @@ func (e *Env) ShareMap(m maps.Map) uint64 {
 }
 
 // Borrowed returns how many references the run holds.
-func (e *Env) Borrowed() int { return len(e.borrowed) }
+func (e *Env) Borrowed() (n int) {
+	for _, l := range e.borrowed {
+		n += l.n
+	}
+	return n
+}
 
 // CPU implements helpers.Env.
 func (e *Env) CPU() int { return e.CPUNum }
@@ -123,19 +135,50 @@ func (e *Env) Call(fn uint64, a1, a2, a3, a4, a5 uint64) (uint64, error) {
 
 // Acquire implements helpers.Env.
 func (e *Env) Acquire(b []byte, r helpers.Releaser) uint64 {
-	addr := e.Put(b)
+	addr := e.Share(b)
 	if e.borrowed == nil {
 		e.borrowed = map[uint64]loan{}
 	}
-	e.borrowed[addr] = loan{b, r}
+	e.borrowed[addr] = loan{b, r, e.borrowed[addr].n + 1}
 	return addr
 }
 
 // Release implements helpers.Env.
 func (e *Env) Release(addr uint64) ([]byte, helpers.Releaser, bool) {
-	l, ok := e.borrowed[addr]
-	delete(e.borrowed, addr)
-	return l.b, l.owner, ok
+	for base, l := range e.borrowed {
+		if addr != base && addr-base >= uint64(len(l.b)) {
+			continue
+		}
+		if l.n--; l.n == 0 {
+			delete(e.borrowed, base)
+		} else {
+			e.borrowed[base] = l
+		}
+		return l.b, l.owner, true
+	}
+	return nil, nil, false
+}
+
+// ShareObject implements helpers.Env.
+func (e *Env) ShareObject(b []byte, o any) uint64 {
+	addr := e.Share(b)
+	e.objects = append(e.objects, object{addr, uint64(len(b)), o})
+	return addr
+}
+
+// Object implements helpers.Env.
+func (e *Env) Object(addr uint64) any {
+	for base, l := range e.borrowed {
+		if addr-base < uint64(len(l.b)) {
+			return l.owner
+		}
+	}
+	for _, o := range e.objects {
+		if addr-o.addr < o.size {
+			return o.o
+		}
+	}
+	return nil
 }
 
 // Ctx implements helpers.Env.

@@ -156,7 +156,7 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	83:  declare("skb_ancestor_cgroup_id", integer, args{ctx, anything}),
 	84:  declare("sk_lookup_tcp", objectNull("sock"), args{ctx, mem, size, anything, anything}, packets, acquires),
 	85:  declare("sk_lookup_udp", objectNull("sock"), args{ctx, mem, size, anything, anything}, packets, acquires),
-	86:  declare("sk_release", integer, args{released(object("sock_common"))}),
+	86:  skRelease,
 	90:  declare("msg_push_data", integer, args{ctx, anything, anything, anything}, moves),
 	91:  declare("msg_pop_data", integer, args{ctx, anything, anything, anything}, moves),
 	92:  declare("rc_pointer_rel", integer, args{ctx, anything, anything}, gpl),

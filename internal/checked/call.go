@@ -174,7 +174,14 @@ func (m *Machine) checkArg(c *call, k *argCheck) (ok bool) {
 		if !m.Space.IsReference(v) {
 			return m.breach("%#x is not the start of a reservation", v)
 		}
-	case helpers.ArgSpinLock, helpers.ArgTimer, helpers.ArgKptr, helpers.ArgDynptr, helpers.ArgIter, helpers.ArgObject:
+	case helpers.ArgObject:
+		if m.Env.Object(v) == nil {
+			return m.breach("%#x is no %s", v, a.Object)
+		}
+		if r := m.Space.Region(v); a.Release && (r == nil || r.Kind != mem.Reference) {
+			return m.breach("the program holds no reference to the %s", a.Object)
+		}
+	case helpers.ArgSpinLock, helpers.ArgTimer, helpers.ArgKptr, helpers.ArgDynptr, helpers.ArgIter:
 		if v == 0 {
 			return m.breach("null")
 		}

@@ -19,7 +19,9 @@ type Region struct {
 	Name string // for messages: "packet", "map counts"
 	Kind Kind
 	Slab
-	base uint64
+	base  uint64
+	loans int  // Reference: how often it was borrowed
+	plain bool // Reference: it was live before, and will be afterwards
 }
 
 // NewRegion returns the region of s. A Size or Stride of 0 stands for all of
@@ -115,22 +117,46 @@ func (s *Space) SetFixed(f *Fixed) {
 func (s *Space) Generation() uint64 { return s.gen }
 
 // Add makes b live under name and returns its address. Memory that is already
-// live as part of one object stays as it is. Add keeps b alive until Remove or
-// Reset.
+// live as part of one object stays as it is. What is borrowed more than once is
+// live until it was given back as often, and longer if it was live anyway. Add
+// keeps b alive until Remove or Reset.
 func (s *Space) Add(name string, kind Kind, b []byte, readOnly bool) uint64 {
 	addr := Addr(b)
 	if len(b) == 0 && (kind == Plain || addr == 0) {
 		return 0
+	}
+	r := s.at(addr)
+	if r != nil && len(b) != 0 && len(r.Bytes) == len(b) {
+		switch {
+		case kind == Reference:
+			r.plain = r.plain || r.Kind == Plain
+			r.Kind = Reference
+			r.loans++
+		case r.Kind == Reference:
+			r.plain = true
+		}
+		return addr
 	}
 	if kind == Plain {
 		if w, ok := s.Find(addr); ok && w.Bytes(addr, len(b)) != nil {
 			return addr
 		}
 	}
-	r := NewRegion(name, Slab{Bytes: b, ReadOnly: readOnly})
-	r.Kind = kind
-	s.insert(r)
+	added := NewRegion(name, Slab{Bytes: b, ReadOnly: readOnly})
+	added.Kind = kind
+	if kind == Reference {
+		added.loans = 1
+	}
+	s.insert(added)
 	return addr
+}
+
+// at returns the live region that starts at addr, or nil.
+func (s *Space) at(addr uint64) *Region {
+	if i := s.after(addr); i > 0 && s.live[i-1].base == addr {
+		return &s.live[i-1]
+	}
+	return nil
 }
 
 // insert makes r live.
@@ -161,8 +187,7 @@ func (s *Space) AddSlab(name string, slab Slab) {
 // Restrict limits what programs may do with the live region that starts at
 // addr, if there is one.
 func (s *Space) Restrict(addr uint64, readOnly, writeOnly bool) {
-	if i := s.after(addr); i > 0 && s.live[i-1].base == addr {
-		r := &s.live[i-1]
+	if r := s.at(addr); r != nil {
 		r.ReadOnly, r.WriteOnly = readOnly, writeOnly
 		s.gen++
 	}
@@ -170,16 +195,26 @@ func (s *Space) Restrict(addr uint64, readOnly, writeOnly bool) {
 
 // IsReference reports whether borrowed memory starts at addr.
 func (s *Space) IsReference(addr uint64) bool {
-	i := s.after(addr)
-	return i > 0 && s.live[i-1].base == addr && s.live[i-1].Kind == Reference
+	r := s.at(addr)
+	return r != nil && r.Kind == Reference
 }
 
-// Remove ends the life of the region that starts at addr.
+// Remove ends the life of the region that starts at addr, or, if it was borrowed,
+// one loan of it.
 func (s *Space) Remove(addr uint64) {
-	if i := s.after(addr); i > 0 && s.live[i-1].base == addr {
-		s.live = slices.Delete(s.live, i-1, i)
-		s.gen++
+	i := s.after(addr) - 1
+	if i < 0 || s.live[i].base != addr {
+		return
 	}
+	switch r := &s.live[i]; {
+	case r.loans > 1:
+		r.loans--
+	case r.plain:
+		r.Kind, r.loans, r.plain = Plain, 0, false
+	default:
+		s.live = slices.Delete(s.live, i, i+1)
+	}
+	s.gen++
 }
 
 // after returns the index of the first live region that starts after addr.

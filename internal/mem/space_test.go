@@ -83,6 +83,40 @@ func TestSpace(t *testing.T) {
 	}
 }
 
+// TestLoans: what is borrowed more than once is live until it was given back as
+// often, and what was shared besides until the end.
+func TestLoans(t *testing.T) {
+	_, b := Alloc(4)
+	var s Space
+	live := func(want bool) {
+		t.Helper()
+		if got := s.Bytes(Addr(b), 4) != nil; got != want {
+			t.Errorf("live: %v", got)
+		}
+	}
+	a := s.Add("loan", Reference, b, true)
+	s.Add("loan", Reference, b, true)
+	s.Remove(a)
+	live(true)
+	s.Remove(a)
+	live(false)
+	s.Remove(a)
+	for _, first := range []Kind{Plain, Reference} {
+		s.Add("first", first, b, true)
+		s.Add("second", Plain+Reference-first, b, true)
+		if !s.IsReference(a) {
+			t.Error("no reference")
+		}
+		s.Remove(a)
+		live(true)
+		if s.IsReference(a) {
+			t.Error("a reference is left")
+		}
+		s.Remove(a)
+		live(false)
+	}
+}
+
 // TestOutside: addresses around and far from a region, up to the wrap.
 func TestOutside(t *testing.T) {
 	b := make([]byte, 16)
