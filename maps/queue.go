@@ -149,3 +149,14 @@ func checkQueue(s *Spec) error {
 	}
 	return nil
 }
+
+// values returns a copy of all values, the oldest first.
+func (m *queue) values() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]byte, 0, m.count*m.value.size)
+	for i := range m.count {
+		all = append(all, m.at(i)...)
+	}
+	return all
+}

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strconv"
 
+	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/vm"
 )
@@ -37,6 +41,34 @@ func dumpJSON(coll *vm.Collection) (map[string]map[string]string, error) {
 		dump[name] = m
 	}
 	return dump, nil
+}
+
+// writeMaps writes every map that has entries to the file called name, or to out
+// if that is "-", as maps.WriteJSON does.
+func writeMaps(out io.Writer, name string, coll *vm.Collection) error {
+	var b bytes.Buffer
+	sep := "{"
+	for _, name := range mapNames(coll) {
+		var m bytes.Buffer
+		err := maps.WriteJSON(&m, coll.Map(name))
+		if errors.Is(err, errno.ENOTSUPP) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "%s%s:%s", sep, strconv.Quote(name), bytes.TrimSuffix(m.Bytes(), []byte("\n")))
+		sep = ","
+	}
+	if b.Len() == 0 {
+		b.WriteString(sep)
+	}
+	b.WriteString("}\n")
+	if name == "-" {
+		_, err := out.Write(b.Bytes())
+		return err
+	}
+	return os.WriteFile(name, b.Bytes(), 0o666)
 }
 
 // dumpText prints every map with its types. Entries of arrays that hold only

@@ -30,6 +30,7 @@ type runFlags struct {
 	maps     []string
 	repeat   int
 	dumpMaps bool
+	mapsJSON string
 	trace    bool
 	profile  string
 	verify   bool
@@ -72,6 +73,10 @@ structs, or "hex:0a0b" for the bytes themselves. A file holds entries,
 [{"key": …, "value": …}, …], or what --dump-maps prints with --json,
 {"key in hexadecimal": "value in hexadecimal", …}.
 
+--maps-json writes what maps hold at the end, {"name": […], …}, where the list
+is what bpftool map dump -j prints for such a map in the kernel. Ring buffers and
+perf event arrays are left out.
+
 --write writes a pcap file of the packets that the program let pass, as it left
 them: what it did not drop (XDP_DROP, XDP_ABORTED, TC_ACT_SHOT, 0 of a socket
 filter).
@@ -110,6 +115,7 @@ refused, 2 for bad usage or input.`,
 	g.StringArrayVar(&f.maps, "map", nil, "entries to store in a map: `NAME=FILE.json` (repeat for several)")
 	g.IntVar(&f.repeat, "repeat", 1, "run `N` times on the same packet")
 	g.BoolVar(&f.dumpMaps, "dump-maps", false, "print the contents of maps at the end")
+	g.StringVar(&f.mapsJSON, "maps-json", "", "write the contents of maps at the end to `FILE`, or - for standard output, as bpftool does")
 	g.BoolVar(&f.trace, "trace", false, "print each instruction that runs")
 	g.StringVar(&f.profile, "profile", "", "count the instructions that run, and write a pprof profile to `FILE`")
 	g.BoolVar(&f.verify, "verify", false, "with --engine checked: run only what the verifier accepts, too")
@@ -189,12 +195,17 @@ func runObject(ctx context.Context, s streams, f *runFlags, name string) error {
 	if f.pcap != "" {
 		run = r.runCapture
 	}
-	if f.profile == "" {
-		return run(ctx)
+	if f.profile != "" {
+		r.counts = newProfiler()
 	}
-	r.counts = newProfiler()
 	err = run(ctx)
-	return errors.Join(err, r.counts.write(f.profile))
+	if f.profile != "" {
+		err = errors.Join(err, r.counts.write(f.profile))
+	}
+	if f.mapsJSON != "" {
+		err = errors.Join(err, writeMaps(s.out, f.mapsJSON, r.coll))
+	}
+	return err
 }
 
 // load loads the object for the program called name.

@@ -77,6 +77,33 @@ struct everything {
 	__u32 none[0];
 };
 
+enum plain { NONE, SOME };
+typedef char letter;
+
+struct odd {
+	enum plain plain;
+	letter letters[4];
+	signed char signed_chars[4];
+	const char strings[2][4];
+	__u8 text[4];
+	_Bool flags[3];
+	enum color colors[2];
+	enum wide wides[2];
+	unsigned __int128 large[2];
+	long long bits : 40, rest : 24;
+	enum plain few : 2;
+	_Bool bit : 1;
+	union {
+		struct {
+			__u32 deep;
+		};
+	};
+	struct {
+		int single;
+	} one[2];
+	void *pointers[2];
+};
+
 struct locked {
 	struct bpf_spin_lock lock;
 	__u32 count;
@@ -97,6 +124,7 @@ struct route {
 
 MAP(flows, HASH, 16, struct flow, struct stats);
 MAP(everything, ARRAY, 3, __u32, struct everything);
+MAP(odd, HASH, 16, enum plain, struct odd);
 MAP(cpus, PERCPU_ARRAY, 2, __u32, struct stats);
 MAP(cpu_flows, PERCPU_HASH, 16, struct flow, __u16);
 MAP(locked, ARRAY, 2, __u32, struct locked);
