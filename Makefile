@@ -4,7 +4,7 @@
 MODULES = ./... ./cmd/skep/...
 
 .PHONY: check test short race fuzz fuzz-verifier mutants diff corpus cost-plot objects objects-check generate-check \
-	tidy-check staticcheck bench cross arm64 clean
+	support tidy-check staticcheck bench cross arm64 clean
 
 check: # all that CI runs, with the tools it installs
 	.ci/run
@@ -74,6 +74,9 @@ objects-check: objects
 generate-check:
 	go generate $(MODULES)
 	git diff --exit-code --stat
+
+support: # docs/support.md, from the code
+	go generate ./internal/support
 
 tidy-check:
 	GOWORK=off go mod tidy -diff

@@ -18,7 +18,21 @@ type Func struct {
 	Proto Proto
 	Impl  Impl // nil: declared only; a program that calls it verifies, and is refused at load by name (unless Proto.Control is TailCall: engines carry that out)
 
+	// Needs returns what f needs of the host that h does not give, for people
+	// ("linux.Host.Task.CgroupID"); "" if there is nothing. A program that calls
+	// f is then refused when it is loaded. nil: f needs nothing. Without an Impl
+	// it says what the helper is missing. h may be nil.
+	Needs func(h *Host) string
+
 	inline inlined
+}
+
+// Missing returns what f.Needs says of h, or "".
+func (f *Func) Missing(h *Host) string {
+	if f.Needs == nil {
+		return ""
+	}
+	return f.Needs(h)
 }
 
 // An Impl is a helper's body. It runs on the goroutine of the run that calls

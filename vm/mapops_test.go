@@ -87,6 +87,55 @@ func TestKernelMapOps(t *testing.T) {
 	}
 }
 
+// TestKernelMapCalls compares what programs get from helpers on maps that
+// TestKernelMapOps does not call: walks of a map, values of another CPU, tail
+// calls that lead nowhere.
+func TestKernelMapCalls(t *testing.T) {
+	oracle.Skip(t)
+	array := &maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 8, MaxEntries: 7}
+	perCPU := &maps.Spec{Name: "m", Type: maps.PerCPUArray, KeySize: 4, ValueSize: 8, MaxEntries: 3}
+	progs := &maps.Spec{Name: "m", Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 3}
+	walk := func(stop, flags int) string {
+		return fmt.Sprintf(`
+			*(u64 *)(r10 -8) = 0
+			r1 = map[0]
+			r2 = subprog[each]
+			r3 = r10
+			r3 += -8
+			r4 = %d
+			call 164
+			r1 = *(u64 *)(r10 -8)
+			r0 *= 1000
+			r0 += r1
+			w0 = w0
+			exit
+		each:
+			r5 = *(u32 *)(r2 +0)
+			r1 = *(u64 *)(r4 +0)
+			r1 += r5
+			r1 += 1
+			*(u64 *)(r4 +0) = r1
+			lock *(u64 *)(r3 +0) += r5
+			r0 = 0
+			if r5 != %d goto +1
+			r0 = 1
+			exit`, flags, stop)
+	}
+	lookup := func(key, cpu int) string {
+		return fmt.Sprintf("*(u32 *)(r10 -4) = %d\nr1 = map[0]\nr2 = r10\nr2 += -4\nr3 = %d\ncall 195\nif r0 == 0 goto +3\nr0 = *(u64 *)(r0 +0)\nr0 += 5\nexit\nr0 = 9\nexit", key, cpu)
+	}
+	for text, s := range map[string]*maps.Spec{
+		walk(100, 0): array, walk(3, 0): array, walk(3, 1): array,
+		lookup(0, 0): perCPU, lookup(2, 1): perCPU, lookup(3, 0): perCPU, lookup(1, 1000): perCPU,
+		"r2 = map[0]\nr3 = 1\ncall 12\nr0 = 7\nexit":  progs,
+		"r2 = map[0]\nr3 = 99\ncall 12\nr0 = 8\nexit": progs,
+	} {
+		if msg := sameAsKernel(t, text, s); msg != "" {
+			t.Errorf("%s\n%s", msg, text)
+		}
+	}
+}
+
 // sameAsKernel runs an XDP program here, by each engine, and in the kernel, two
 // times each on the same maps, and says what differs.
 func sameAsKernel(t *testing.T, text string, ms ...*maps.Spec) string {

@@ -58,7 +58,7 @@ func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map
 	}
 	uninit := c.opts.AllowUninitStack || v != nil && !c.opts.Rules.Strict
 	var err error
-	p.code, err = checked.Bind(lp, checked.Binding{Maps: ms, Helpers: set, Owner: p, AllowUninitStack: uninit, CheckLicense: c.opts.Rules.CheckLicense})
+	p.code, err = checked.Bind(lp, checked.Binding{Maps: ms, Helpers: set, Host: c.host, Owner: p, AllowUninitStack: uninit, CheckLicense: c.opts.Rules.CheckLicense})
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ const (
 
 // declare returns a helper without a body.
 func declare(name string, ret helpers.Ret, args []helpers.Arg, properties ...property) *helpers.Func {
-	f := &helpers.Func{Name: name, Proto: helpers.Proto{Ret: ret}}
+	f := &helpers.Func{Name: name, Proto: helpers.Proto{Ret: ret}, Needs: needs(name)}
 	copy(f.Proto.Args[:], args)
 	for _, p := range properties {
 		switch p {

@@ -150,3 +150,26 @@ func TestRegistration(t *testing.T) {
 		}
 	}
 }
+
+// TestMissing checks that what has no body says what it needs, and that nothing
+// else is said to have none.
+func TestMissing(t *testing.T) {
+	bodiless := map[string]bool{}
+	for _, typ := range Types() {
+		for _, id := range typ.Helpers.IDs() {
+			f := typ.Helpers.Helper(id)
+			if f.Impl != nil || f.Proto.Control == helpers.TailCall {
+				continue
+			}
+			bodiless[f.Name] = true
+			if f.Missing(nil) == "" {
+				t.Errorf("%s: helper %d, %s, has no body and does not say why", typ.Name, id, f.Name)
+			}
+		}
+	}
+	for name := range missingBy {
+		if !bodiless[name] {
+			t.Errorf("%s has a body wherever it can be called, and yet it is said to be missing one", name)
+		}
+	}
+}

@@ -76,6 +76,10 @@ func TestResizeKernel(t *testing.T) {
 		{"set_hash", SchedCls, oracle.SchedCls, 48, []kcall.Arg{ctxArg, num(2)}},
 		{"redirect", SchedCls, oracle.SchedCls, 23, []kcall.Arg{num(2), num(3)}},
 		{"redirect xdp", XDP, oracle.XDP, 23, []kcall.Arg{num(2), num(3)}},
+		{"redirect_neigh", SchedCls, oracle.SchedCls, 152, []kcall.Arg{num(2), {Kind: kcall.Const}, {Kind: kcall.Const}, num(3)}},
+		{"redirect_peer", SchedCls, oracle.SchedCls, 155, []kcall.Arg{num(2), num(3)}},
+		{"get_route_realm", SchedCls, oracle.SchedCls, 24, []kcall.Arg{ctxArg}},
+		{"get_numa_node_id", SchedCls, oracle.SchedCls, 42, nil},
 		{"xdp_get_buff_len", XDP, oracle.XDP, 188, []kcall.Arg{ctxArg}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

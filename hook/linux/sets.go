@@ -17,10 +17,10 @@ const everyType = "1-3 5-8 12 14-17 22 35 37 42 55 80 87-89 93-94 105-106 109 11
 
 // Parts that several types share.
 const (
-	probes    = "4 25 27 45 67 173-174"                                            // kprobe, tracepoint, raw_tracepoint
-	kernel    = "4 25 27 45-46 67 107-108 111 121 136-140 147 162 173 178 188 196" // tracing, lsm, syscall
-	tunnel    = "24-26 28 33-34 39 136-140 160 178 196"                            // lwt_*
-	sockAddrs = "25 46 49 57 81 84-86 99 107-108 122 136-140 160 178 196"          // cgroup_sock_addr
+	probes    = "4 25 27 36 45 67 173-174"                                            // kprobe, tracepoint, raw_tracepoint
+	kernel    = "4 25 27 36 45-46 67 107-108 111 121 136-140 147 162 173 178 188 196" // tracing, lsm, syscall
+	tunnel    = "24-26 28 33-34 39 136-140 160 178 196"                               // lwt_*
+	sockAddrs = "25 46 49 57 81 84-86 99 107-108 122 136-140 160 178 196"             // cgroup_sock_addr
 	schedIDs  = "9-11 13 18-21 23-26 28-34 38-41 43 46-48 50 66 68-69 79 83-86 95-100 107-108 110 122 124 135-140 " +
 		"151-152 155 160 163 178 192 196 204-207"
 )
@@ -28,7 +28,7 @@ const (
 // ofType lists what types have besides everyType.
 var ofType = map[string]string{
 	"socket_filter":            "25-26 46-47 68 122 136-140 160 178 196",
-	"kprobe":                   probes,
+	"kprobe":                   probes + " 58",
 	"sched_cls":                schedIDs,
 	"sched_act":                schedIDs,
 	"tracepoint":               probes,
@@ -59,7 +59,7 @@ var ofType = map[string]string{
 	"tracing":                  kernel + " 174 183-185",
 	"tracing/iter":             kernel + " 126-127 150",
 	"lsm":                      kernel + " 145-146 159 161 174 183-185 193",
-	"struct_ops":               kernel,
+	"struct_ops":               kernel + " 116",
 	"ext":                      kernel,
 	"sk_lookup":                "25 86 124 136-140 160 178 196",
 	"syscall":                  kernel + " 166-168 179",

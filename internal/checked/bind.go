@@ -37,9 +37,10 @@ func (c *Code) Owner() any { return c.owner }
 
 // A Binding is what a program is bound to.
 type Binding struct {
-	Maps    []maps.Map   // by index, as Program.Maps
-	Helpers *helpers.Set // helpers and kfuncs that the program may call
-	Owner   any          // whatever the caller wants to find again
+	Maps    []maps.Map    // by index, as Program.Maps
+	Helpers *helpers.Set  // helpers and kfuncs that the program may call
+	Host    *helpers.Host // what helpers may ask; nil: nothing
+	Owner   any           // whatever the caller wants to find again
 	// AllowUninitStack lets programs read stack bytes that they have not
 	// written, as the kernel does for privileged loaders; they read 0.
 	AllowUninitStack bool
@@ -73,6 +74,7 @@ func (e *BindError) Error() string { return fmt.Sprintf("instruction %d: %s", e.
 func Bind(p *prog.Program, b Binding) (*Code, error) {
 	bd := &binder{
 		license: b.CheckLicense,
+		host:    b.Host,
 		Code: &Code{
 			prog:         p,
 			owner:        b.Owner,
@@ -134,6 +136,7 @@ func (c *Code) refresh() bool {
 type binder struct {
 	*Code
 	license bool // see Binding.CheckLicense
+	host    *helpers.Host
 	needs   []regs
 	effects []effect
 	callAt  map[prog.PC]int    // index into calls
@@ -245,13 +248,27 @@ func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
 	if f.Proto.GPL && b.license && !b.prog.GPLCompatible() {
 		return nil, &BindError{pc, fmt.Sprintf("call of %s, which is for programs with a license compatible with the GPL, not %q", f.Name, b.prog.License)}
 	}
-	if f.Impl == nil && f.Proto.Control != helpers.TailCall && in.Src == isa.CallHelper {
-		return nil, &BindError{pc, fmt.Sprintf("call of %s (helper %d), which is declared but has no implementation here", f.Name, in.Imm)}
+	if missing := b.missing(f); missing != "" && in.Src == isa.CallHelper {
+		return nil, &BindError{pc, fmt.Sprintf("call of %s (helper %d), which %s", f.Name, in.Imm, missing)}
 	}
 	c := newCall(f)
 	b.callAt[pc] = len(b.calls)
 	b.calls = append(b.calls, c)
 	return &b.calls[len(b.calls)-1], nil
+}
+
+// missing says why f cannot be called; "" if it can.
+func (b *binder) missing(f *helpers.Func) string {
+	what := f.Missing(b.host)
+	switch {
+	case f.Impl != nil && what != "":
+		return "needs what the host does not give: " + what
+	case f.Impl != nil || f.Proto.Control == helpers.TailCall:
+		return ""
+	case what != "":
+		return "is declared but has no implementation here: it needs " + what + "; a host can provide the helper"
+	}
+	return "is declared but has no implementation here"
 }
 
 // emitAll translates every instruction.

@@ -58,6 +58,8 @@ var allowed = map[string]struct {
 	"internal/bench":           {imports: "elf maps prog verifier vm internal/isa internal/oracle internal/rt", external: true},
 	"internal/rt":              {imports: "helpers"},
 	"internal/mutate":          {},
+	"internal/support":         {imports: "helpers hook hook/linux maps verifier internal/tested"},
+	"internal/tested":          {imports: "maps internal/oracle"},
 }
 
 func TestImports(t *testing.T) {

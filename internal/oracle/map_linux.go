@@ -11,7 +11,8 @@ import (
 
 // A Map is a map of the kernel. Its owner closes it.
 type Map struct {
-	fd int
+	fd  int
+	typ maps.Type
 }
 
 type mapCreateAttr struct {
@@ -53,7 +54,7 @@ func NewMap(s *maps.Spec, inner *Map) (*Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Map{int(fd)}, nil
+	return &Map{int(fd), s.Type}, nil
 }
 
 // Close gives up the map. A second Close does nothing.
@@ -82,6 +83,7 @@ func (m *Map) elem(cmd uintptr, key, value []byte, flags maps.UpdateFlags) error
 		flags: uint64(flags),
 	}
 	_, err := bpf(cmd, &attr, &pin)
+	note(nil, []maps.Type{m.typ})
 	return err
 }
 

@@ -13,13 +13,16 @@ import (
 
 	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 )
 
 // A Program is a program that the kernel accepted. Its owner closes it.
 type Program struct {
-	fd   int
-	kind uint32
+	fd      int
+	kind    uint32
+	helpers []int32 // that it calls
+	types   []maps.Type
 }
 
 type progLoadAttr struct {
@@ -42,6 +45,10 @@ type progLoadAttr struct {
 // also if it accepted the program; err is an errno.Errno.
 func Load(o LoadOptions) (p *Program, log string, err error) {
 	insns := slices.Clone(o.Insns)
+	var types []maps.Type
+	for _, m := range o.Maps {
+		types = append(types, m.typ)
+	}
 	fds := make([]byte, 0, 4*len(o.Maps))
 	for _, m := range o.Maps {
 		fds = binary.NativeEndian.AppendUint32(fds, uint32(m.fd))
@@ -83,7 +90,7 @@ func Load(o LoadOptions) (p *Program, log string, err error) {
 		if err != nil {
 			return nil, "", err
 		}
-		return &Program{int(fd), o.Type}, "", nil
+		return &Program{int(fd), o.Type, calls(o.Insns), types}, "", nil
 	}
 	defer pin.Unpin()
 	for size := firstLogSize; ; size *= 16 {
@@ -98,7 +105,7 @@ func Load(o LoadOptions) (p *Program, log string, err error) {
 		if err != nil {
 			return nil, string(text), err
 		}
-		return &Program{int(fd), o.Type}, string(text), nil
+		return &Program{int(fd), o.Type, calls(o.Insns), types}, string(text), nil
 	}
 }
 
@@ -192,6 +199,7 @@ func (p *Program) Run(in RunInput) (RunResult, error) {
 	if _, err := bpf(progTestRun, &attr, &pin); err != nil {
 		return RunResult{}, err
 	}
+	note(p.helpers, p.types)
 	if ctxOut == nil {
 		ctxOut = ctx
 	}

@@ -1,0 +1,52 @@
+package main
+
+import "strings"
+
+// What is said instead of yes. TestReasons fails for a reason that is given for
+// what needs none.
+
+const (
+	absent = "does not run"
+	called = "a call"
+	hosts  = "the host's answers"
+)
+
+// notVerified says why the verifier does not know a map type.
+var notVerified = byName(map[string]string{
+	"tables of kernel functions: later":  "struct_ops",
+	"memory shared with the host: later": "arena",
+})
+
+// notRunning says why maps of a type cannot be made, and why kfuncs do not run.
+var notRunning = byName(map[string]string{
+	"needs a walk of the host's stack":   "stack_trace",
+	"needs the host's cgroups":           "cgroup_array cgroup_storage percpu_cgroup_storage cgrp_storage",
+	"needs the host's devices":           "devmap devmap_hash",
+	"needs the host's CPUs":              "cpumap",
+	"needs the host's sockets":           "sockmap sockhash xskmap reuseport_sockarray sk_storage",
+	"needs objects of the Linux kernel":  "inode_storage task_storage",
+	"tables of kernel functions: later":  "struct_ops",
+	"memory shared with the host: later": "arena",
+	"later":                              "user_ringbuf",
+	"a host can provide it": "bpf_iter_num_new bpf_iter_num_next bpf_iter_num_destroy bpf_rcu_read_lock bpf_rcu_read_unlock " +
+		"bpf_preempt_disable bpf_preempt_enable bpf_throw",
+})
+
+// notCompared says why what runs is not compared with the kernel.
+var notCompared = byName(map[string]string{
+	"a clock":         "ktime_get_ns ktime_get_boot_ns ktime_get_coarse_ns ktime_get_tai_ns jiffies64",
+	"random numbers":  "get_prandom_u32",
+	"the host's text": "trace_printk trace_vprintk",
+	hosts:             "get_current_pid_tgid get_current_uid_gid get_current_comm get_cgroup_classid get_socket_cookie get_socket_uid sk_release redirect_map",
+})
+
+// byName turns lists of names into a map from them.
+func byName(reasons map[string]string) map[string]string {
+	by := map[string]string{}
+	for why, names := range reasons {
+		for _, name := range strings.Fields(names) {
+			by[name] = why
+		}
+	}
+	return by
+}

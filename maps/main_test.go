@@ -1,0 +1,9 @@
+package maps_test
+
+import (
+	"testing"
+
+	"github.com/skepvm/skep/internal/tested"
+)
+
+func TestMain(m *testing.M) { tested.Main(m, "maps") }

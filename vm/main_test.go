@@ -1,0 +1,9 @@
+package vm_test
+
+import (
+	"testing"
+
+	"github.com/skepvm/skep/internal/tested"
+)
+
+func TestMain(m *testing.M) { tested.Main(m, "vm") }
