@@ -15,7 +15,7 @@ var missing = map[string]string{
 	"a walk of the host's stack":      "get_stackid get_stack get_task_stack",
 	"the host's performance counters": "perf_event_read perf_event_read_value perf_prog_read_value read_branch_records get_branch_snapshot",
 	"the traced function":             "override_return get_func_ip get_attach_cookie get_func_arg get_func_ret get_func_arg_cnt",
-	"the host's sockets":              "get_socket_cookie setsockopt getsockopt bind sock_ops_cb_flags_set sk_lookup_tcp sk_lookup_udp skc_lookup_tcp sk_release sk_fullsock tcp_sock get_listener_sock sk_assign skb_cgroup_id skb_ancestor_cgroup_id sk_cgroup_id sk_ancestor_cgroup_id skb_cgroup_classid skb_under_cgroup get_netns_cookie load_hdr_opt store_hdr_opt reserve_hdr_opt tcp_check_syncookie tcp_gen_syncookie tcp_raw_gen_syncookie_ipv4 tcp_raw_gen_syncookie_ipv6 tcp_raw_check_syncookie_ipv4 tcp_raw_check_syncookie_ipv6",
+	"the host's sockets":              "get_socket_cookie setsockopt getsockopt bind sock_ops_cb_flags_set sk_lookup_tcp sk_lookup_udp skc_lookup_tcp sk_fullsock tcp_sock get_listener_sock sk_assign skb_cgroup_id skb_ancestor_cgroup_id sk_cgroup_id sk_ancestor_cgroup_id skb_cgroup_classid skb_under_cgroup get_netns_cookie load_hdr_opt store_hdr_opt reserve_hdr_opt tcp_check_syncookie tcp_gen_syncookie tcp_raw_gen_syncookie_ipv4 tcp_raw_gen_syncookie_ipv6 tcp_raw_check_syncookie_ipv4 tcp_raw_check_syncookie_ipv6",
 	"a map of the host's sockets":     "sk_redirect_map sk_redirect_hash msg_redirect_map msg_redirect_hash sock_map_update sock_hash_update sk_select_reuseport",
 	"the stream's buffers":            "skb_adjust_room",
 	"the message's buffers":           "msg_apply_bytes msg_cork_bytes msg_pull_data msg_push_data msg_pop_data",
