@@ -96,6 +96,11 @@ staticcheck: bin/staticcheck
 bench:
 	go run ./internal/bench
 
+# The example's load balancer against the kernel, packet by packet. Root.
+.PHONY: bench-balancer
+bench-balancer:
+	go test -run '^$$' -bench AgainstKernel -benchtime 300x ./examples/load-balancer
+
 # Every Go benchmark.
 .PHONY: gobench
 gobench:

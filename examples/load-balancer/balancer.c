@@ -53,8 +53,7 @@ static __always_inline enum outcome decide(struct xdp_md *ctx, struct packet *p)
 	return o;
 }
 
-SEC("xdp")
-int balance(struct xdp_md *ctx)
+static __always_inline int run(struct xdp_md *ctx)
 {
 	struct packet p = {};
 	__u64 bytes = ctx->data_end - ctx->data;
@@ -67,6 +66,12 @@ int balance(struct xdp_md *ctx)
 	if (o == FORWARDED || o == ANSWERED || o == TOO_BIG)
 		return XDP_TX;
 	return XDP_DROP;
+}
+
+SEC("xdp")
+int balance(struct xdp_md *ctx)
+{
+	return run(ctx);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -93,8 +93,10 @@ type backend struct {
 }
 
 // New loads the program.
-func New(s Settings, engine vm.Engine) (*Balancer, error) {
-	obj, err := load(s)
+func New(s Settings, engine vm.Engine) (*Balancer, error) { return newFrom(object, s, engine) }
+
+func newFrom(object []byte, s Settings, engine vm.Engine) (*Balancer, error) {
+	obj, err := load(object, s)
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +119,8 @@ func New(s Settings, engine vm.Engine) (*Balancer, error) {
 	}, nil
 }
 
-// load reads the object and puts the settings in it.
-func load(s Settings) (*prog.Object, error) {
+// load reads an object and puts the settings in it.
+func load(object []byte, s Settings) (*prog.Object, error) {
 	obj, err := elf.Load(bytes.NewReader(object), "balancer.o", elf.Options{})
 	if err != nil {
 		return nil, err

@@ -22,15 +22,22 @@ func engineName(e vm.Engine) string {
 // newBalancer returns a balancer of the services in config.json. Time is *now.
 func newBalancer(t *testing.T, engine vm.Engine, now *uint64, change func(*Settings)) *Balancer {
 	t.Helper()
+	return balancerOf(t, object, engine, func(s *Settings) {
+		s.Now = func() uint64 { return *now }
+		if change != nil {
+			change(s)
+		}
+	})
+}
+
+func balancerOf(t testing.TB, object []byte, engine vm.Engine, change func(*Settings)) *Balancer {
+	t.Helper()
 	s, vips, err := readConfig(configFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Now = func() uint64 { return *now }
-	if change != nil {
-		change(&s)
-	}
-	b, err := New(s, engine)
+	change(&s)
+	b, err := newFrom(object, s, engine)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,19 +25,19 @@ import (
 // A kernel is the same object in the running kernel, with what a Balancer has
 // in its tables.
 type kernel struct {
-	t      *testing.T
+	t      testing.TB
 	coll   *ebpf.Collection
 	events *ringbuf.Reader
 }
 
-// newKernel loads the object with settings s. Until the test ends, its thread
+// newKernel loads an object with settings s. Until the test ends, its thread
 // stays on one CPU.
-func newKernel(t *testing.T, s Settings) *kernel {
+func newKernel(t testing.TB, object []byte, s Settings) *kernel {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("loading a program into the kernel needs root")
 	}
-	obj, err := load(s)
+	obj, err := load(object, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +46,9 @@ func newKernel(t *testing.T, s Settings) *kernel {
 		t.Fatal(err)
 	}
 	for _, v := range obj.Variables {
+		if !v.ReadOnly {
+			continue
+		}
 		if err := spec.Variables[v.Name].Set(v.Value()); err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +71,7 @@ func newKernel(t *testing.T, s Settings) *kernel {
 	return &kernel{t, coll, events}
 }
 
-func stayOnOneCPU(t *testing.T) {
+func stayOnOneCPU(t testing.TB) {
 	t.Helper()
 	runtime.LockOSThread()
 	var before, one unix.CPUSet
@@ -231,7 +234,7 @@ func sum(values []byte, size int) string {
 }
 
 // contents returns all entries of a map.
-func contents(t *testing.T, m maps.Map) map[string]string {
+func contents(t testing.TB, m maps.Map) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	keySize, valueSize := int(m.Spec().KeySize), m.Spec().HostValueSize()
@@ -250,7 +253,7 @@ func contents(t *testing.T, m maps.Map) map[string]string {
 	}
 }
 
-func ourRecords(t *testing.T, b *Balancer) (all [][]byte) {
+func ourRecords(t testing.TB, b *Balancer) (all [][]byte) {
 	t.Helper()
 	for {
 		rec, err := b.events.Read(done())
@@ -314,7 +317,7 @@ func againstKernel(t *testing.T, frames [][]byte, change func(*Settings)) {
 	if change != nil {
 		change(&settings)
 	}
-	k := newKernel(t, settings)
+	k := newKernel(t, object, settings)
 	k.copy(model)
 	var want []result
 	for i, f := range frames {
