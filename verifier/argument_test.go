@@ -175,7 +175,7 @@ func TestManyShapes(t *testing.T) {
 		"if r0 != 0 goto meet\nr0 = 0\nexit",
 		"if r0 == 0 goto out\nmay_goto meet\nr1 = r0\nr2 = 0\ncall 132\nr0 = 0\nexit",
 	} {
-		for n, code := range map[int]Code{150: "", 300: Limit} {
+		for n, code := range map[int]Code{150: "", 450: "", 600: Limit} {
 			var b strings.Builder
 			b.WriteString("call 7\nr6 = r0\n")
 			for i := range n {
@@ -197,7 +197,7 @@ func TestManyShapes(t *testing.T) {
 // and the one that has none is of a kind that is there already.
 func TestManyShapesIter(t *testing.T) {
 	const next = "r1 = r10\nr1 += -8\ncall bpf_iter_num_next\n"
-	for n, code := range map[int]Code{198: "", 199: Limit} {
+	for n, code := range map[int]Code{198: "", 498: "", 499: Limit} {
 		var b strings.Builder
 		b.WriteString("call 7\nr6 = r0\nr9 = 0\nr1 = r10\nr1 += -8\nr2 = 0\nr3 = 10\ncall bpf_iter_num_new\n")
 		fmt.Fprintf(&b, "if r6 == %d goto step\n", n+1) // first: it is followed last

@@ -33,7 +33,7 @@ func (sv *solver) prove(k rootKey, s *state.State, async bool) (*root, error) {
 	sv.roots[k] = r
 	sub := &solver{
 		verifier: sv.verifier, ctx: sv.ctx, deadline: sv.deadline, changes: map[int]state.Live{}, loop: -1,
-		root: r.chain, visits: sv.visits, stored: sv.stored, bytes: sv.bytes, async: async, forMap: k.m,
+		root: r.chain, visits: sv.visits, maxVisits: sv.maxVisits, patient: sv.patient, stored: sv.stored, bytes: sv.bytes, async: async, forMap: k.m,
 	}
 	sub.steps = append(sub.steps, step{})
 	err := sub.arrive(sub.root, sv.g.entry[k.fn], s, 0, 0)

@@ -43,8 +43,11 @@ func accepted(t *testing.T, s verifier.Stats, err error) {
 	}
 }
 
-func TestSafe(t *testing.T)  { verdicts(t, "safe_*.o", accepted) }
-func TestLoops(t *testing.T) { verdicts(t, "loops_v?.o", accepted) }
+func TestSafe(t *testing.T) { verdicts(t, "safe_*.o", accepted) }
+func TestLoops(t *testing.T) {
+	verdicts(t, "loops_v?.o", accepted)
+	verdicts(t, "nested_v?.o", accepted)
+}
 
 func TestUnsafe(t *testing.T) {
 	verdicts(t, "unsafe_*.o", func(t *testing.T, _ verifier.Stats, err error) {

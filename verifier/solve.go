@@ -14,9 +14,15 @@ import (
 const (
 	// unroll is how many states a loop head takes before the solver widens.
 	unroll = 300
+	// patience is how many instructions an exploration visits that never
+	// widens: the kernel's limit (BPF_COMPLEXITY_LIMIT_INSNS).
+	patience = 1_000_000
 	// maxKeys is how many classes of states a join point keeps apart by their
 	// constants before it looks at shapes only.
 	maxKeys = 40
+	// patientKeys is the same for a patient exploration, of those in which a
+	// state waits.
+	patientKeys = 500
 	// maxShapes is how many shapes a join point may see.
 	maxShapes = 200
 	// maxDone is how many explored states of one class are remembered for
@@ -125,6 +131,8 @@ type solver struct {
 	stored    int
 	bytes     int64 // of the stored states
 	visits    int64
+	maxVisits int64
+	patient   bool  // widens no loop
 	look      int64 // visits at which the clock is looked at
 	decisions int   // in traces
 	places    int64 // bytes of nodes and chains below calls
@@ -185,12 +193,12 @@ func (sv *solver) arrive(c *chain, b int, s *state.State, from int, weight int64
 	sv.endIteration(n, s)
 	s.Clean(n.live)
 	s.Canon()
-	if n.head && !n.widen && n.visits >= unroll {
+	if n.head && !n.widen && n.visits >= unroll && (!sv.patient || sv.isCallback(&sv.g.blocks[b])) {
 		n.widen, n.widened = true, len(sv.steps)
 		sv.coarsen(n, 4, 0)
 	}
 	bk := sv.bucketOf(n, s)
-	if len(n.order) > n.limit {
+	if sv.crowded(n) {
 		// First give up constants of which there are many; a flag or a status
 		// code only if it comes to the worst.
 		sv.coarsen(n, 4, maxKeys/2)
@@ -283,6 +291,7 @@ func (sv *solver) coarsen(n *node, values, keys int) {
 			states = append(states, b.wait.s)
 		}
 	}
+	sv.rough = true
 	distinct := map[uint64]bool{}
 	n.mask.Frames = slices.Clone(n.mask.Frames)
 	for {
@@ -321,6 +330,40 @@ func (sv *solver) coarsen(n *node, values, keys int) {
 		}
 		p.b, to.wait = to, p
 		n.todo = append(n.todo, p)
+	}
+}
+
+// crowded reports whether n has more classes than it should.
+func (sv *solver) crowded(n *node) bool {
+	if len(n.order) <= n.limit || !sv.patient {
+		return len(n.order) > n.limit
+	}
+	sv.forget(n)
+	n.limit = max(n.limit, min(patientKeys, 2*len(n.order)))
+	return len(n.order) > n.limit
+}
+
+// forget drops the older half of n's classes in which nothing waits: a loop whose
+// counter is a constant passes through many classes, and comes back to none.
+func (sv *solver) forget(n *node) {
+	old := n.order
+	n.bucket, n.order = nil, make([]*bucket, 0, len(old))
+	for i, b := range old {
+		if b.wait == nil && i < len(old)/2 {
+			for _, e := range b.done {
+				e.s.Free()
+				sv.drop(e.bytes)
+			}
+			continue
+		}
+		n.order = append(n.order, b)
+	}
+	if len(n.order) <= fewBuckets {
+		return
+	}
+	n.bucket = map[uint64]*bucket{}
+	for _, b := range n.order {
+		n.bucket[b.key] = b
 	}
 }
 
@@ -508,8 +551,8 @@ func (sv *solver) closeLoops(n *node) {
 // wanted any more. It is called often.
 func (sv *solver) limits() error {
 	switch {
-	case sv.visits > sv.o.MaxVisits:
-		return sv.spent("%d instructions visited; the limit is %d", sv.visits, sv.o.MaxVisits)
+	case sv.visits > sv.maxVisits:
+		return sv.spent("%d instructions visited; the limit is %d", sv.visits, sv.maxVisits)
 	case sv.stored > sv.o.MaxStates:
 		return sv.spent("%d states stored; the limit is %d", sv.stored, sv.o.MaxStates)
 	case sv.memory() > sv.o.MaxBytes:

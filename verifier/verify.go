@@ -6,8 +6,9 @@
 // it leaves, and solve.go carries states through the control flow. States of
 // different shape meet without being joined; those of the same shape are
 // joined once they agree in the constants that can still decide a branch.
-// Loops are unrolled while that is cheap, then widened. terminate.go proves,
-// on the graph of what was explored, that every path ends.
+// Loops are unrolled while that is cheap, then widened; if the proof then fails,
+// they are followed to their ends, as far as the kernel would. terminate.go
+// proves, on the graph of what was explored, that every path ends.
 //
 // A rejection is an *Error: the rule (Code), the place in C, the failed check
 // with its values, the instructions that made the refused value, the path, and
@@ -23,6 +24,7 @@ package verifier
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/skepvm/skep/prog"
@@ -76,6 +78,7 @@ type verifier struct {
 	contracts [][]param // by function: its contract, if its calls are not followed
 	roots     map[rootKey]*root
 	effects   map[int]effects // by function, once asked for
+	rough     bool            // the exploration has widened a loop, or given up constants
 }
 
 // An outcome says which ways of a conditional jump are possible.
@@ -103,8 +106,6 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 	if v.p.Type == nil {
 		return Stats{}, v.errorAt(NoType, 0, nil, "the program's section names no type: choose one")
 	}
-	v.used, v.roots = make([]int, len(v.p.Funcs)), map[rootKey]*root{}
-	v.effects = map[int]effects{}
 	v.newMaps()
 	v.newTailCalls()
 	v.newContracts()
@@ -113,7 +114,33 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 		return Stats{}, err
 	}
 	v.l = v.newLiveness(v.g)
-	sv := &solver{verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}, loop: -1}
+	stats, err := v.explore(ctx, start, 0, false)
+	var refused *Error
+	if !v.rough || !errors.As(err, &refused) || refused.Code == TooLong || stats.Visits > patience {
+		return stats, err
+	}
+	// What widening and joining lost may be why. What a run does is exact as
+	// long as nothing is widened, and mostly short enough to be followed.
+	v.facts = newFacts(len(v.p.Insns))
+	again, err := v.explore(ctx, start, stats.Visits, true)
+	if e := (*Error)(nil); errors.As(err, &e) && e.Code == Limit {
+		err = refused
+	}
+	return again, err
+}
+
+// explore proves the program. A patient exploration widens no loop. The
+// visits before count as part of it.
+func (v *verifier) explore(ctx context.Context, start time.Time, before int64, patient bool) (Stats, error) {
+	v.used, v.roots = make([]int, len(v.p.Funcs)), map[rootKey]*root{}
+	v.effects, v.rough = map[int]effects{}, false
+	sv := &solver{
+		verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}, loop: -1,
+		visits: before, maxVisits: v.o.MaxVisits, patient: patient,
+	}
+	if patient {
+		sv.maxVisits = min(sv.maxVisits, before+patience)
+	}
 	sv.root = v.g.newChain(0, state.Subprogram)
 	pool := state.NewPool()
 	if !v.o.Invariants { // whose states live on
