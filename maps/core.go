@@ -86,6 +86,16 @@ func (m *core) LookupAndDelete(_, _ []byte) error {
 	return errno.ENOTSUPP
 }
 
+// open reports whether the map was closed.
+func (m *core) open() error {
+	if m.denied.Load()&denyClosed != 0 {
+		return m.fail("closed", errno.EBADF)
+	}
+	return nil
+}
+
+func (m *core) frozen() bool { return m.denied.Load()&denyFrozen != 0 }
+
 func (m *core) mayRead() error {
 	if d := m.denied.Load(); d&(denyRead|denyClosed) != 0 {
 		if d&denyClosed != 0 {

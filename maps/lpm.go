@@ -442,15 +442,20 @@ func (m *lpmTrie) NextKey(key, next []byte) error {
 	if !ok {
 		return errno.ENOENT
 	}
+	m.writeKey(next, entry)
+	return nil
+}
+
+// writeKey writes the key of entry to key.
+func (m *lpmTrie) writeKey(key []byte, entry uint32) {
 	n := m.node(entry)
 	length, _ := n.prefix()
-	binary.NativeEndian.PutUint32(next, length)
+	binary.NativeEndian.PutUint32(key, length)
 	var word [8]byte
 	for i := 0; i*8 < m.data; i++ {
 		binary.BigEndian.PutUint64(word[:], n[lpmNodeWords+i])
-		copy(next[lpmHeader+i*8:], word[:])
+		copy(key[lpmHeader+i*8:], word[:])
 	}
-	return nil
 }
 
 // after returns the node that follows key in postorder; the first if key is

@@ -9,7 +9,8 @@
 // atomic, the bytes of a value are shared memory.
 //
 // Typed does the same with Go values for keys and values, checked against the
-// C types of the map once; Walk visits entries.
+// C types of the map once; Walk visits entries, WriteJSON prints them,
+// TakeSnapshot copies them to be restored. A Registry holds maps by name.
 //
 // What a program can still reach is never recycled: a deleted value keeps its
 // bytes until every run that could have seen it has ended (package
@@ -112,7 +113,7 @@ type Spec struct {
 	// ReadOnlyProg, programs can write. The verifier may then read Contents.
 	Frozen bool
 
-	Pinning string // path the object asks for, or "" ; recorded, not acted on
+	Pinning string // path that the object asks for, or ""; Registry pins by Name
 }
 
 // An Entry is one initial value of a map.

@@ -195,7 +195,7 @@ func (g *graveyard) clear() {
 // A Memory is how much memory a collection takes, in bytes.
 type Memory struct {
 	Code int    // pages of machine code
-	Maps uint64 // values and keys of its own maps when they are full
+	Maps uint64 // values and keys of its own maps, pinned ones left out, when they are full
 }
 
 // Memory returns how much memory c takes.

@@ -76,7 +76,7 @@ func (r *reference) end() {}
 func (c *Collection) checkMaps(p *Program, ms []maps.Map) error {
 	for i, m := range ms {
 		spec := p.prog.Maps[i]
-		if spec.ValueSize == 0 || spec.Type == maps.ProgArray || c.opts.Maps[spec.Name] == nil {
+		if spec.ValueSize == 0 || spec.Type == maps.ProgArray || !c.shared(spec.Name) {
 			continue // programs do not get at values, or they are this package's
 		}
 		if _, ok := m.(maps.Slabber); !ok && !maps.Bundled(m) {

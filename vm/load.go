@@ -25,6 +25,8 @@ type Collection struct {
 	maps     map[string]maps.Map
 	specs    map[*maps.Spec]maps.Map
 	own      []maps.Map // those to close
+	pins     map[string]*maps.Pinned
+	loaded   bool
 	programs map[string]*Program
 	names    []string
 	sets     map[*hook.Type]*helpers.Set
@@ -62,6 +64,7 @@ func LoadContext(ctx context.Context, obj *prog.Object, opts Options) (*Collecti
 		}
 		return nil, err
 	}
+	c.loaded = true
 	return c, nil
 }
 
@@ -97,6 +100,7 @@ func LoadProgram(p *prog.Program, opts Options) (*Collection, error) {
 		c.Close()
 		return nil, fmt.Errorf("program %s: %w", p.Name, err)
 	}
+	c.loaded = true
 	return c, nil
 }
 
@@ -106,6 +110,7 @@ func newCollection(opts Options) *Collection {
 		host:     fillHost(opts.Host, opts.Deterministic),
 		maps:     map[string]maps.Map{},
 		specs:    map[*maps.Spec]maps.Map{},
+		pins:     map[string]*maps.Pinned{},
 		programs: map[string]*Program{},
 		sets:     map[*hook.Type]*helpers.Set{},
 	}
@@ -171,22 +176,9 @@ func (c *Collection) makeMaps(specs []*maps.Spec) error {
 		if _, twice := c.maps[spec.Name]; twice {
 			return fmt.Errorf("two maps are called %s", spec.Name)
 		}
-		m, given := c.opts.Maps[spec.Name]
-		if given {
-			if err := replaces(m, spec); err != nil {
-				return err
-			}
-		} else {
-			need := footprint(spec)
-			if need > left {
-				return fmt.Errorf("map %q: %d bytes when full, with %d left of the collection's limit: %w", spec.Name, need, left, errno.ENOMEM)
-			}
-			left -= need
-			var err error
-			if m, err = maps.New(spec); err != nil {
-				return err
-			}
-			c.own = append(c.own, m)
+		m, err := c.mapFor(spec, &left)
+		if err != nil {
+			return err
 		}
 		c.maps[spec.Name] = m
 		c.specs[spec] = m
@@ -197,6 +189,42 @@ func (c *Collection) makeMaps(specs []*maps.Spec) error {
 		}
 	}
 	return nil
+}
+
+// mapFor returns the map that spec describes: one that the options give, a
+// pinned one, or a new one, whose memory is taken from left.
+func (c *Collection) mapFor(spec *maps.Spec, left *uint64) (maps.Map, error) {
+	if m, given := c.opts.Maps[spec.Name]; given {
+		return m, replaces(m, spec)
+	}
+	create := func(spec *maps.Spec) (maps.Map, error) {
+		need := footprint(spec)
+		if need > *left {
+			return nil, fmt.Errorf("map %q: %d bytes when full, with %d left of the collection's limit: %w", spec.Name, need, *left, errno.ENOMEM)
+		}
+		*left -= need
+		return maps.New(spec)
+	}
+	if spec.Pinning != "" && c.opts.Pins != nil {
+		p, err := c.opts.Pins.Open(spec, create)
+		if err != nil {
+			return nil, err
+		}
+		c.pins[spec.Name] = p
+		return p.Map(), nil
+	}
+	m, err := create(spec)
+	if err == nil {
+		c.own = append(c.own, m)
+	}
+	return m, err
+}
+
+// shared reports whether others may have, or have had, the map called name, so
+// that it may hold anything.
+func (c *Collection) shared(name string) bool {
+	_, given := c.opts.Maps[name]
+	return given || c.pins[name] != nil
 }
 
 // replaces reports why m cannot stand for spec.
@@ -293,7 +321,8 @@ func (c *Collection) set(t *hook.Type) *helpers.Set {
 // there does nothing.
 func (c *Collection) wire(obj *prog.Object) error {
 	for _, spec := range obj.Maps {
-		if _, given := c.opts.Maps[spec.Name]; given {
+		p := c.pins[spec.Name]
+		if _, given := c.opts.Maps[spec.Name]; given || p != nil && !p.Made() && spec.Type != maps.ProgArray {
 			continue
 		}
 		for _, e := range spec.Contents {
@@ -372,7 +401,7 @@ func (c *Collection) Maps() map[string]maps.Map {
 }
 
 // Close ends the use of the collection: programs run no more and its own maps
-// are closed. Runs that are under way end as they would have; what they hold
+// are closed, pinned ones if they were unpinned and nobody else uses them. Runs that are under way end as they would have; what they hold
 // stays valid until then. A second Close does nothing.
 func (c *Collection) Close() error {
 	if c.closed.Swap(true) {
@@ -385,6 +414,13 @@ func (c *Collection) Close() error {
 	var errs []error
 	for _, m := range c.own {
 		errs = append(errs, m.Close())
+	}
+	for _, p := range c.pins {
+		if c.loaded {
+			errs = append(errs, p.Release())
+		} else {
+			errs = append(errs, p.Drop())
+		}
 	}
 	return errors.Join(errs...)
 }

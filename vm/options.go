@@ -96,6 +96,13 @@ type Options struct {
 	// does not have is an error.
 	Maps map[string]maps.Map
 
+	// Pins is where maps are that an object asks to be pinned (LIBBPF_PIN_BY_NAME):
+	// collections loaded with the same registry share them. One that is there
+	// must be what the object describes; it is left as it is, but for programs
+	// that the object puts into a program array. Without a registry each
+	// collection has maps of its own.
+	Pins *maps.Registry
+
 	// Helpers and Kfuncs are added to what each program type offers, or
 	// replace it. What replaces loop, for_each_map_elem or map_lookup_elem
 	// under the same name and contract must also do what they do: proofs rely

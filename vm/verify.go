@@ -31,8 +31,8 @@ func (c *Collection) prove(ctx context.Context, p *prog.Program, rules verifier.
 	with.Type = &typ
 	with.Maps = make([]*maps.Spec, len(p.Maps))
 	for i, s := range p.Maps {
-		if _, given := c.opts.Maps[s.Name]; given && s.Frozen {
-			thawed := *s // the host's map may hold anything
+		if c.shared(s.Name) && s.Frozen {
+			thawed := *s // it may hold anything
 			thawed.Frozen = false
 			s = &thawed
 		}
