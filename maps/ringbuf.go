@@ -1,6 +1,7 @@
 package maps
 
 import (
+	"encoding/binary"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -29,7 +30,7 @@ const (
 //	position   0 ……… cons ……………………………………………………… prod ………     never wrap
 //	            read │ records: whole, dropped, or open │
 //
-//	record     header, one word: length | busy | dropped;  data, to a multiple of 8
+//	record     header, one word: length | whole | dropped;  data, to a multiple of 8
 //
 // A record at position p is at offset p mod size of the memory, and contiguous:
 // one that begins near the end of the ring goes on behind it. The memory is
@@ -37,32 +38,42 @@ const (
 // such record reaches. Two records that do not overlap in positions do not
 // overlap there either, since the distance from the reader to the producers is
 // less than size and a record is found by where it begins.
+//
+// Producers take no lock: who moves prod on has reserved what it passed, and
+// writes the header then. Until it does, the header is 0, which readers take for
+// an open record: they leave zeros in all that they have read.
 type ringBuf struct {
 	core
-	words []uint64
-	bytes []byte // the same memory
-	mask  uint64 // size - 1
+	shared []uint64 // what machine code reads and writes, too: cons, prod, …
+	words  []uint64
+	bytes  []byte // the same memory
+	mask   uint64 // size - 1
 
-	_    [64]byte
-	cons atomic.Uint64
-	_    [64]byte
-	prod atomic.Uint64
-
-	mu sync.Mutex // held to reserve
-
-	_       [64]byte
 	wake    chan struct{} // holds a token when a reader should look
 	reading sync.Mutex    // held to take a record
-	waiting atomic.Int32  // readers that wait for a token
 	closed  chan struct{}
 	close   sync.Once
 }
 
-// Bits of a header (include/uapi/linux/bpf.h, BPF_RINGBUF_*_BIT).
+// Places in a ring buffer's memory, by word, whose address is Layout.Base. All
+// positions are in bytes.
 const (
-	recordBusy    = 1 << 31
-	recordDropped = 1 << 30
-	recordHeader  = 8 // bytes
+	RingCons    = 0  // cons
+	RingWaiting = 1  // readers that wait for a token
+	RingProd    = 16 // prod, two cache lines away
+	RingData    = 32 // the ring
+)
+
+func (m *ringBuf) cons() *uint64    { return &m.shared[RingCons] }
+func (m *ringBuf) prod() *uint64    { return &m.shared[RingProd] }
+func (m *ringBuf) waiting() *uint64 { return &m.shared[RingWaiting] }
+
+// Bits of a header. The kernel has one that says that a record is not whole
+// (include/uapi/linux/bpf.h, BPF_RINGBUF_BUSY_BIT); here that is what zeros mean.
+const (
+	RingWhole    = 1 << 31
+	RingDropped  = 1 << 30
+	recordHeader = 8 // bytes
 )
 
 // maxRecord is RINGBUF_MAX_RECORD_SZ (kernel/bpf/ringbuf.c).
@@ -78,7 +89,8 @@ func newRingBuf(spec *Spec) (Map, error) {
 		closed: make(chan struct{}),
 	}
 	m.init(spec)
-	m.words, m.bytes = mem.Alloc(2 * int(spec.MaxEntries) / 8)
+	words, bytes := mem.Alloc(RingData + 2*int(spec.MaxEntries)/8)
+	m.shared, m.words, m.bytes = words[:RingData], words[RingData:], bytes[8*RingData:]
 	return m, nil
 }
 
@@ -97,17 +109,31 @@ func (m *ringBuf) Reserve(n int) []byte {
 	if n < 0 || n > maxRecord {
 		return nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	prod := m.prod.Load()
-	end := prod + extent(uint64(n))
-	if end-m.cons.Load() > m.mask {
-		return nil
+	for {
+		cons := atomic.LoadUint64(m.cons()) // first: it does not pass a prod read later
+		prod := atomic.LoadUint64(m.prod())
+		end := prod + extent(uint64(n))
+		if end-cons > m.mask {
+			if atomic.LoadUint64(m.cons()) == cons {
+				return nil // so it was full when prod was read
+			}
+			continue
+		}
+		if !atomic.CompareAndSwapUint64(m.prod(), prod, end) {
+			continue
+		}
+		atomic.StoreUint64(m.header(prod), uint64(n))
+		at := int(prod&m.mask) + recordHeader
+		return m.bytes[at : at+n : at+max(n, 1)] // without capacity it would not point here
 	}
-	atomic.StoreUint64(m.header(prod), uint64(n)|recordBusy)
-	m.prod.Store(end)
-	at := int(prod&m.mask) + recordHeader
-	return m.bytes[at : at+n : at+max(n, 1)] // without capacity it would not point here
+}
+
+// RingRecord returns the memory of the open reservation at addr, which machine
+// code made, as Reserve would have. The caller vouches for it.
+func RingRecord(addr uint64) []byte {
+	header := mem.At(addr-recordHeader, recordHeader)
+	n := int(uint32(binary.NativeEndian.Uint64(header)))
+	return mem.At(addr, max(n, 1))[:n]
 }
 
 // Commit panics if b is not an open reservation of m: that its header would be
@@ -119,25 +145,39 @@ func (m *ringBuf) Commit(b []byte, discard bool, flags uint64) {
 	}
 	h := &m.words[(at-recordHeader)/8]
 	word := atomic.LoadUint64(h)
-	if word != uint64(len(b))|recordBusy {
+	if word != uint64(len(b)) {
 		panic("BUG: ring buffer: commit of memory that is not reserved")
 	}
-	word &^= recordBusy
+	word |= RingWhole
 	if discard {
-		word |= recordDropped
+		word |= RingDropped
 	}
 	atomic.StoreUint64(h, word)
-	// The header is set before cons is read; a reader sets cons before it
-	// reads the header. So either the reader sees the record, or this sees
-	// the reader at it, and wakes it.
-	behind := m.cons.Load()&m.mask != uint64(at-recordHeader)
+	if atomic.LoadUint64(m.waiting()) > 0 {
+		m.wakeFor(at-recordHeader, flags)
+	}
+}
+
+// Wake does what remains of the commit of b, which machine code has begun: the
+// record is whole.
+func (m *ringBuf) Wake(b []byte, flags uint64) {
+	if at, ok := mem.Index(m.bytes, b); ok {
+		m.wakeFor(at-recordHeader, flags)
+	}
+}
+
+// wakeFor wakes a reader, if there is one, for the record at offset at. The
+// header is set before waiting and cons are read; a reader counts among those
+// that wait, and sets cons, before it reads the header. So either the reader
+// sees the record, or the one who commits it sees the reader at it, and wakes it.
+func (m *ringBuf) wakeFor(at int, flags uint64) {
+	behind := atomic.LoadUint64(m.cons())&m.mask != uint64(at)
 	if flags&RingBufForceWakeup != 0 || !behind && flags&RingBufNoWakeup == 0 {
 		m.wakeOne()
 	}
 }
 
-// wakeOne leaves a token, if there is none yet, for a reader that waits or for
-// the next that would.
+// wakeOne leaves a token, if there is none yet, for a reader that waits.
 func (m *ringBuf) wakeOne() {
 	select {
 	case m.wake <- struct{}{}:
@@ -164,14 +204,14 @@ func (m *ringBuf) Output(data []byte, flags uint64) error {
 func (m *ringBuf) Query(flags uint64) uint64 {
 	switch flags {
 	case RingBufAvailData:
-		cons := m.cons.Load() // first: it does not pass a prod read later
-		return m.prod.Load() - cons
+		cons := atomic.LoadUint64(m.cons()) // first: it does not pass a prod read later
+		return atomic.LoadUint64(m.prod()) - cons
 	case RingBufRingSize:
 		return m.mask + 1
 	case RingBufConsPos:
-		return m.cons.Load()
+		return atomic.LoadUint64(m.cons())
 	case RingBufProdPos:
-		return m.prod.Load()
+		return atomic.LoadUint64(m.prod())
 	}
 	return 0
 }

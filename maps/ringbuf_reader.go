@@ -60,12 +60,12 @@ func (r *RingBufReader) ReadInto(ctx context.Context, rec *Record) error {
 		if m.next(rec) {
 			return nil
 		}
-		m.waiting.Add(1)
+		atomic.AddUint64(m.waiting(), 1)
 		// A record may have come between next and waiting: look again
 		// before sleeping, since who takes a record wakes only readers it
 		// knows to wait.
 		if m.next(rec) {
-			m.waiting.Add(-1)
+			atomic.AddUint64(m.waiting(), ^uint64(0))
 			return nil
 		}
 		var err error
@@ -74,7 +74,7 @@ func (r *RingBufReader) ReadInto(ctx context.Context, rec *Record) error {
 			// Look before anything else: whoever takes the token and
 			// does not look loses it for the others.
 			if m.next(rec) {
-				m.waiting.Add(-1)
+				atomic.AddUint64(m.waiting(), ^uint64(0))
 				return nil
 			}
 		case <-ctx.Done():
@@ -84,7 +84,7 @@ func (r *RingBufReader) ReadInto(ctx context.Context, rec *Record) error {
 		case <-m.closed:
 			err = r.errClosed()
 		}
-		m.waiting.Add(-1)
+		atomic.AddUint64(m.waiting(), ^uint64(0))
 		if err != nil {
 			return err
 		}
@@ -107,26 +107,29 @@ func (m *ringBuf) next(rec *Record) bool {
 	m.reading.Lock()
 	defer m.reading.Unlock()
 	for {
-		cons := m.cons.Load()
-		if cons == m.prod.Load() {
+		cons := atomic.LoadUint64(m.cons())
+		if cons == atomic.LoadUint64(m.prod()) {
 			return false
 		}
 		h := atomic.LoadUint64(m.header(cons))
-		if h&recordBusy != 0 {
+		if h&RingWhole == 0 {
 			return false
 		}
-		n := h &^ recordDropped
+		n := h &^ (RingWhole | RingDropped)
 		end := cons + extent(n)
-		if h&recordDropped == 0 {
-			at := int(cons&m.mask) + recordHeader
-			rec.Data = append(rec.Data[:0], m.bytes[at:at+int(n)]...)
-			m.cons.Store(end)
-			rec.Remaining = int(m.prod.Load() - end)
-			if rec.Remaining > 0 && m.waiting.Load() > 0 {
+		at := int(cons & m.mask)
+		dropped := h&RingDropped != 0
+		if !dropped {
+			rec.Data = append(rec.Data[:0], m.bytes[at+recordHeader:][:n]...)
+		}
+		clear(m.bytes[at:][:extent(n)])
+		atomic.StoreUint64(m.cons(), end)
+		if !dropped {
+			rec.Remaining = int(atomic.LoadUint64(m.prod()) - end)
+			if rec.Remaining > 0 && atomic.LoadUint64(m.waiting()) > 0 {
 				m.wakeOne() // another reader may take the next
 			}
 			return true
 		}
-		m.cons.Store(end)
 	}
 }

@@ -148,7 +148,7 @@ func TestRingBufWakeups(t *testing.T) {
 	// A reader that says it waits looks once more before it sleeps, so that it
 	// may take a record that nobody woke it for; not time and again.
 	for range 50 {
-		for m.waiting.Load() == 0 {
+		for atomic.LoadUint64(m.waiting()) == 0 {
 			time.Sleep(100 * time.Microsecond)
 		}
 		time.Sleep(time.Millisecond)
