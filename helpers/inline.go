@@ -15,7 +15,11 @@ const (
 	InlineMemcpy
 	InlineMemmove
 	InlineMemcmp
-	InlineLoadBytes // skb_load_bytes: copies R4 bytes at R2 in the packet to R3
+	InlineRingReserve // as RingBufReserve
+	InlineRingSubmit  // as RingBufSubmit
+	InlineRingDiscard // as RingBufDiscard
+	InlineRingOutput  // as RingBufOutput
+	InlineLoadBytes   // skb_load_bytes: copies R4 bytes at R2 in the packet to R3
 )
 
 // inlined is the promise that a Func makes. It names the Func, so that a copy,

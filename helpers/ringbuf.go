@@ -13,7 +13,7 @@ const (
 
 // RingBufOutput is ringbuf_output(ringbuf, data, size, flags): copies data
 // into a record.
-var RingBufOutput = &Func{
+var RingBufOutput = (&Func{
 	Name: "ringbuf_output",
 	Proto: Proto{
 		Args: [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgMem}, {Kind: ArgSizeOrZero}, {Kind: ArgAnything}},
@@ -30,11 +30,11 @@ var RingBufOutput = &Func{
 		}
 		return Result(rb.Output(data, flags))
 	},
-}
+}).Inlines(InlineRingOutput)
 
 // RingBufReserve is ringbuf_reserve(ringbuf, size, flags): the address of a
 // new record of size bytes, which the program must submit or discard, or 0.
-var RingBufReserve = &Func{
+var RingBufReserve = (&Func{
 	Name: "ringbuf_reserve",
 	Proto: Proto{
 		Args:           [5]Arg{{Kind: ArgMapPtr}, {Kind: ArgConstAllocSize}, {Kind: ArgAnything}},
@@ -52,13 +52,13 @@ var RingBufReserve = &Func{
 		}
 		return env.Acquire(b, rb)
 	},
-}
+}).Inlines(InlineRingReserve)
 
 // RingBufSubmit is ringbuf_submit(record, flags): gives the record to readers.
-var RingBufSubmit = ringBufCommit("ringbuf_submit", false)
+var RingBufSubmit = ringBufCommit("ringbuf_submit", false).Inlines(InlineRingSubmit)
 
 // RingBufDiscard is ringbuf_discard(record, flags): readers skip the record.
-var RingBufDiscard = ringBufCommit("ringbuf_discard", true)
+var RingBufDiscard = ringBufCommit("ringbuf_discard", true).Inlines(InlineRingDiscard)
 
 func ringBufCommit(name string, discard bool) *Func {
 	return &Func{

@@ -6,8 +6,9 @@ import "github.com/skepvm/skep/internal/mem"
 // without a call. It never changes, and neither does what it says.
 type Layout struct {
 	Kind LayoutKind
-	// Base is the address of the first value of CPU 0 (LayoutArray), or of the
-	// directory (LayoutHash), which the constants Dir describe.
+	// Base is the address of the first value of CPU 0 (LayoutArray), of the
+	// directory (LayoutHash), which the constants Dir describe, or of a ring
+	// buffer's memory (LayoutRing), which the constants Ring do.
 	Base uint64
 	// CPUs is how many values an entry has: 1 unless it is a per-CPU map.
 	CPUs uint32
@@ -17,7 +18,7 @@ type Layout struct {
 
 	// Of a LayoutArray: how many entries there are, numbered from 0, and how
 	// many bytes the values of one are apart. A key is an entry's number, of
-	// 4 bytes.
+	// 4 bytes. Of a LayoutRing: how many bytes the ring has.
 	Entries uint32
 	CPUStep uint32
 
@@ -35,6 +36,7 @@ type LayoutKind uint8
 const (
 	LayoutArray LayoutKind = 1 + iota
 	LayoutHash
+	LayoutRing
 )
 
 // LayoutOf returns where m keeps its values, or nil if only m knows: maps of
@@ -64,4 +66,8 @@ func (m *hash) layout() *Layout {
 	keyStep, valueStep := m.pool.steps()
 	return &Layout{Kind: LayoutHash, Base: m.dir.addr(), CPUs: uint32(m.cpus), ValueStride: uint32(valueStep) * 8,
 		KeySize: m.spec.KeySize, KeyStride: uint32(keyStep) * 8, SegShift: uint8(m.segAt)}
+}
+
+func (m *ringBuf) layout() *Layout {
+	return &Layout{Kind: LayoutRing, Base: m.base, Entries: m.spec.MaxEntries}
 }

@@ -45,6 +45,7 @@ const (
 type ringBuf struct {
 	core
 	shared []uint64 // what machine code reads and writes, too: cons, prod, …
+	base   uint64   // its address
 	words  []uint64
 	bytes  []byte // the same memory
 	mask   uint64 // size - 1
@@ -90,7 +91,7 @@ func newRingBuf(spec *Spec) (Map, error) {
 	}
 	m.init(spec)
 	words, bytes := mem.Alloc(RingData + 2*int(spec.MaxEntries)/8)
-	m.shared, m.words, m.bytes = words[:RingData], words[RingData:], bytes[8*RingData:]
+	m.shared, m.words, m.bytes, m.base = words[:RingData], words[RingData:], bytes[8*RingData:], mem.Addr(bytes)
 	return m, nil
 }
 
@@ -158,12 +159,10 @@ func (m *ringBuf) Commit(b []byte, discard bool, flags uint64) {
 	}
 }
 
-// Wake does what remains of the commit of b, which machine code has begun: the
-// record is whole.
-func (m *ringBuf) Wake(b []byte, flags uint64) {
-	if at, ok := mem.Index(m.bytes, b); ok {
-		m.wakeFor(at-recordHeader, flags)
-	}
+// Wake does what remains of the commit of the record at addr, which machine code
+// has made whole.
+func (m *ringBuf) Wake(addr, flags uint64) {
+	m.wakeFor(int(addr-m.base)-8*RingData-recordHeader, flags)
 }
 
 // wakeFor wakes a reader, if there is one, for the record at offset at. The

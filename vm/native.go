@@ -18,11 +18,12 @@ type native struct {
 	code  *jit.Code
 	addr  uintptr // of its first byte, once it is sealed
 	impls []helpers.Impl
+	rings []ringAt
 }
 
 // newNative binds code to ms.
 func newNative(code *jit.Code, ms []maps.Map) *native {
-	n := &native{code: code}
+	n := &native{code: code, rings: ringsOf(ms)}
 	for _, c := range code.Calls() {
 		switch c.Kind {
 		case jit.CallTail:
@@ -30,7 +31,14 @@ func newNative(code *jit.Code, ms []maps.Map) *native {
 		case jit.CallPacket:
 			n.impls = append(n.impls, nativePacket)
 		default:
-			n.impls = append(n.impls, proven(c, ms))
+			impl := proven(c, ms)
+			switch c.Func.Inline() {
+			case helpers.InlineRingSubmit, helpers.InlineRingDiscard:
+				if len(n.rings) > 0 {
+					impl = nativeCommit(impl, c.Func.Inline() == helpers.InlineRingDiscard)
+				}
+			}
+			n.impls = append(n.impls, impl)
 		}
 	}
 	return n
@@ -218,6 +226,9 @@ func (m *machine) insns() uint64 {
 }
 
 func (m *machine) end() {
+	if m.rt.Context.HeldTop > 0 {
+		m.dropHeld()
+	}
 	m.cur, m.rt.Helpers, m.err, m.done, m.fixed, m.given = nil, nil, nil, nil, 0, 0
 	if len(m.kept) > 0 {
 		clear(m.kept)

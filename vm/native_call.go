@@ -31,6 +31,16 @@ func proven(c jit.Call, ms []maps.Map) helpers.Impl {
 			}
 		}
 	}
+	if c.Map >= 0 {
+		if rb, ok := ms[c.Map].(ring); ok {
+			switch form {
+			case helpers.InlineRingReserve:
+				return provenReserve(rb)
+			case helpers.InlineRingOutput:
+				return provenOutput(rb)
+			}
+		}
+	}
 	switch form {
 	case helpers.InlineMemset:
 		return func(_ helpers.Env, dst, c, n, _, _ uint64) uint64 {
@@ -48,6 +58,24 @@ func proven(c jit.Call, ms []maps.Map) helpers.Impl {
 		}
 	}
 	return c.Func.Impl
+}
+
+func provenReserve(m ring) helpers.Impl {
+	return func(env helpers.Env, _, size, flags, _, _ uint64) uint64 {
+		if flags != 0 {
+			return 0
+		}
+		if b := m.Reserve(int(size)); b != nil {
+			return env.Acquire(b, m)
+		}
+		return 0
+	}
+}
+
+func provenOutput(m ring) helpers.Impl {
+	return func(_ helpers.Env, _, data, size, flags, _ uint64) uint64 {
+		return helpers.Result(m.Output(mem.At(data, int(size)), flags))
+	}
 }
 
 func provenLookup(m maps.Map) helpers.Impl {

@@ -109,6 +109,9 @@ func (s *slot) Bytes(addr uint64, n int) []byte {
 		if b := s.machine.Bytes(addr, n); b != nil {
 			return b
 		}
+		if b := s.heldBytes(addr, n); b != nil {
+			return b
+		}
 		s.machine.Refresh() // what code looks up is not shared
 	}
 	return s.machine.Bytes(addr, n)
@@ -125,8 +128,11 @@ func (s *slot) Call(fn uint64, a1, a2, a3, a4, a5 uint64) (uint64, error) {
 }
 
 func (s *slot) Acquire(b []byte, r helpers.Releaser) uint64 {
-	_, readOnly := r.(helpers.ReadOnly)
-	addr := s.machine.Space.Add("borrowed memory", mem.Reference, b, readOnly)
+	addr := mem.Addr(b)
+	if s.exec == executor(&s.reference) { // others do not look addresses up
+		_, readOnly := r.(helpers.ReadOnly)
+		s.machine.Space.Add("borrowed memory", mem.Reference, b, readOnly)
+	}
 	s.held = append(s.held, held{addr, b, r})
 	return addr
 }
@@ -138,7 +144,9 @@ func (s *slot) Release(addr uint64) (b []byte, r helpers.Releaser, ok bool) {
 			s.held[i] = s.held[last]
 			s.held[last] = held{}
 			s.held = s.held[:last]
-			s.machine.Space.Remove(h.addr)
+			if s.exec == executor(&s.reference) {
+				s.machine.Space.Remove(h.addr)
+			}
 			return h.bytes, h.owner, true
 		}
 	}

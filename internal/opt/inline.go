@@ -13,7 +13,7 @@ import (
 type Inline struct {
 	Form InlineForm
 
-	// Lookups: the map, and how it keeps its values.
+	// Lookups and reservations: the map, and how it keeps its values.
 	Map    int32
 	Layout *maps.Layout
 	// Entry is the entry that the call always gets the value of (InlineEntry).
@@ -22,8 +22,10 @@ type Inline struct {
 	// that of the run's.
 	GivenCPU bool
 
-	// Size is how many bytes are copied.
+	// Size is how many bytes are copied, or reserved.
 	Size uint32
+	// Drop: the record is not for readers.
+	Drop bool
 }
 
 // An InlineForm is what code does in place of a call.
@@ -45,6 +47,12 @@ const (
 	// InlineLoadBytes: Size bytes of the packet, the first at offset R2, are
 	// copied to R3, and R0 = 0. If they are not all there, code calls.
 	InlineLoadBytes
+	// InlineReserve: R0 = the address of a new record of Size bytes, unless R3
+	// is not 0. If there is no room, code calls.
+	InlineReserve
+	// InlineCommit: the record at R1 becomes whole. If it is not the one that
+	// was reserved last, or a reader waits, code calls.
+	InlineCommit
 	// InlineCopy: Size bytes at R2 are copied to R1 as if through a buffer, and
 	// R0 = R1.
 	InlineCopy
@@ -83,6 +91,10 @@ type Piece struct {
 // reads returns the registers that code reads in place of the call.
 func (x *Inline) reads() Regs {
 	switch {
+	case x.Form == InlineReserve:
+		return bit(prog.R2) | bit(prog.R3)
+	case x.Form == InlineCommit:
+		return bit(prog.R1) | bit(prog.R2)
 	case x.Calls():
 		return argRegs
 	case x.Form == InlineArray:

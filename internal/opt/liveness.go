@@ -82,6 +82,38 @@ func (p *Program) unset(in []Regs) {
 	}
 }
 
+// Constant returns what r always holds before the instruction at pc; ok is false
+// if that is not clear from the instructions shortly before it. It is for back
+// ends: Requires Info.Target.
+func (p *Program) Constant(pc prog.PC, r prog.Reg) (v int64, ok bool) {
+	const far = 16
+	for range far {
+		if p.Info[pc].Target || pc == 0 {
+			return 0, false
+		}
+		pc--
+		in := p.Insns[pc]
+		if in.Op == 0 && pc > 0 && p.Insns[pc-1].IsWide() {
+			pc--
+			in = p.Insns[pc]
+		}
+		if p.Info[pc].Dead || endsFlow(in) {
+			return 0, false
+		}
+		if _, writes := p.effect(pc); !writes.Has(r) {
+			continue
+		}
+		switch in.Op {
+		case alu64 | isa.Op(isa.Mov):
+			return int64(in.Imm), true
+		case alu | isa.Op(isa.Mov):
+			return int64(uint32(in.Imm)), true
+		}
+		return 0, false
+	}
+	return 0, false
+}
+
 func endsFlow(in prog.Insn) bool {
 	switch in.Op {
 	case isa.Op(isa.JMP) | isa.Op(isa.Exit), isa.Op(isa.JMP) | isa.Op(isa.JA), isa.Op(isa.JMP32) | isa.Op(isa.JA):

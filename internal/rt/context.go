@@ -97,7 +97,40 @@ type Context struct {
 	stop  uint32
 	_     uint32
 	bytes uint64 // of frames
-	_     uint64
+
+	// HeldTop is how many bytes of held are in use.
+	HeldTop uint64
+	none    Held // zeros, below the lowest of held
+	held    [MaxHeld]Held
+}
+
+// A Held is a record of a ring buffer that code has reserved.
+type Held struct {
+	Addr uint64 // of the record
+	Ring uint64 // of the ring buffer (maps.Layout.Base)
+}
+
+// MaxHeld is how many records code can hold at a time by itself.
+const MaxHeld = 8
+
+// HeldSize is the size of a Held.
+const HeldSize = int32(unsafe.Sizeof(Held{}))
+
+// Held returns what code holds, aliased, the last reserved last.
+func (c *Context) Held() []Held { return c.held[:c.HeldTop/uint64(HeldSize)] }
+
+// Drop takes the record at addr out of what code holds; ok is false if it is not
+// there.
+func (c *Context) Drop(addr uint64) (h Held, ok bool) {
+	all := c.Held()
+	for i := len(all) - 1; i >= 0; i-- {
+		if h = all[i]; h.Addr == addr {
+			copy(all[i:], all[i+1:])
+			c.HeldTop -= uint64(HeldSize)
+			return h, true
+		}
+	}
+	return Held{}, false
 }
 
 // NewContext returns a context with size bytes of frames, all zero, aligned to 8

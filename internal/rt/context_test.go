@@ -29,7 +29,7 @@ func TestContextHoldsNoPointers(t *testing.T) {
 // TestOffsets checks that code reaches all fields with a displacement of one
 // byte, and that 64-bit values are aligned.
 func TestOffsets(t *testing.T) {
-	for name, off := range map[string]int32{"Arg": OffArg + 4*8, "Meter": OffMeter, "Frame": OffFrame, "Save": OffSave + 8,
+	for name, off := range map[string]int32{"Arg": OffArg + 4*8, "Meter": OffMeter, "Frame": OffFrame, "Save": OffSave + 8, "HeldTop": OffHeldTop,
 		"stop": int32(unsafe.Offsetof(Context{}.stop)) &^ 7} {
 		if off < 0 || off > 127 || off%8 != 0 {
 			t.Errorf("%s is at %d", name, off)

@@ -12,6 +12,9 @@ const (
 	OffPacket    = int32(unsafe.Offsetof(Context{}.Packet))
 	OffPacketEnd = int32(unsafe.Offsetof(Context{}.PacketEnd))
 	OffSave      = int32(unsafe.Offsetof(Context{}.Save))
+	OffHeldTop   = int32(unsafe.Offsetof(Context{}.HeldTop))
+	// OffHeld is where the first Held is; what lies before it reads as zeros.
+	OffHeld = int32(unsafe.Offsetof(Context{}.held))
 
 	// OffFrames is where the frames begin, right behind the Context.
 	OffFrames = int32(unsafe.Sizeof(Context{}))

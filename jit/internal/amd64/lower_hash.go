@@ -198,10 +198,7 @@ func (l *lowerer) hashSearch(pc prog.PC, x *opt.Inline, found, null, end emit.La
 		l.MovRM(W64, hashTemp, l.cpu(x))
 		l.MovMR(W64, inCtx(rt.OffArg+16), hashTemp)
 	}
-	l.save(pc)
-	l.leaveFor(pc)
-	l.restore(pc)
-	l.JmpL(end)
+	l.callAside(pc, end)
 }
 
 // inDir is word i of the directory.

@@ -31,6 +31,10 @@ func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
 		l.inlineArray(x, null)
 	case opt.InlineHash:
 		l.inlineHash(pc, x, null, end)
+	case opt.InlineReserve:
+		l.reserve(pc, x, end)
+	case opt.InlineCommit:
+		l.commit(pc, x, end)
 	case opt.InlineLoadBytes:
 		l.inlineLoadBytes(pc, x, end)
 	case opt.InlineCopy:

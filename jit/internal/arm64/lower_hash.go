@@ -203,10 +203,7 @@ func (l *lowerer) hashSearch(pc prog.PC, x *opt.Inline, found, null, end emit.La
 		l.Ldr(S64, tmp0, l.cpu(x))
 		l.Str(S64, tmp0, inCtx(rt.OffArg+16))
 	}
-	l.save(pc)
-	l.leaveFor(pc)
-	l.restore(pc)
-	l.B(end)
+	l.callAside(pc, end)
 }
 
 // inDir is word i of the directory.
