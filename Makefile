@@ -101,6 +101,12 @@ bench:
 bench-balancer:
 	go test -run '^$$' -bench AgainstKernel -benchtime 300x ./examples/load-balancer
 
+# skep's maps against the kernel's and Go's: docs/maps.md and maps.json. Linux on
+# amd64; root, for the kernel.
+.PHONY: bench-maps
+bench-maps:
+	go run ./internal/mapbench
+
 # Every Go benchmark.
 .PHONY: gobench
 gobench:

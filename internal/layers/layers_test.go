@@ -56,6 +56,7 @@ var allowed = map[string]struct {
 	"internal/interp":          {imports: "helpers maps prog verifier internal/isa internal/mem internal/opt"},
 	"internal/execmem":         {external: true},
 	"internal/bench":           {imports: "elf maps prog verifier vm internal/isa internal/oracle internal/rt", external: true},
+	"internal/mapbench":        {imports: "elf maps prog vm internal/oracle", external: true},
 	"internal/rt":              {imports: "helpers"},
 	"internal/mutate":          {},
 	"internal/support":         {imports: "helpers hook hook/linux maps verifier internal/tested"},
