@@ -9,7 +9,7 @@ import (
 // which is why a key or value needs no size argument.
 
 // MapLookupElem is map_lookup_elem(map, key): the address of key's value, or 0;
-// of a map of maps, the map.
+// of a map of maps, the map; of a map of XDP sockets, the socket.
 var MapLookupElem = (&Func{
 	Name: "map_lookup_elem",
 	Proto: Proto{
@@ -26,6 +26,11 @@ var MapLookupElem = (&Func{
 		case maps.ArrayOfMaps, maps.HashOfMaps:
 			if h, ok := m.(maps.MapHolder); ok {
 				return env.ShareMap(h.InnerMap(k))
+			}
+			return 0
+		case maps.XSKMap:
+			if v := m.LookupElem(env.CPU(), k); v != nil {
+				return env.ShareObject(v, m)
 			}
 			return 0
 		}

@@ -57,7 +57,7 @@ func TestContents(t *testing.T) {
 	if _, err := New(&Spec{Type: RingBuf, MaxEntries: 4096, Contents: []Entry{{Value: u32(1)}}}); !errors.Is(err, errno.ENOTSUPP) {
 		t.Errorf("a ring buffer with contents: %v", err)
 	}
-	if _, err := New(&Spec{Name: "q", Type: CPUMap, KeySize: 4, ValueSize: 4, MaxEntries: 1}); !errors.Is(err, errno.EINVAL) || !strings.Contains(err.Error(), "cpumap") {
+	if _, err := New(&Spec{Name: "q", Type: CgroupStorage, KeySize: 4, ValueSize: 4, MaxEntries: 1}); !errors.Is(err, errno.EINVAL) || !strings.Contains(err.Error(), "cgroup_storage") {
 		t.Errorf("a type that is not there: %v", err)
 	}
 }

@@ -35,6 +35,11 @@ var constructors = map[Type]struct {
 	LRUPerCPUHash: {checkHash, newLRUPerCPUHash},
 
 	PerfEventArray: {checkPerfEventArray, newPerfEventArray},
+
+	DevMap:     {checkTargets, newDevMap},
+	DevMapHash: {checkTargets, newDevMapHash},
+	CPUMap:     {checkTargets, newCPUMap},
+	XSKMap:     {checkTargets, newXSKMap},
 }
 
 // New makes the map that spec describes, of which it keeps a copy, and stores

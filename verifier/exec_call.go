@@ -303,7 +303,7 @@ func (m *machine) memory(f *helpers.Func, i int, r, size state.Reg, null bool) e
 			return m.fail(ReadOnly, "argument %d: %s programs may not write to the packet", i+1, m.sv.p.Type.Name)
 		}
 	case state.MapValue:
-		flags := m.sv.spec(obj.Index).Flags
+		flags := m.sv.spec(obj.Index).ProgramFlags()
 		if arg.Write && flags&maps.ReadOnlyProg != 0 || !arg.Write && flags&maps.WriteOnlyProg != 0 {
 			return m.fail(ReadOnly, "argument %d: map %s does not allow programs this access", i+1, m.sv.spec(obj.Index).Name)
 		}

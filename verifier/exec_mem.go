@@ -101,7 +101,7 @@ func (m *machine) access(p state.Reg, off int64, size int, write bool) error {
 			return m.fail(ReadOnly, "store to the packet; %s programs may only read it", m.sv.p.Type.Name)
 		}
 	case state.MapValue:
-		flags := m.sv.spec(obj.Index).Flags
+		flags := m.sv.spec(obj.Index).ProgramFlags()
 		if write && flags&maps.ReadOnlyProg != 0 || !write && flags&maps.WriteOnlyProg != 0 {
 			return m.fail(ReadOnly, "map %s does not allow programs this access", m.sv.spec(obj.Index).Name)
 		}

@@ -243,7 +243,7 @@ func replaces(m maps.Map, spec *maps.Spec) error {
 		{"key size", uint64(s.KeySize), uint64(spec.KeySize)},
 		{"value size", uint64(s.ValueSize), uint64(spec.ValueSize)},
 		{"number of entries", uint64(s.MaxEntries), uint64(spec.MaxEntries)},
-		{"access for programs", uint64(s.Flags & (maps.ReadOnlyProg | maps.WriteOnlyProg)), uint64(spec.Flags & (maps.ReadOnlyProg | maps.WriteOnlyProg))},
+		{"access for programs", uint64(s.ProgramFlags()), uint64(spec.ProgramFlags())},
 	} {
 		if f.got != f.want {
 			return fmt.Errorf("map %q: the replacement has %s %d, the object asks for %d", spec.Name, f.name, f.got, f.want)

@@ -1,11 +1,6 @@
 package linux
 
-import (
-	"encoding/binary"
-
-	"github.com/skepvm/skep/helpers"
-	"github.com/skepvm/skep/maps"
-)
+import "github.com/skepvm/skep/helpers"
 
 // Helpers that send a packet elsewhere. They record where in State; the host
 // does it.
@@ -18,7 +13,7 @@ const (
 
 // Flags of redirect and redirect_map.
 const (
-	redirectIngress = 1 << 0 // redirect
+	redirectIngress = 1 << 0 // redirect, clone_redirect, and those to sockets
 	actionMask      = 3      // redirect_map: what to return if the key is not in the map
 	broadcast       = 1 << 3 // devmap
 	excludeIngress  = 1 << 4 // devmap
@@ -90,39 +85,6 @@ var xdpRedirectTo = &helpers.Func{
 			return 0 // XDP_ABORTED
 		}
 		record(env, Redirect{Kind: RedirectIfindex, Index: uint32(ifindex)})
-		return xdpRedirect
-	},
-}
-
-var xdpRedirectMap = &helpers.Func{
-	Name: "redirect_map",
-	Proto: helpers.Proto{
-		Args: [5]helpers.Arg{{Kind: helpers.ArgMapPtr}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgAnything}},
-		Ret:  helpers.Ret{Max: xdpRedirect},
-	},
-	Impl: func(env helpers.Env, handle, key, flags, _, _ uint64) uint64 {
-		m := env.Map(handle)
-		if m == nil {
-			return 0
-		}
-		allowed := uint64(actionMask)
-		switch m.Spec().Type {
-		case maps.DevMap, maps.DevMapHash:
-			allowed |= broadcast | excludeIngress
-		case maps.CPUMap, maps.XSKMap:
-		default:
-			return 0
-		}
-		if flags&^allowed != 0 {
-			return 0
-		}
-		var k [4]byte
-		binary.NativeEndian.PutUint32(k[:], uint32(key))
-		if flags&broadcast == 0 && m.LookupElem(env.CPU(), k[:]) == nil {
-			record(env, Redirect{})
-			return flags & actionMask
-		}
-		record(env, Redirect{Kind: RedirectMap, Map: m, Index: uint32(key), Flags: flags &^ actionMask})
 		return xdpRedirect
 	},
 }

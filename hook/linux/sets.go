@@ -120,6 +120,7 @@ func parseIDs(s string) []helpers.ID {
 var skbFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	9:   skbStoreBytes,
 	10:  l3CsumReplace,
+	13:  cloneRedirect,
 	11:  l4CsumReplace,
 	23:  skbRedirect,
 	24:  getRouteRealm,

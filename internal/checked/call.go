@@ -103,11 +103,10 @@ func (m *Machine) helper(c *call) (ok bool) {
 // restrict applies the flags of a host's own map to a value of it. Maps with
 // slabs say so there.
 func (m *Machine) restrict(values maps.Map, addr uint64) {
-	const flags = maps.ReadOnlyProg | maps.WriteOnlyProg
 	if values == nil {
 		return
 	}
-	if f := values.Spec().Flags & flags; f != 0 && addr != 0 {
+	if f := values.Spec().ProgramFlags(); f != 0 && addr != 0 {
 		if _, ok := values.(maps.Slabber); !ok {
 			m.Space.Restrict(addr, f&maps.ReadOnlyProg != 0, f&maps.WriteOnlyProg != 0)
 		}
