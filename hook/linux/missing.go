@@ -19,7 +19,7 @@ var missing = map[string]string{
 	"a map of the host's sockets":     "sk_redirect_map sk_redirect_hash msg_redirect_map msg_redirect_hash sock_map_update sock_hash_update sk_select_reuseport",
 	"the stream's buffers":            "skb_adjust_room",
 	"the message's buffers":           "msg_apply_bytes msg_cork_bytes msg_pull_data msg_push_data msg_pop_data",
-	"the host's routes":               "fib_lookup check_mtu clone_redirect lwt_push_encap lwt_seg6_store_bytes lwt_seg6_adjust_srh lwt_seg6_action",
+	"the host's routes":               "fib_lookup check_mtu lwt_push_encap lwt_seg6_store_bytes lwt_seg6_adjust_srh lwt_seg6_action",
 	"the packet's tunnel":             "skb_get_tunnel_key skb_set_tunnel_key skb_get_tunnel_opt skb_set_tunnel_opt skb_get_xfrm_state",
 	"the packet's hash and time":      "get_hash_recalc skb_set_tstamp",
 	"the host's sysctls":              "sysctl_get_name sysctl_get_current_value sysctl_get_new_value sysctl_set_new_value",

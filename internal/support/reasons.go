@@ -21,9 +21,7 @@ var notVerified = byName(map[string]string{
 var notRunning = byName(map[string]string{
 	"needs a walk of the host's stack":   "stack_trace",
 	"needs the host's cgroups":           "cgroup_array cgroup_storage percpu_cgroup_storage cgrp_storage",
-	"needs the host's devices":           "devmap devmap_hash",
-	"needs the host's CPUs":              "cpumap",
-	"needs the host's sockets":           "sockmap sockhash xskmap reuseport_sockarray sk_storage",
+	"needs the host's sockets":           "sockmap sockhash reuseport_sockarray sk_storage",
 	"needs objects of the Linux kernel":  "inode_storage task_storage",
 	"tables of kernel functions: later":  "struct_ops",
 	"memory shared with the host: later": "arena",
@@ -37,7 +35,7 @@ var notCompared = byName(map[string]string{
 	"a clock":         "ktime_get_ns ktime_get_boot_ns ktime_get_coarse_ns ktime_get_tai_ns jiffies64",
 	"random numbers":  "get_prandom_u32",
 	"the host's text": "trace_printk trace_vprintk",
-	hosts:             "get_current_pid_tgid get_current_uid_gid get_current_comm get_cgroup_classid get_socket_cookie get_socket_uid sk_release redirect_map",
+	hosts:             "get_current_pid_tgid get_current_uid_gid get_current_comm get_cgroup_classid get_socket_cookie get_socket_uid sk_release",
 })
 
 // byName turns lists of names into a map from them.

@@ -31,14 +31,15 @@ type Package struct {
 // It calls Main.
 var Packages = map[string]Package{
 	"helpers":    {Helpers: "28 105-106 165 182", Maps: []maps.Type{maps.Array}},
-	"hook/linux": {Helpers: "9-11 23-24 26 32 38-44 48 54 65 68 152 155 188-190", Maps: []maps.Type{maps.Array}},
+	"hook/linux": {Helpers: "9-11 13 23-24 26 32 38-44 48 54 65 68 152 155 188-190", Maps: []maps.Type{maps.Array}},
 	"maps": {Helpers: "1-3 8 130-134", Maps: []maps.Type{
 		maps.Hash, maps.Array, maps.ProgArray, maps.PerCPUHash, maps.PerCPUArray, maps.LRUHash, maps.LRUPerCPUHash, maps.LPMTrie,
 		maps.ArrayOfMaps, maps.HashOfMaps, maps.Queue, maps.Stack, maps.RingBuf, maps.BloomFilter,
+		maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap,
 	}},
-	"vm": {Helpers: "1-3 12 18-19 25 31 38 43 50 87-89 97 135 164 181 195", Maps: []maps.Type{
+	"vm": {Helpers: "1-3 12 18-19 25 31 38 43 50-51 87-89 97 135 164 181 195", Maps: []maps.Type{
 		maps.Hash, maps.Array, maps.PerfEventArray, maps.LRUHash, maps.LPMTrie, maps.ArrayOfMaps, maps.HashOfMaps, maps.Queue,
-		maps.Stack, maps.BloomFilter, maps.ProgArray, maps.PerCPUArray,
+		maps.Stack, maps.BloomFilter, maps.ProgArray, maps.PerCPUArray, maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap,
 	}},
 }
 
