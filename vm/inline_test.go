@@ -352,7 +352,7 @@ func TestInlineIsUsed(t *testing.T) {
 		{"cpu", "call 1000", helpers.InlineCPU, helpers.Proto{}, 0},
 		{"array", "*(u32 *)(r10 -4) = 0\nr1 = map[0]\nr2 = r10\nr2 += -4\ncall 1000", helpers.InlineMapLookup, helpers.MapLookupElem.Proto, 0},
 		{"hash", "*(u64 *)(r10 -8) = 1\nr1 = map[1]\nr2 = r10\nr2 += -8\ncall 1000", helpers.InlineMapLookup, helpers.MapLookupElem.Proto, 0},
-		{"either map", "*(u64 *)(r10 -8) = 1\nr2 = *(u32 *)(r1 +16)\nr1 = map[0]\nif r2 == 0 goto +2\nr1 = map[2]\nr2 = r10\nr2 += -8\ncall 1000", helpers.InlineMapLookup, helpers.MapLookupElem.Proto, 1},
+		{"either map", "*(u64 *)(r10 -8) = 1\nr2 = *(u32 *)(r1 +16)\nr1 = map[0]\nif r2 == 0 goto +2\nr1 = map[2]\nr2 = r10\nr2 += -8\ncall 1000", helpers.InlineMapLookup, helpers.MapLookupElem.Proto, 0},
 		{"load 8", "r2 = 3\nr3 = r10\nr3 += -8\nr4 = 8\ncall 1000", helpers.InlineLoadBytes, loadBytes, 0},
 		{"load past the end", "r2 = 93\nr3 = r10\nr3 += -8\nr4 = 8\ncall 1000", helpers.InlineLoadBytes, loadBytes, 1},
 		{"load some", "r4 = *(u32 *)(r1 +16)\nr4 &= 7\nr4 += 1\nr2 = 3\nr3 = r10\nr3 += -8\ncall 1000", helpers.InlineLoadBytes, loadBytes, 1},

@@ -42,6 +42,13 @@ func proven(c jit.Call, ms []maps.Map) helpers.Impl {
 		}
 	}
 	switch form {
+	case helpers.InlineMapLookup:
+		if c.Map < 0 {
+			return provenAnyLookup(c.Func.Impl)
+		}
+		if t := ms[c.Map].Spec().Type; t == maps.ArrayOfMaps || t == maps.HashOfMaps {
+			return provenInner(ms[c.Map])
+		}
 	case helpers.InlineMemset:
 		return func(_ helpers.Env, dst, c, n, _, _ uint64) uint64 {
 			mem.Fill(mem.At(dst, int(n)), byte(c))
@@ -82,6 +89,30 @@ func provenLookup(m maps.Map) helpers.Impl {
 	keySize := int(m.Spec().KeySize)
 	return func(env helpers.Env, _, key, _, _, _ uint64) uint64 {
 		return mem.Addr(m.LookupElem(env.CPU(), mem.At(key, keySize)))
+	}
+}
+
+// provenInner looks up a map in m, a map of maps.
+func provenInner(m maps.Map) helpers.Impl {
+	keySize := int(m.Spec().KeySize)
+	holder, ok := m.(maps.MapHolder)
+	return func(env helpers.Env, _, key, _, _, _ uint64) uint64 {
+		if !ok {
+			return 0
+		}
+		return env.ShareMap(holder.InnerMap(mem.At(key, keySize)))
+	}
+}
+
+// provenAnyLookup looks a key up in a map that is known only when code runs, as
+// those in maps of maps are. impl does so for maps that this cannot.
+func provenAnyLookup(impl helpers.Impl) helpers.Impl {
+	return func(env helpers.Env, handle, key, a3, a4, a5 uint64) uint64 {
+		m := env.Map(handle)
+		if _, ok := m.(maps.Slabber); !ok {
+			return impl(env, handle, key, a3, a4, a5)
+		}
+		return mem.Addr(m.LookupElem(env.CPU(), mem.At(key, int(m.Spec().KeySize))))
 	}
 }
 

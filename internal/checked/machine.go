@@ -178,7 +178,7 @@ type sharedMap struct {
 }
 
 // ShareMap lets the program use inner until the run ends, and returns its handle;
-// 0 if inner is nil.
+// 0 if inner is nil. Its memory becomes live when it is asked for (Refresh).
 func (m *Machine) ShareMap(inner maps.Map) uint64 {
 	if inner == nil {
 		return 0
@@ -189,7 +189,6 @@ func (m *Machine) ShareMap(inner maps.Map) uint64 {
 		}
 	}
 	m.shared = append(m.shared, sharedMap{m: inner})
-	m.Refresh()
 	return mapHandle | uint64(sharedMaps+len(m.shared)-1)
 }
 
