@@ -17,7 +17,7 @@ import (
 // from x to the end of the order; going back from y to x adds the instructions
 // from x to y, which restores that.
 func (p *Program) charges(*verifier.Verified) error {
-	if !p.cyclic {
+	if len(p.back) == 0 {
 		return nil
 	}
 	w := walk{p: p, at: make([]int32, len(p.Insns)), phase: make([]uint8, len(p.Insns))}

@@ -31,7 +31,9 @@ func (p *Program) control(v *verifier.Verified) error {
 		}
 		if t, ok := target(in, pc); ok {
 			p.Info[t].Target = true
-			p.cyclic = p.cyclic || t <= pc
+			if t <= pc {
+				p.back = append(p.back, Head{t, pc + 1, pc + 1})
+			}
 		}
 		switch {
 		case in.IsWide() && in.Src == isa.PseudoFunc:

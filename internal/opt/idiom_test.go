@@ -2,6 +2,7 @@ package opt_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/skepvm/skep/hook/linux"
@@ -126,5 +127,28 @@ func TestBound(t *testing.T) {
 		if got := prepare(t, text).Metered(); got != want {
 			t.Errorf("%q: metered %v", text, got)
 		}
+	}
+}
+
+// TestHeads says where loops are aligned.
+func TestHeads(t *testing.T) {
+	for _, tc := range []struct {
+		name, text string
+		want       []opt.Head
+	}{
+		{"none", "r0 = 0\nexit", nil},
+		{"one", "r0 = 0\nr0 += 1\nif r0 != 9 goto -2\nexit", []opt.Head{{1, 3, 3}}},
+		{"two ways back", "r0 = 0\nr0 += 1\nif r0 == 5 goto -2\nif r0 != 9 goto -3\nexit", []opt.Head{{1, 3, 4}}},
+		{"nested", "r0 = 0\nr1 = 0\nr1 += 1\nif r1 != 5 goto -2\nr0 += 1\nif r0 != 9 goto -5\nexit",
+			[]opt.Head{{1, 6, 6}, {2, 4, 4}}},
+		{"entered in the middle of a shorter one", // the outer loop's head lies in the inner one
+			"r0 = 0\ngoto +7\nr1 += 1\nif r1 == 5 goto +3\nr1 += 1\nif r1 == 6 goto +1\nif r1 != 5 goto -5\nr0 += 1\nif r0 == 9 goto +2\nr1 = 0\ngoto -7\nexit",
+			[]opt.Head{{2, 7, 7}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := prepare(t, tc.text).Heads; !slices.Equal(got, tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
 	}
 }

@@ -46,7 +46,10 @@ type Program struct {
 	// ZeroStack: the program may read stack bytes that it has not written.
 	ZeroStack bool
 
-	cyclic  bool           // a jump leads backwards
+	// Heads are where code of loops begins, in order; see Head.
+	Heads []Head
+
+	back    []Head         // jumps backwards: PC is where to, Near and Far where from
 	layouts []*maps.Layout // of maps, by index
 }
 
@@ -107,7 +110,7 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	p.Info = make([]Info, len(p.Insns))
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
-		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).loops, (*Program).records, (*Program).bound,
+		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).heads, (*Program).loops, (*Program).records, (*Program).bound,
 		(*Program).depth, (*Program).liveness, (*Program).idioms,
 	} {
 		if err := pass(p, v); err != nil {

@@ -24,8 +24,10 @@ const (
 	scratch = R11 // nothing lives here from one instruction to the next
 )
 
-// loopAlign is the alignment of loops.
-const loopAlign = 16
+// loopAlign is the alignment of loops: a line of the instruction cache. A loop
+// that lies in one is read at once; one that straddles two takes half as long
+// again.
+const loopAlign = 64
 
 // A lowerer is the lowering of one program.
 type lowerer struct {
@@ -40,7 +42,8 @@ type lowerer struct {
 	yields  []yield
 	late    []func() // write what lies out of line
 	relocs  []reloc
-	f       int // function under way
+	f       int        // function under way
+	heads   []opt.Head // to come
 }
 
 // A yield is the code, out of line, that gives Go a turn.
@@ -59,7 +62,8 @@ type reloc struct {
 func Lower(a *Asm, p *opt.Program, features rt.Features) (*layout.Result, error) {
 	a.Reset()
 	l := &lowerer{Asm: a, p: p, features: features}
-	l.at = a.NewLabels(len(p.Insns))
+	l.at = a.NewLabels(len(p.Insns) + 1)
+	l.heads = p.Heads
 	l.bodies = a.NewLabels(len(p.Funcs))
 	l.done = a.NewLabel()
 	l.metered = p.Metered()
@@ -68,6 +72,7 @@ func Lower(a *Asm, p *opt.Program, features rt.Features) (*layout.Result, error)
 			return nil, err
 		}
 	}
+	l.Bind(l.label(prog.PC(len(p.Insns))))
 	entries := l.entries()
 	l.outOfLine()
 	code, err := a.Finish()
@@ -98,8 +103,9 @@ func (l *lowerer) function(f int) error {
 	for pc := fn.Entry; pc < fn.End; pc = l.p.Next(pc) {
 		info := &l.p.Info[pc]
 		l.Mark(emit.PC(pc))
-		if info.Charge > 0 {
-			l.Align(loopAlign)
+		if len(l.heads) > 0 && l.heads[0].PC == pc {
+			l.AlignLoop(loopAlign, 1, l.label(l.heads[0].Near), l.label(l.heads[0].Far))
+			l.heads = l.heads[1:]
 		}
 		l.Bind(l.label(pc))
 		if info.Dead {

@@ -40,6 +40,21 @@ func jump(b *Buffer, f FormID, l Label) {
 	b.Ref(f, l)
 }
 
+// loop writes before bytes, then a loop of body bytes and a jump back, aligned to
+// 8 with an end that is far bytes farther.
+func loop(b *Buffer, before, body, far int) {
+	b.PutBytes(bytes.Repeat([]byte("a"), before))
+	head, near, end := b.NewLabel(), b.NewLabel(), b.NewLabel()
+	b.AlignLoop(8, 1, near, end)
+	b.Bind(head)
+	b.PutBytes(bytes.Repeat([]byte("b"), body-1))
+	b.PutBytes([]byte("c"))
+	jump(b, long, head)
+	b.Bind(near)
+	b.PutBytes(bytes.Repeat([]byte("d"), far))
+	b.Bind(end)
+}
+
 func TestFinish(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -88,6 +103,12 @@ func TestFinish(t *testing.T) {
 			b.Align(4, 1)
 			b.Put('c', 1)
 		}, "a...b...c"},
+		{"a loop that needs no padding", func(b *Buffer) { loop(b, 1, 2, 0) }, "abcj\xfc"},
+		{"a loop that would straddle", func(b *Buffer) { loop(b, 5, 2, 0) }, "aaaaa...bcj\xfc"},
+		{"a loop that is shortened", func(b *Buffer) { loop(b, 4, 2, 0) }, "aaaabcj\xfc"}, // of 4 bytes; the draft has 7
+		{"a loop that is too long", func(b *Buffer) { loop(b, 1, 9, 0) }, "a.......bbbbbbbbcJ\xf2\xff\xff\xff"},
+		{"a loop whose far end would straddle", func(b *Buffer) { loop(b, 2, 2, 3) }, "aa......bcj\xfcddd"},
+		{"a loop whose far end is too far", func(b *Buffer) { loop(b, 2, 2, 5) }, "aabcj\xfcddddd"},
 		{"label before and after padding", func(b *Buffer) {
 			before, after := b.NewLabel(), b.NewLabel()
 			jump(b, short, before)

@@ -87,7 +87,7 @@ func (b *Buffer) close() {
 		s.off = dst
 		draft := b.code[src : src+s.size]
 		if s.form == alignment {
-			pad := -dst & (s.align - 1)
+			pad := b.padding(i, src, dst)
 			b.pad(b.code[dst : dst+pad])
 			dst += pad
 		} else {
@@ -99,6 +99,44 @@ func (b *Buffer) close() {
 	}
 	move(Off(b.n), true)
 	b.n = int(dst)
+}
+
+// padding returns how many bytes to write for the alignment that is site i, when
+// code[:src] of the draft has become code[:dst]. What follows is still a draft.
+func (b *Buffer) padding(i int, src, dst Off) Off {
+	s := &b.sites[i]
+	pad := -dst & (s.align - 1)
+	if s.label == noLabel {
+		return pad
+	}
+	for _, end := range [...]Label{s.far, s.label} {
+		if size := b.sizeAfter(i, src+s.size, b.labels[end], s.align); size <= s.align {
+			if size <= pad {
+				return 0 // it ends before the next multiple
+			}
+			break
+		}
+	}
+	return pad
+}
+
+// sizeAfter returns how many bytes of code the draft from begin to end becomes,
+// without padding, where begin follows site i; more than limit if it has
+// several times as many bytes.
+func (b *Buffer) sizeAfter(i int, begin, end, limit Off) Off {
+	size := end - begin
+	if size > 8*limit {
+		return size
+	}
+	for i++; i < len(b.sites) && b.sites[i].off < end; i++ {
+		switch s := &b.sites[i]; {
+		case s.form == alignment:
+			size -= s.size
+		case s.form != s.draft:
+			size -= s.size - b.forms[s.form].Size
+		}
+	}
+	return size
 }
 
 // patch writes the distances.

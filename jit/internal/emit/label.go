@@ -32,13 +32,17 @@ type Form struct {
 
 // A site is a stretch of code that Finish completes.
 type site struct {
-	off   Off // start, in the draft and later in the code
-	size  Off // in the draft
-	label Label
+	off   Off    // start, in the draft and later in the code
+	size  Off    // in the draft
+	label Label  // of an alignment: where the loop ends, or noLabel
+	far   Label  // alignment only: where it ends otherwise
 	align Off    // alignment only: the power of two
 	draft FormID // as written
 	form  FormID // as chosen
 }
+
+// noLabel stands for no label.
+const noLabel Label = -1
 
 // A PadFunc fills p with instructions that do nothing.
 type PadFunc func(p []byte)
@@ -85,13 +89,19 @@ func (b *Buffer) Ref(f FormID, l Label) {
 // Align makes the next instruction start at a multiple of align, a power of two
 // that divides the alignment of the code in memory. unit is the size of the
 // smallest instruction.
-func (b *Buffer) Align(align, unit Off) {
+func (b *Buffer) Align(align, unit Off) { b.AlignLoop(align, unit, noLabel, noLabel) }
+
+// AlignLoop is Align for a loop that begins here and ends at near or, taking in
+// what is run less often, at far: no padding is written if the loop up to far,
+// or else up to near, is no longer than align and crosses none of its multiples
+// as it is. The labels must be bound, and not before this place.
+func (b *Buffer) AlignLoop(align, unit Off, near, far Label) {
 	most := align - unit
 	if most <= 0 {
 		return
 	}
 	b.grow(int(most) + 8)
 	clear(b.code[b.n : b.n+int(most)])
-	b.sites = append(b.sites, site{off: Off(b.n), size: most, align: align, draft: alignment, form: alignment})
+	b.sites = append(b.sites, site{off: Off(b.n), size: most, label: near, far: far, align: align, draft: alignment, form: alignment})
 	b.n += int(most)
 }
