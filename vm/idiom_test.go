@@ -3,10 +3,15 @@ package vm_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier"
 	"github.com/skepvm/skep/vm"
 )
 
@@ -23,17 +28,24 @@ func TestIdioms(t *testing.T) {
 		n = min(n, 300)
 	}
 	first := envInt(t, "SKEP_DIFF_SEED", 1)
+	fired := map[string]int{}
 	for i := range n {
-		text := idioms(rand.New(rand.NewPCG(uint64(first+i), 3)))
-		p, err := prog.FromInsns("p", packetType, assemble(t, text), nil)
+		text := idioms(t, rand.New(rand.NewPCG(uint64(first+i), 3)))
+		p, err := prog.FromInsns("p", packetType, assemble(t, text), []*maps.Spec{idiomMap()})
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
+		}
+		if i < 300 {
+			count(t, p, fired)
 		}
 		var r0 [2]uint64
 		for k, e := range []vm.Engine{vm.JIT, vm.Checked} {
 			c, err := vm.LoadProgram(p, vm.Options{Engine: e, AllowUninitStack: true})
 			if err != nil {
 				t.Fatalf("seed %d: %v\n%s", first+i, err, text)
+			}
+			if err := c.Map("m").Update(make([]byte, 4), values, maps.Any); err != nil {
+				t.Fatal(err)
 			}
 			if r0[k], err = c.Program("p").Run(nil); err != nil {
 				t.Fatalf("seed %d: %v\n%s", first+i, err, text)
@@ -44,27 +56,109 @@ func TestIdioms(t *testing.T) {
 			t.Fatalf("seed %d: machine code %#x, checked %#x\n%s", first+i, r0[0], r0[1], text)
 		}
 	}
+	t.Logf("found in the first programs: %v", fired)
+	for _, what := range []string{"rotate", "sum", "scaled sum", "32-bit sum", "access", "scaled", "shared address", "branch", "set", "idle",
+		"operand in memory", "compared in memory", "pin"} {
+		if fired[what] == 0 {
+			t.Errorf("no program has the idiom: %s", what)
+		}
+	}
 }
 
-// idioms returns a program on R0 to R9 that r stands for.
-func idioms(r *rand.Rand) string {
+// count adds to fired what the optimiser finds in p.
+func count(t *testing.T, p *prog.Program, fired map[string]int) {
+	v, _, err := verifier.Verify(t.Context(), p, verifier.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := opt.Prepare(v, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pc := range o.Info {
+		i := &o.Info[pc]
+		in := o.Insns[pc]
+		switch x := i.Idiom; {
+		case i.Merged && in.Op.Class() == isa.ALU && in.Op.ALUOp() == isa.And:
+			fired["idle"]++
+		case i.Load > 0 && (in.Op.Class() == isa.JMP || in.Op.Class() == isa.JMP32):
+			fired["compared in memory"]++
+		case i.Load > 0:
+			fired["operand in memory"]++
+		case x.Kind == opt.Sum && !x.Wide:
+			fired["32-bit sum"]++
+		case x.Kind == opt.Sum && x.Shift > 0:
+			fired["scaled sum"]++
+		case x.Kind == opt.Access && x.Index == opt.NoIndex:
+			fired["shared address"]++
+		case x.Kind == opt.Access && x.Shift > 0:
+			fired["scaled"]++
+		case x.Kind != opt.NoIdiom:
+			fired[[...]string{opt.Rotate: "rotate", opt.Sum: "sum", opt.Access: "access", opt.Branch: "branch", opt.Set: "set"}[x.Kind]]++
+		}
+	}
+	if len(o.Funcs[0].Pins) > 0 {
+		fired["pin"]++
+	}
+}
+
+// idiomMap is a map whose value programs address directly.
+func idiomMap() *maps.Spec {
+	return &maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 128, MaxEntries: 1}
+}
+
+// values is what idiomMap holds.
+var values = func() []byte {
+	b := make([]byte, 128)
+	for i := range b {
+		b[i] = byte(i*37 + 11)
+	}
+	return b
+}()
+
+// idioms returns a program on R0 to R9 that r stands for; some are a loop on R0
+// to R7, counted by R8.
+func idioms(t *testing.T, r *rand.Rand) string {
+	var b strings.Builder
+	regs := 10
+	if r.IntN(4) == 0 {
+		regs = 8
+	}
+	for k := range regs {
+		fmt.Fprintf(&b, "r%d = %#x ll\n", k, r.Uint64())
+	}
+	for k := 8; k <= 96; k += 8 {
+		fmt.Fprintf(&b, "*(u64 *)(r10 -%d) = r%d\n", k, k%regs)
+	}
+	if regs == 10 {
+		return b.String() + idiomBody(r, regs) + mixAll(regs)
+	}
+	body := idiomBody(r, regs) + "r8 += 1\n"
+	n := len(assemble(t, body)) + 1
+	return b.String() + "r8 = 0\n" + body + fmt.Sprintf("if r8 < 3 goto -%d\n", n) + mixAll(regs)
+}
+
+// idiomBody returns instructions on registers below regs, which hold no pointers
+// before and after.
+func idiomBody(r *rand.Rand, regs int) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	reg := func() int { return r.IntN(10) }
+	reg := func() int { return r.IntN(regs) }
 	name := func(wide bool, n int) string {
 		if wide {
 			return fmt.Sprintf("r%d", n)
 		}
 		return fmt.Sprintf("w%d", n)
 	}
-	for k := range 10 {
-		line("r%d = %#x ll", k, r.Uint64())
-	}
-	for k := 8; k <= 96; k += 8 {
-		line("*(u64 *)(r10 -%d) = r%d", k, k%10)
+	other := func(not ...int) int {
+		for {
+			if n := reg(); !slices.Contains(not, n) {
+				return n
+			}
+		}
 	}
 	for range 4 + r.IntN(20) {
-		switch r.IntN(6) {
+		switch r.IntN(11) {
 		case 0, 1: // rotations
 			wide := r.IntN(2) == 0
 			bits := 32
@@ -97,6 +191,14 @@ func idioms(r *rand.Rand) string {
 			}
 		case 2: // sums
 			a, d := reg(), reg()
+			if r.IntN(3) == 0 { // of one that is shifted
+				x, y := reg(), reg()
+				line("r%d = r%d\nr%d <<= %d\nr%d = r%d\nr%d += r%d", y, x, y, 1+r.IntN(4), d, a, d, y)
+				if r.IntN(6) > 0 {
+					line("r%d = 3", y)
+				}
+				break
+			}
 			line("r%d = r%d", d, a)
 			if r.IntN(2) == 0 {
 				line("r%d += r%d", d, reg())
@@ -165,6 +267,124 @@ func idioms(r *rand.Rand) string {
 			default:
 				line("%s = %s", name(w, reg()), name(w, reg()))
 			}
+		case 5: // an address for several accesses
+			x, p := reg(), 0
+			p = other(x)
+			low := 64
+			if base := fmt.Sprintf("r%d = r10", p); regs == 8 && r.IntN(2) == 0 {
+				low = -r.IntN(48)
+				line("r%d &= 15", x)
+				line("r%d = map[0][0]+%d", p, r.IntN(48))
+			} else {
+				line("r%d &= 8", x) // the stack's accesses have to be aligned
+				line("%s", base)
+			}
+			if r.IntN(6) > 0 {
+				line("r%d += r%d", p, x)
+			}
+			for range 1 + r.IntN(6) {
+				at := -low + 8*r.IntN(6)
+				if low <= 0 {
+					at = r.IntN(56)
+				}
+				size := []int{8, 16, 32, 64}[r.IntN(4)]
+				switch r.IntN(8) {
+				case 0:
+					line("r%d = %d", other(p), r.IntN(9))
+				case 1:
+					line("r%d += %d", x, r.IntN(9))
+				case 2:
+					line("*(u%d *)(r%d %+d) = r%d", size, p, at, other(p))
+				case 3:
+					line("*(u%d *)(r%d %+d) = %d", size, p, at, r.IntN(100))
+				default:
+					line("r%d = *(u%d *)(r%d %+d)", other(p), size, p, at)
+				}
+			}
+			line("r%d = 1", p)
+		case 6, 7: // operands in memory
+			p := reg()
+			v, d := other(p), other(p)
+			line("r%d = r10", p)
+			size := []int{8, 16, 32, 64, 32, 64}[r.IntN(6)]
+			wide := (size == 64) != (r.IntN(6) == 0)
+			line("r%d = *(u%d *)(r%d -%d)", v, size, p, 8+8*r.IntN(10))
+			for range r.IntN(3) {
+				switch r.IntN(5) {
+				case 0:
+					line("*(u64 *)(r10 -%d) = r%d", 8+8*r.IntN(10), other(p))
+				case 1:
+					line("r%d = 1", p)
+				case 2:
+					line("w%d += w%d", other(p), other(p))
+				default:
+					line("r%d = %d", other(p), r.IntN(300))
+				}
+			}
+			if r.IntN(2) == 0 {
+				line("%s %s %s", name(wide, d), []string{"+=", "-=", "&=", "|=", "^=", "*="}[r.IntN(6)], name(wide, v))
+			} else {
+				cond := []string{"==", "!=", ">", ">=", "<", "<=", "s>", "s>=", "s<", "s<=", "&"}[r.IntN(11)]
+				left, right := name(wide, v), name(wide, d)
+				if r.IntN(2) == 0 {
+					left, right = right, left
+				}
+				if r.IntN(2) == 0 {
+					left, right = name(wide, v), fmt.Sprint(int32(r.Uint32())>>r.IntN(32))
+				}
+				e := other(p)
+				if r.IntN(3) == 0 {
+					line("r%d = %d", e, r.IntN(2))
+				}
+				line("if %s %s %s goto +1", left, cond, right)
+				line("r%d = %d", e, r.IntN(2))
+			}
+			line("r%d = 1", p)
+			if r.IntN(3) > 0 {
+				line("r%d = 7", v)
+			}
+		case 8: // small numbers
+			x, y := reg(), reg()
+			line("%s &= %d", name(r.IntN(2) == 0, x), []int{255, 65535, 15, 3, 0x7fffffff, 0x0ff0}[r.IntN(6)])
+			for range 1 + r.IntN(6) {
+				switch a, c := name(r.IntN(3) == 0, x), name(r.IntN(3) == 0, y); r.IntN(9) {
+				case 0:
+					line("%s <<= %d", a, r.IntN(31))
+				case 1:
+					line("%s += %d", a, int32(r.Uint32())>>r.IntN(32))
+				case 2:
+					line("%s = %s", name(c[0] == 'r', y), name(c[0] == 'r', x))
+					x, y = y, x
+				case 3:
+					line("%s &= %d", a, []int{255, 65535, 15, 1, 0x7fffffff, -1}[r.IntN(6)])
+				case 4:
+					line("%s >>= %d", a, r.IntN(31))
+				case 5:
+					line("%s %s %d", a, []string{"*=", "|=", "^=", "/=", "%="}[r.IntN(5)], 1+r.IntN(300))
+				case 6:
+					line("%s = %s", name(false, x), name(false, x))
+				case 7:
+					line("%s %s %s", a, []string{"+=", "|=", "^=", "&=", "*=", "%="}[r.IntN(6)], name(a[0] == 'r', y))
+				default:
+					line("r%d = %s%d r%d", x, []string{"be", "le"}[r.IntN(2)], []int{16, 32, 64}[r.IntN(3)], x)
+				}
+			}
+		case 9: // the lower half; sums of 32 bits
+			x, d := reg(), reg()
+			if r.IntN(2) == 0 {
+				if r.IntN(2) == 0 {
+					line("r%d = r%d", d, x)
+				}
+				line("r%d <<= 32", d)
+				line("r%d %s 32", d, []string{">>=", ">>=", "s>>="}[r.IntN(3)])
+				break
+			}
+			line("%s = %s", name(false, d), name(false, x))
+			if r.IntN(2) == 0 {
+				line("w%d += w%d", d, reg())
+			} else {
+				line("w%d += %d", d, int32(r.Uint32()))
+			}
 		default: // divisions by constants
 			w := r.IntN(2) == 0
 			c := []int32{1, 2, 3, 5, 7, 10, 16, 100, 641, 1000, 65521, 1000000007, -1, -7, 1 << 30, int32(r.Uint32() >> r.IntN(31))}[r.IntN(16)]
@@ -172,13 +392,13 @@ func idioms(r *rand.Rand) string {
 			line("%s %s %d", name(w, reg()), op, max(c, 1)|c)
 		}
 	}
-	return b.String() + mixAll()
+	return b.String()
 }
 
-// mixAll combines all registers and the stack in R0.
-func mixAll() string {
+// mixAll combines the registers below regs and the stack in R0.
+func mixAll(regs int) string {
 	var b strings.Builder
-	for k := 1; k < 10; k++ {
+	for k := 1; k < regs; k++ {
 		fmt.Fprintf(&b, "r0 *= 31\nr0 += r%d\n", k)
 	}
 	for k := 8; k <= 96; k += 8 {

@@ -26,8 +26,9 @@ const (
 	// longest way from there, and the main program's all at once: what Stats
 	// counts is at least what was executed. A run never executes more than
 	// MaxInsns, or, if that is more, than the main program's length. A program
-	// that makes no tail calls and is proven to end within 32768 instructions is
-	// not counted on its way: its length is its worst case.
+	// that makes no tail calls and is proven to end within 32768 instructions, or
+	// 262144 if it calls no helper and needs little memory, is not counted on its
+	// way: its length is its worst case.
 	JIT Engine = "jit"
 	// Interp is the fast interpreter, for every little-endian host. It trusts
 	// the proof and counts instructions as machine code does.

@@ -1,6 +1,8 @@
 package opt
 
 import (
+	"math"
+
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
@@ -34,7 +36,7 @@ const (
 	NoIdiom IdiomKind = iota
 	// Rotate: Dst = Src rotated left by Imm.
 	Rotate
-	// Sum: Dst = Src + Index<<Shift + Imm.
+	// Sum: Dst = Src + Index<<Shift + Imm; Shift is 0 if it is not Wide.
 	Sum
 	// Access: the load or store itself, of memory at Src + Index<<Shift + Imm.
 	Access
@@ -47,60 +49,121 @@ const (
 	Set
 )
 
-// idioms finds idioms. Requires Info.Target and Info.Live. Linear: each rule
-// looks at a bounded number of instructions.
+// idioms finds idioms. Requires Info.Target, Info.Live and Func.Pins. Linear:
+// each rule looks at a bounded number of instructions.
 func (p *Program) idioms(*verifier.Verified) error {
 	for f := range p.Program.Funcs {
 		fn := &p.Program.Funcs[f]
-		m := matcher{Program: p}
+		m := matcher{Program: p, pins: p.Funcs[f].Pins}
+		m.most.forget()
 		for pc := fn.Entry; pc < fn.End; pc = p.Next(pc) {
 			i := &p.Info[pc]
 			if i.Target || i.Dead {
-				m.n = 0
+				m.most.forget()
+				m.cut()
 			}
-			if i.Dead || i.Merged {
-				m.n = 0
-				continue
+			if !i.Dead {
+				m.at = pc
+				m.insn(i, p.Insns[pc])
 			}
-			m.at = pc
-			in := p.Insns[pc]
-			switch in.Op.Class() {
-			case isa.ALU, isa.ALU64:
-				m.arithmetic(in)
-			case isa.LDX, isa.ST, isa.STX:
-				m.access(in)
-			case isa.JMP, isa.JMP32:
-				m.jump(in)
-				m.n = 0
-				continue
-			}
-			if i.Idiom.Kind != NoIdiom && i.Idiom.Kind != Sum {
-				m.n = 0 // what was merged takes part in nothing else
-				continue
-			}
-			m.push(pc)
 		}
 	}
 	return nil
 }
 
+// insn matches what ends with in, the current instruction.
+func (m *matcher) insn(i *Info, in prog.Insn) {
+	reads, writes := m.effect(m.at)
+	if i.Merged { // by the jump before
+		m.most.drop(writes)
+		m.cut()
+		return
+	}
+	step := line{pc: m.at, reads: reads, writes: writes, wide: m.most.widen(in)}
+	most := uint64(math.MaxUint64) // that it may write
+	switch c := in.Op.Class(); c {
+	case isa.ALU, isa.ALU64:
+		most = m.most.after(in)
+		if m.most.idle(in) {
+			i.Merged = true
+			return
+		}
+		m.arithmetic(in, step.wide)
+	case isa.LDX:
+		if most = loads(in); i.Field != nil && i.Field.IsPointer() {
+			most = math.MaxUint64
+		}
+		m.access(in)
+	case isa.ST, isa.STX:
+		m.access(in)
+	case isa.LD:
+		m.constant(in)
+	case isa.JMP, isa.JMP32:
+		m.jump(in)
+	}
+	if i.Idiom.Kind == NoIdiom || i.Idiom.Kind == Branch || i.Idiom.Kind == Set {
+		m.operand(in)
+	}
+	m.share(in, &step)
+	m.most.drop(writes)
+	if in.IsCall(isa.CallSub) {
+		m.most.drop(callRegs)
+	}
+	switch c := in.Op.Class(); {
+	case c == isa.JMP || c == isa.JMP32 || c == isa.LD && !in.IsWide():
+		m.cut()
+	case c == isa.LDX && i.Idiom.Kind == Access:
+		m.n = 0
+		step.reads |= bit(i.Idiom.Src)
+		if i.Idiom.Index != NoIndex {
+			step.reads |= bit(i.Idiom.Index)
+		}
+		m.push(step)
+	case i.Load != 0 || i.Idiom.Kind != NoIdiom && i.Idiom.Kind != Sum:
+		m.n = 0 // what was merged takes part in nothing else
+	default:
+		m.push(step)
+	}
+	if c := in.Op.Class(); c == isa.ALU || c == isa.ALU64 || c == isa.LDX {
+		m.most[in.Dst] = most
+	}
+}
+
 // A matcher is the straight line that ends at an instruction.
 type matcher struct {
 	*Program
+	pins []Pin
 	at   prog.PC
+	most bound
 	n    int
-	last [maxIdiom]prog.PC // the instructions before, the last at n-1
+	last [maxIdiom]line // the instructions before, the last at n-1
+	sums [prog.NumRegs]shared
+}
+
+// A line is an instruction of the straight line.
+type line struct {
+	pc            prog.PC
+	wide          prog.Insn // as bound.widen has it
+	reads, writes Regs
 }
 
 // maxIdiom is how many instructions before its last an idiom has.
 const maxIdiom = 4
 
-func (m *matcher) push(pc prog.PC) {
+// cut begins a new straight line.
+func (m *matcher) cut() {
+	m.n = 0
+	for r := range m.sums {
+		m.sums[r].n = 0
+	}
+}
+
+func (m *matcher) push(x line) {
 	if m.n == maxIdiom {
 		copy(m.last[:], m.last[1:])
 		m.n--
 	}
-	m.last[m.n] = pc
+	m.last[m.n] = x
 	m.n++
 }
 
@@ -110,16 +173,29 @@ func (m *matcher) before(k int) prog.Insn {
 	if k > m.n {
 		return prog.Insn{}
 	}
-	return m.Insns[m.last[m.n-k]]
+	return m.Insns[m.last[m.n-k].pc]
+}
+
+// wideBefore is before, as bound.widen has it.
+func (m *matcher) wideBefore(k int) prog.Insn {
+	if k > m.n {
+		return prog.Insn{}
+	}
+	return m.last[m.n-k].wide
 }
 
 // merge gives the current instruction the idiom x, and merges the k before.
 func (m *matcher) merge(x Idiom, k int) {
 	m.Info[m.at].Idiom = x
 	for ; k > 0; k-- {
-		i := &m.Info[m.last[m.n-k]]
-		i.Merged, i.Idiom = true, Idiom{}
+		m.remove(k)
 	}
+}
+
+// remove merges the k-th instruction before the current one.
+func (m *matcher) remove(k int) {
+	i := &m.Info[m.last[m.n-k].pc]
+	i.Merged, i.Idiom = true, Idiom{}
 }
 
 // lives reports whether r is read after the current instruction.
@@ -135,7 +211,7 @@ func isCopy(in prog.Insn, dst prog.Reg) (src prog.Reg, ok bool) {
 	return in.Src, in.Op == alu64|isa.Op(isa.Mov)|isa.Op(isa.X) && in.Off == 0 && in.Dst == dst
 }
 
-func (m *matcher) arithmetic(in prog.Insn) {
+func (m *matcher) arithmetic(in, wide prog.Insn) {
 	x := in.Op.Source() == isa.X
 	switch in.Op.ALUOp() {
 	case isa.Or, isa.Xor, isa.Add:
@@ -143,8 +219,11 @@ func (m *matcher) arithmetic(in prog.Insn) {
 			return
 		}
 	}
-	if in.Op == alu64|isa.Op(isa.Add)|isa.Op(in.Op.Source()) {
-		m.sum(in)
+	switch in.Op.ALUOp() {
+	case isa.Add:
+		m.sum(wide)
+	case isa.Rsh:
+		m.low(in)
 	}
 }
 
@@ -204,22 +283,81 @@ func (m *matcher) rotate(in prog.Insn) bool {
 	return true
 }
 
-// sum matches d = a; d += b, where b is a register or a constant.
+// sum matches d = a; d += b, where b is a register or a constant, and
+//
+//	y = x; y <<= s; d = a; d += y
+//
+// with s at most 3, where y is not read again. The sum of 32 bits has no shift.
 func (m *matcher) sum(in prog.Insn) {
-	a, ok := isCopy(m.before(1), in.Dst)
+	wide := in.Op.Class() == isa.ALU64
+	a, off, ok := m.copied(1, in.Dst)
+	if !ok && !wide {
+		c := m.before(1)
+		a, ok = c.Src, c.Op == alu|isa.Op(isa.Mov)|isa.Op(isa.X) && c.Off == 0 && c.Dst == in.Dst
+	}
 	if !ok {
 		return
 	}
-	x := Idiom{Kind: Sum, Wide: true, Dst: in.Dst, Src: a, Index: NoIndex}
+	x := Idiom{Kind: Sum, Wide: wide, Dst: in.Dst, Src: a, Index: NoIndex, Imm: off}
 	switch {
 	case in.Op.Source() == isa.K:
-		x.Imm = in.Imm
+		if x.Imm, ok = addImm(off, in.Imm); !ok {
+			return
+		}
+	case in.Src == in.Dst && off != 0:
+		return
 	case in.Src == in.Dst:
 		x.Index = a
 	default:
 		x.Index = in.Src
+		y, s := shiftOf(m.wideBefore(2))
+		if s == 0 || !wide || y != in.Src || y == a || y == in.Dst || m.lives(y) {
+			break
+		}
+		x.Shift = s
+		if from, ok := isCopy(m.wideBefore(3), y); ok && from != y && from != in.Dst {
+			x.Index = from
+			m.merge(x, 3)
+		} else {
+			m.merge(x, 2)
+		}
+		return
 	}
 	m.merge(x, 1)
+}
+
+// low matches (d = a;) d <<= 32; d >>= 32: the lower half.
+func (m *matcher) low(in prog.Insn) {
+	left := m.before(1)
+	if in.Op != alu64|isa.Op(isa.Rsh) || in.Imm != 32 || left.Op != alu64|isa.Op(isa.Lsh) || left.Imm != 32 || left.Dst != in.Dst {
+		return
+	}
+	x := Idiom{Kind: Sum, Dst: in.Dst, Src: in.Dst, Index: NoIndex}
+	if a, ok := isCopy(m.wideBefore(2), in.Dst); ok {
+		x.Src = a
+		m.merge(x, 2)
+		return
+	}
+	m.merge(x, 1)
+}
+
+// copied reports whether the k-th instruction before is a plain move to dst, and
+// from where; or loads a pinned constant there, which is off more than what src
+// holds.
+func (m *matcher) copied(k int, dst prog.Reg) (src prog.Reg, off int32, ok bool) {
+	if src, ok = isCopy(m.wideBefore(k), dst); ok {
+		return src, 0, true
+	}
+	if m.before(k).Dst == dst && k <= m.n {
+		return m.pinned(m.last[m.n-k].pc)
+	}
+	return 0, 0, false
+}
+
+// addImm returns a + b if that is an Imm.
+func addImm(a, b int32) (int32, bool) {
+	n := int64(a) + int64(b)
+	return int32(n), n == int64(int32(n))
 }
 
 // access matches an address that is computed for this load or store alone:
@@ -227,14 +365,15 @@ func (m *matcher) sum(in prog.Insn) {
 //	(y = x; y <<= s;) (p = q;) p += y; access to p
 //	(p = x; p <<= s;) p += q; access to p
 //
-// with s at most 3. None of p and, if it is shifted, y is read again.
+// with s at most 3. None of p and, if it is shifted, y is read again. Where p
+// is no copy, what computes it may lie after y is shifted.
 func (m *matcher) access(in prog.Insn) {
 	load := in.Op.Class() == isa.LDX
 	p := in.Dst
 	if load {
 		p = in.Src
 	}
-	add := m.before(1)
+	add := m.wideBefore(1)
 	if in.Op.Mode() == isa.ATOMIC || m.Info[m.at].Field != nil || p == prog.R10 ||
 		add.Op != alu64|isa.Op(isa.Add)|isa.Op(isa.X) || add.Dst != p || add.Src == p {
 		return
@@ -251,25 +390,56 @@ func (m *matcher) access(in prog.Insn) {
 	}
 	x := Idiom{Kind: Access, Wide: true, Src: p, Index: add.Src, Imm: int32(in.Off)}
 	k := 1
-	if q, ok := isCopy(m.before(2), p); ok {
-		x.Src, k = q, 2
+	if q, off, ok := m.copied(2, p); ok {
+		if imm, ok := addImm(off, x.Imm); ok {
+			x.Src, x.Imm, k = q, imm, 2
+		}
 	}
-	if shifted, s := shiftOf(m.before(k + 1)); s > 0 {
-		copied, ok := isCopy(m.before(k+2), shifted)
-		switch {
-		case shifted == add.Src && x.Src != shifted && done(shifted):
-			x.Shift, k = s, k+1
-			if ok && copied != p && copied != shifted {
-				x.Index, k = copied, k+1
-			}
-		case shifted == p && k == 1:
-			x.Src, x.Index, x.Shift, k = add.Src, p, s, 2
-			if ok && copied != p {
-				x.Index, k = copied, 3
-			}
+	shifted, s := shiftOf(m.wideBefore(k + 1))
+	if s == 0 {
+		if k == 1 {
+			m.accessAfter(x, add.Src, done)
+		} else {
+			m.merge(x, k)
+		}
+		return
+	}
+	copied, ok := isCopy(m.wideBefore(k+2), shifted)
+	switch {
+	case shifted == add.Src && x.Src != shifted && done(shifted):
+		x.Shift, k = s, k+1
+		if ok && copied != p && copied != shifted {
+			x.Index, k = copied, k+1
+		}
+	case shifted == p && k == 1:
+		x.Src, x.Index, x.Shift, k = add.Src, p, s, 2
+		if ok && copied != p {
+			x.Index, k = copied, 3
 		}
 	}
 	m.merge(x, k)
+}
+
+// accessAfter is access where an instruction that computes p, and stays, may lie
+// between the shift of y and the sum.
+func (m *matcher) accessAfter(x Idiom, y prog.Reg, done func(prog.Reg) bool) {
+	shifted, s := shiftOf(m.wideBefore(3))
+	if s == 0 || shifted != y || !done(y) {
+		m.merge(x, 1)
+		return
+	}
+	// It reads what it read, and writes p alone.
+	if between := m.last[m.n-2]; between.writes != bit(x.Src) || between.reads.Has(y) {
+		m.merge(x, 1)
+		return
+	}
+	x.Shift = s
+	m.merge(x, 1)
+	m.remove(3)
+	if from, ok := isCopy(m.wideBefore(4), y); ok && from != x.Src && from != y {
+		m.Info[m.at].Idiom.Index = from
+		m.remove(4)
+	}
 }
 
 // shiftOf returns by how much, from 1 to 3, in shifts a register to the left; 0

@@ -2,23 +2,25 @@ package opt_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
 )
 
 // prepare returns the program with the given text for lowering.
-func prepare(t *testing.T, text string) *opt.Program {
+func prepare(t *testing.T, text string, specs ...*maps.Spec) *opt.Program {
 	t.Helper()
 	insns, err := prog.Assemble(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := prog.FromInsns("p", linux.XDP, insns, nil)
+	p, err := prog.FromInsns("p", linux.XDP, insns, specs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +58,15 @@ func TestIdioms(t *testing.T) {
 		{"a jump leads inside", "if r2 == 1 goto +1\nr3 = r2\nr3 >>= 51\nr0 = r2\nr0 <<= 13\nr0 |= r3\n", opt.Idiom{}, 0},
 		{"sum of registers", "r0 = r2\nr0 += r5\n", opt.Idiom{Kind: opt.Sum, Wide: true, Dst: prog.R0, Src: prog.R2, Index: prog.R5}, 1},
 		{"sum with a constant", "r0 = r2\nr0 += -9\n", opt.Idiom{Kind: opt.Sum, Wide: true, Dst: prog.R0, Src: prog.R2, Index: opt.NoIndex, Imm: -9}, 1},
+		{"sum of 32 bits", "w0 = w2\nw0 += w5\n", opt.Idiom{Kind: opt.Sum, Dst: prog.R0, Src: prog.R2, Index: prog.R5}, 1},
+		{"32 bits of a 64-bit copy", "r0 = r2\nw0 += -9\n", opt.Idiom{Kind: opt.Sum, Dst: prog.R0, Src: prog.R2, Index: opt.NoIndex, Imm: -9}, 1},
+		{"64 bits of a 32-bit copy", "r4 = r2\nr4 <<= 40\nw0 = w4\nr0 += 5\n", opt.Idiom{}, 0},
+		{"64 bits of a small 32-bit copy", "w0 = w2\nr0 += 5\n", opt.Idiom{Kind: opt.Sum, Wide: true, Dst: prog.R0, Src: prog.R2, Index: opt.NoIndex, Imm: 5}, 1},
+		{"scaled sum", "r3 = r2\nr3 <<= 3\nr0 = r5\nr0 += r3\n", opt.Idiom{Kind: opt.Sum, Wide: true, Dst: prog.R0, Src: prog.R5, Index: prog.R2, Shift: 3}, 3},
+		{"scaled too far", "r3 = r2\nr3 <<= 4\nr0 = r5\nr0 += r3\n", opt.Idiom{Kind: opt.Sum, Wide: true, Dst: prog.R0, Src: prog.R5, Index: prog.R3}, 1},
+		{"what is scaled is read", "r3 = r2\nr3 <<= 3\nr0 = r5\nr0 += r3\nr0 ^= r3\n", opt.Idiom{Kind: opt.Sum, Wide: true, Dst: prog.R0, Src: prog.R5, Index: prog.R3}, 1},
+		{"lower half", "r3 = r2\nr3 <<= 7\nr0 = r3\nr0 <<= 32\nr0 >>= 32\n", opt.Idiom{Kind: opt.Sum, Dst: prog.R0, Src: prog.R3, Index: opt.NoIndex}, 2},
+		{"lower half with its sign", "r0 = r2\nr0 <<= 32\nr0 s>>= 32\n", opt.Idiom{}, 0},
 		{"jump over a jump", "if r2 != 1 goto +1\ngoto +1\nr0 += 1\n", opt.Idiom{Kind: opt.Branch, To: 8}, 1},
 		{"jump over more", "if r2 != 1 goto +2\nr0 += 1\ngoto +1\nr0 += 1\n", opt.Idiom{}, 0},
 	} {
@@ -118,14 +129,28 @@ func TestAccess(t *testing.T) {
 
 // TestBound says which programs need no meter.
 func TestBound(t *testing.T) {
-	for text, want := range map[string]bool{
-		"r0 = 0\nexit": false,
-		"r0 = 0\nr0 += 1\nif r0 != 1000 goto -2\nexit":  false,
-		"r0 = 0\nr0 += 1\nif r0 != 20000 goto -2\nexit": true,
-		"call f\nexit\nf:\nr0 = 0\nexit":                false,
+	loop := func(body string, n int) string {
+		return fmt.Sprintf("r0 = 0\nr1 = 3\n%sr0 += 1\nif r0 != %d goto -3\nexit", body, n)
+	}
+	for _, tc := range []struct {
+		text string
+		want bool // metered
+	}{
+		{"r0 = 0\nexit", false},
+		{loop("r2 = r0\n", 1000), false},
+		{loop("r2 = r0\n", 80_000), false},
+		{loop("r2 = r0\n", 90_000), true},
+		{loop("r1 /= 3\n", 21_000), false}, // slow: a quarter as many
+		{loop("r1 /= 3\n", 22_000), true},
+		{loop("*(u64 *)(r10 -8) = 1\n", 80_000), false},
+		{"*(u64 *)(r10 -8) = 1\n" + loop("lock *(u64 *)(r10 -8) += r1\n", 10_000), false}, // slower
+		{"*(u64 *)(r10 -8) = 1\n" + loop("lock *(u64 *)(r10 -8) += r1\n", 11_000), true},
+		{"r6 = 0\ncall 7\nr6 += 1\nif r6 != 10000 goto -3\nexit", false}, // nobody knows how slow
+		{"r6 = 0\ncall 7\nr6 += 1\nif r6 != 11000 goto -3\nexit", true},
+		{"call f\nexit\nf:\nr0 = 0\nexit", false},
 	} {
-		if got := prepare(t, text).Metered(); got != want {
-			t.Errorf("%q: metered %v", text, got)
+		if got := prepare(t, tc.text).Metered(); got != tc.want {
+			t.Errorf("%q: metered %v", tc.text, got)
 		}
 	}
 }
@@ -148,6 +173,133 @@ func TestHeads(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := prepare(t, tc.text).Heads; !slices.Equal(got, tc.want) {
 				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestIdle says which instructions leave everything as it is.
+func TestIdle(t *testing.T) {
+	for text, want := range map[string]bool{
+		"r0 = *(u8 *)(r10 -8)\nr0 &= 255":                     true,
+		"r0 = *(u8 *)(r10 -8)\nr0 &= 127":                     false,
+		"r0 = *(u8 *)(r10 -8)\nw0 += 1\nr0 &= 255":            false,
+		"r0 = *(u8 *)(r10 -8)\nw0 += 1\nr0 &= 511":            true,
+		"r0 = *(u8 *)(r10 -8)\nr0 &= 0xff0":                   false,
+		"r0 = *(u32 *)(r10 -8)\nw0 = w0":                      true,
+		"r0 = *(u64 *)(r10 -8)\nw0 = w0":                      false,
+		"r0 = *(u64 *)(r10 -8)\nw0 &= -1":                     false, // clears the upper half
+		"r0 = *(u64 *)(r10 -8)\nr0 &= -1":                     true,
+		"r0 = *(u16 *)(r10 -8)\nr0 = be16 r0\nw0 = w0":        true,
+		"r0 = *(u8 *)(r10 -8)\nif r0 == 3 goto +0\nr0 &= 255": false, // a jump leads to it
+	} {
+		p := prepare(t, "*(u64 *)(r10 -8) = 5\n"+text+"\nexit")
+		if got := p.Info[len(p.Insns)-2].Merged; got != want {
+			t.Errorf("%q: idle %v", text, got)
+		}
+	}
+}
+
+// TestOperand says which loads are operands of the instruction that reads them.
+func TestOperand(t *testing.T) {
+	const head = "*(u64 *)(r10 -8) = 7\n*(u64 *)(r10 -16) = 1\nr6 = r10\nr6 += -16\nr7 = *(u32 *)(r1 +16)\nr0 = 5\nr5 = 0\n"
+	for text, want := range map[string]bool{
+		"r2 = *(u64 *)(r6 +0)\nr0 += r2":                            true,
+		"r2 = *(u64 *)(r6 +0)\nr0 *= r2":                            true,
+		"r2 = *(u32 *)(r6 +0)\nw0 ^= w2":                            true,
+		"r2 = *(u32 *)(r6 +0)\nr0 += r2":                            false, // not of its width
+		"r2 = *(u64 *)(r6 +0)\nw0 += w2":                            false,
+		"r2 = *(u64 *)(r6 +0)\nr0 <<= r2":                           false,
+		"r2 = *(u64 *)(r6 +0)\nr0 /= r2":                            false,
+		"r2 = *(u64 *)(r6 +0)\nr2 += r0":                            false, // it is not the second
+		"r2 = *(u64 *)(r6 +0)\nr2 += r2":                            false,
+		"r2 = *(u64 *)(r6 +0)\nr0 += r2\nr0 += r2":                  false, // read again
+		"r2 = *(u64 *)(r10 -8)\nr0 += r2":                           false, // of the stack
+		"r2 = *(u64 *)(r6 +0)\nr5 = 1\nr0 += r2":                    true,
+		"r2 = *(u64 *)(r6 +0)\nr5 = r2\nr0 += r2":                   false,
+		"r2 = *(u64 *)(r6 +0)\nr6 = 1\nr0 += r2":                    false, // its address is gone
+		"r2 = *(u64 *)(r6 +0)\n*(u8 *)(r10 -8) = 1\nr0 += r2":       false, // it may change
+		"r6 = *(u64 *)(r6 +0)\nr0 += r6":                            true,
+		"r2 = *(u64 *)(r6 +0)\nif r2 > r0 goto +0":                  true,
+		"r2 = *(u64 *)(r6 +0)\nif r0 s> r2 goto +0":                 true,
+		"r2 = *(u8 *)(r6 +0)\nif r0 > r2 goto +0":                   false,
+		"r2 = *(u8 *)(r6 +0)\nif r2 > 200 goto +0":                  true,
+		"r2 = *(u8 *)(r6 +0)\nif w2 == 0 goto +0":                   true,
+		"r2 = *(u8 *)(r6 +0)\nif r2 > 256 goto +0":                  false,
+		"r2 = *(u8 *)(r6 +0)\nif r2 != -1 goto +0":                  false,
+		"r2 = *(u8 *)(r6 +0)\nif r2 s> 20 goto +0":                  false,
+		"r2 = *(u16 *)(r6 +0)\nif r2 > 200 goto +0":                 false,
+		"r2 = *(u32 *)(r6 +0)\nif r2 > 200000 goto +0":              true,
+		"r2 = *(u32 *)(r6 +0)\nif r2 > -1 goto +0":                  false,
+		"r2 = *(u32 *)(r6 +0)\nif w2 s> -1 goto +0":                 true,
+		"r2 = *(u8 *)(r6 +0)\nif r2 & 129 goto +0":                  true,
+		"r2 = *(u8 *)(r6 +0)\nif r2 == 7 goto +1\nr0 = 1\nr0 += r2": false, // read where it goes
+	} {
+		p := prepare(t, head+text+"\nr0 ^= r5\nexit")
+		got := false
+		for pc := range p.Info {
+			if l := p.Info[pc].Load; l > 0 {
+				got = p.Info[l-1].Merged
+			}
+		}
+		if got != want {
+			t.Errorf("%q: in memory %v", text, got)
+		}
+	}
+}
+
+// TestShare says which sums are left to the accesses that they are for.
+func TestShare(t *testing.T) {
+	const head = "r2 = *(u32 *)(r1 +16)\nr2 &= 8\n*(u64 *)(r10 -8) = 1\n*(u64 *)(r10 -16) = 1\n*(u64 *)(r10 -24) = 1\n*(u64 *)(r10 -32) = 1\nr0 = 0\n"
+	const sum = "r3 = r10\nr3 += r2\n"
+	for text, want := range map[string]int{ // accesses that add up
+		sum + "r4 = *(u64 *)(r3 -32)\nr5 = *(u64 *)(r3 -24)":                                                                 2,
+		sum + "r4 = *(u64 *)(r3 -32)\nr3 = *(u64 *)(r3 -24)\nr0 = r3":                                                        2,
+		sum + "*(u64 *)(r3 -32) = 5\n*(u64 *)(r3 -24) = r2\nr5 = *(u8 *)(r3 -16)":                                            3,
+		sum + "r4 = *(u64 *)(r3 -32)\nr5 = *(u64 *)(r3 -24)\nr3 += 1":                                                        0, // read
+		sum + "*(u64 *)(r10 -32) = r3\nr5 = *(u64 *)(r3 -24)\nr4 = *(u8 *)(r3 -24)":                                          0,
+		sum + "r2 = *(u64 *)(r3 -32)\nr5 = *(u64 *)(r3 -24)":                                                                 0, // the index is gone
+		sum + "r4 = *(u64 *)(r3 -32)\nr2 = *(u64 *)(r3 -24)\nr0 = r2":                                                        2,
+		sum + "r4 = *(u64 *)(r3 -32)\nif r4 == 5 goto +0\nr5 = *(u64 *)(r3 -24)":                                             0, // beyond a jump
+		"r3 = r10\nr3 += -32\nr4 = *(u64 *)(r3 +0)\nr5 = *(u64 *)(r3 +8)":                                                    2,
+		sum + "r4 = *(u8 *)(r3 -32)\nr4 = *(u8 *)(r3 -31)\nr4 = *(u8 *)(r3 -30)\nr4 = *(u8 *)(r3 -29)\nr4 = *(u8 *)(r3 -28)": 0, // too many
+	} {
+		p := prepare(t, head+text+"\nexit")
+		got := 0
+		for pc := range p.Info {
+			if p.Info[pc].Idiom.Kind == opt.Access && !p.Info[pc].Merged {
+				got++
+			}
+		}
+		if got != want {
+			t.Errorf("%q: %d accesses add up, want %d", text, got, want)
+		}
+	}
+}
+
+// TestPins says which constants get a register.
+func TestPins(t *testing.T) {
+	spec := &maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 1}
+	const loop = "r0 = 0\nr3 = map[0][0]+8\nr4 = *(u64 *)(r3 +0)\nr0 += 1\nif r0 != 9 goto -5\n"
+	for _, tc := range []struct {
+		name, text string
+		want       []opt.Pin
+	}{
+		{"in a loop", loop + "exit", []opt.Pin{{prog.R9, 1}}},
+		{"outside", "r3 = map[0][0]+0\nr0 = 0\nr0 += 1\nif r0 != 9 goto -2\nexit", nil},
+		{"no register is free", "r1 = 0\nr2 = 0\nr5 = 0\nr6 = 0\nr7 = 0\nr8 = 0\nr9 = 0\n" + loop + "exit", nil},
+		{"one is", "r1 = 0\nr2 = 0\nr5 = 0\nr6 = 0\nr8 = 0\nr9 = 0\n" + loop + "exit", []opt.Pin{{prog.R7, 7}}},
+		{"a call", "call 8\n" + loop + "exit", nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := prepare(t, tc.text, spec)
+			if got := p.Funcs[0].Pins; !slices.Equal(got, tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+			for _, x := range p.Funcs[0].Pins {
+				if i := p.Info[x.PC].Idiom; !p.Info[x.PC].Merged && (i.Kind != opt.Sum || i.Src != x.Reg) {
+					t.Errorf("what the register holds is loaded all the same: %+v", i)
+				}
 			}
 		})
 	}

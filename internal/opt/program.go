@@ -66,6 +66,7 @@ type Info struct {
 	Charge int32       // at a loop's head: what each iteration costs; else 0
 	Merged bool        // part of an idiom that another instruction has
 	Idiom  Idiom       // of which this is the instruction to lower
+	Load   prog.PC     // one past the load, Merged, whose memory is an operand in place of its register; 0: none
 }
 
 // Func is what is known of one function.
@@ -75,6 +76,13 @@ type Func struct {
 	Depth    int   // frames that its chain of direct calls may need, its own included
 	Callback bool  // its address is taken
 	MayGoto  bool
+	Pins     []Pin // what registers that it does not use hold from entry to exit
+}
+
+// A Pin is a constant in a register that the function does not use.
+type Pin struct {
+	Reg prog.Reg
+	PC  prog.PC // of an instruction that loads the constant
 }
 
 // A Call is a function of the host that the program calls.
@@ -111,30 +119,13 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
 		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).heads, (*Program).loops, (*Program).records, (*Program).bound,
-		(*Program).depth, (*Program).liveness, (*Program).idioms,
+		(*Program).depth, (*Program).liveness, (*Program).pins, (*Program).idioms,
 	} {
 		if err := pass(p, v); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
-}
-
-// MaxUnmetered is how many instructions a run may execute without a look at
-// whether it should go on: some 10 microseconds as a rule, and below a
-// millisecond if each fourth waits 100 ns for memory. (To wait longer, or more
-// often, takes more instructions, which compute an address each time.)
-const MaxUnmetered = 1 << 15
-
-// bound finds out whether a run is proven to be so short that it need not be
-// metered. A tail call makes a longer run of several short ones. Requires Calls.
-func (p *Program) bound(v *verifier.Verified) error {
-	w := v.Stats().WorstCase
-	tail := slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Kind == CallTail })
-	if w > 0 && w <= MaxUnmetered && !tail && !p.CallX && p.Metered() {
-		p.Bound = w
-	}
-	return nil
 }
 
 // Metered reports whether the program charges the meter anywhere.

@@ -99,6 +99,13 @@ func (l *lowerer) function(f int) error {
 	fn := &l.p.Program.Funcs[f]
 	l.Mark(emit.PC(fn.Entry))
 	l.prologue()
+	for _, x := range l.p.Funcs[f].Pins {
+		in := l.p.Insns[x.PC]
+		in.Dst = x.Reg
+		if err := l.wide(x.PC, in); err != nil {
+			return err
+		}
+	}
 	trapped := false // the code before goes no further
 	for pc := fn.Entry; pc < fn.End; pc = l.p.Next(pc) {
 		info := &l.p.Info[pc]
@@ -146,7 +153,7 @@ func (l *lowerer) zero(rs opt.Regs) {
 func (l *lowerer) insn(pc prog.PC, in prog.Insn) error {
 	switch in.Op.Class() {
 	case isa.ALU, isa.ALU64:
-		l.alu(in)
+		l.alu(pc, in)
 	case isa.LDX:
 		l.load(pc, in)
 	case isa.ST:

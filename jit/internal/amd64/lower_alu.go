@@ -9,24 +9,27 @@ import (
 // Arithmetic (RFC 9669, sections 4.1 and 4.2). At W32 the host clears the upper
 // half of the destination, as ALU requires (SDM vol. 1, section 3.4.1.1).
 
-func (l *lowerer) alu(in prog.Insn) {
+func (l *lowerer) alu(pc prog.PC, in prog.Insn) {
 	w, dst := operandWidth(in), host[in.Dst]
 	switch op := in.Op.ALUOp(); op {
 	case isa.Add:
-		l.binary(in, (*Asm).AddRR, (*Asm).AddRI)
+		l.binary(pc, in, (*Asm).AddRR, (*Asm).AddRI, (*Asm).AddRM)
 	case isa.Sub:
-		l.binary(in, (*Asm).SubRR, (*Asm).SubRI)
+		l.binary(pc, in, (*Asm).SubRR, (*Asm).SubRI, (*Asm).SubRM)
 	case isa.Or:
-		l.binary(in, (*Asm).OrRR, (*Asm).OrRI)
+		l.binary(pc, in, (*Asm).OrRR, (*Asm).OrRI, (*Asm).OrRM)
 	case isa.And:
-		l.binary(in, (*Asm).AndRR, (*Asm).AndRI)
+		if in.Op.Source() == isa.K && l.mask(dst, in.Imm) {
+			return
+		}
+		l.binary(pc, in, (*Asm).AndRR, (*Asm).AndRI, (*Asm).AndRM)
 	case isa.Xor:
-		l.binary(in, (*Asm).XorRR, (*Asm).XorRI)
+		l.binary(pc, in, (*Asm).XorRR, (*Asm).XorRI, (*Asm).XorRM)
 	case isa.Mul:
 		if in.Op.Source() == isa.K {
 			l.ImulRRI(w, dst, dst, in.Imm)
 		} else {
-			l.ImulRR(w, dst, host[in.Src])
+			l.binary(pc, in, (*Asm).ImulRR, nil, (*Asm).ImulRM)
 		}
 	case isa.Div, isa.Mod:
 		l.divide(in)
@@ -45,13 +48,31 @@ func (l *lowerer) alu(in prog.Insn) {
 	}
 }
 
-// binary lowers an operation whose operands can be anything.
-func (l *lowerer) binary(in prog.Insn, rr func(*Asm, Width, Reg, Reg), ri func(*Asm, Width, Reg, int32)) {
-	if in.Op.Source() == isa.K {
-		ri(l.Asm, operandWidth(in), host[in.Dst], in.Imm)
-	} else {
-		rr(l.Asm, operandWidth(in), host[in.Dst], host[in.Src])
+// binary lowers an operation whose second operand can be anything.
+func (l *lowerer) binary(pc prog.PC, in prog.Insn, rr func(*Asm, Width, Reg, Reg), ri func(*Asm, Width, Reg, int32), rm func(*Asm, Width, Reg, Mem)) {
+	w, dst := operandWidth(in), host[in.Dst]
+	switch load := l.p.Info[pc].Load - 1; {
+	case in.Op.Source() == isa.K:
+		ri(l.Asm, w, dst, in.Imm)
+	case load >= 0:
+		m, _ := l.loaded(load)
+		rm(l.Asm, w, dst, m)
+	default:
+		rr(l.Asm, w, dst, host[in.Src])
 	}
+}
+
+// mask lowers dst &= imm if a zero extension does it, in fewer bytes.
+func (l *lowerer) mask(dst Reg, imm int32) bool {
+	switch imm {
+	case 0xff:
+		l.MovzxRR(W8, dst, dst)
+	case 0xffff:
+		l.MovzxRR(W16, dst, dst)
+	default:
+		return false
+	}
+	return true
 }
 
 func (l *lowerer) mov(in prog.Insn) {

@@ -14,12 +14,12 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 	case opt.Rotate:
 		l.rotate(x)
 	case opt.Sum:
-		l.Lea(W64, host[x.Dst], address(x))
+		l.sum(x)
 	case opt.Access:
 		l.access(in, address(x))
 	case opt.Set:
 		op, dst := in.Op.JmpOp(), host[x.Dst]
-		l.compare(in, op == isa.JSet)
+		l.compare(pc, in)
 		c := conds[op]
 		if x.Imm == 0 {
 			c = c.Not()
@@ -28,12 +28,25 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 		l.MovzxRR(W8, dst, dst)
 	case opt.Branch:
 		op := in.Op.JmpOp()
-		l.compare(in, op == isa.JSet)
+		l.compare(pc, in)
 		l.JccL(conds[op].Not(), l.label(x.To))
 		if to, _ := in.Target(pc); to != pc+2 {
 			l.JmpL(l.label(to))
 		}
 	}
+}
+
+// sum lowers x, of whatever is the shortest.
+func (l *lowerer) sum(x *opt.Idiom) {
+	w, dst, src := W32, host[x.Dst], host[x.Src]
+	if x.Wide {
+		w = W64
+	}
+	if x.Index == opt.NoIndex && x.Imm == 0 {
+		l.MovRR(w, dst, src)
+		return
+	}
+	l.Lea(w, dst, address(x))
 }
 
 func (l *lowerer) rotate(x *opt.Idiom) {

@@ -26,16 +26,36 @@ func (l *lowerer) jump(pc prog.PC, in prog.Insn) error {
 	case isa.MayGoto:
 		l.mayGoto(target)
 	default:
-		l.compare(in, op == isa.JSet)
+		l.compare(pc, in)
 		l.JccL(conds[op], l.label(target))
 	}
 	return nil
 }
 
-// compare sets the flags for in: of the difference, or of the common bits.
-func (l *lowerer) compare(in prog.Insn, bits bool) {
+// compare sets the flags for in: of the difference, or of the common bits. One of
+// its operands may be in memory.
+func (l *lowerer) compare(pc prog.PC, in prog.Insn) {
+	bits := in.Op.JmpOp() == isa.JSet
 	w, dst, src := operandWidth(in), host[in.Dst], host[in.Src]
 	k := in.Op.Source() == isa.K
+	if load := l.p.Info[pc].Load - 1; load >= 0 {
+		m, size := l.loaded(load)
+		switch first := l.p.Insns[load].Dst == in.Dst; {
+		case bits && k:
+			l.TestMI(size, m, narrow(size, in.Imm))
+		case bits && first:
+			l.TestMR(w, m, src)
+		case bits:
+			l.TestMR(w, m, dst)
+		case k:
+			l.CmpMI(size, m, narrow(size, in.Imm))
+		case first:
+			l.CmpMR(w, m, src)
+		default:
+			l.CmpRM(w, dst, m)
+		}
+		return
+	}
 	switch {
 	case bits && k:
 		l.TestRI(w, dst, in.Imm)

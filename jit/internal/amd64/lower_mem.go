@@ -2,6 +2,7 @@ package amd64
 
 import (
 	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/prog"
 )
@@ -30,6 +31,15 @@ func (l *lowerer) load(pc prog.PC, in prog.Insn) {
 		return
 	}
 	l.loadZero(w, host[in.Dst], m)
+}
+
+// loaded returns the memory that the load at pc loads, and its width.
+func (l *lowerer) loaded(pc prog.PC) (Mem, Width) {
+	if x := &l.p.Info[pc].Idiom; x.Kind == opt.Access {
+		return address(x), accessWidth(l.p.Insns[pc])
+	}
+	in := l.p.Insns[pc]
+	return l.operand(pc, in, in.Src)
 }
 
 // loadZero loads m, zero-extended.

@@ -96,6 +96,13 @@ func (l *lowerer) function(f int) error {
 	fn := &l.p.Program.Funcs[f]
 	l.Mark(emit.PC(fn.Entry))
 	l.prologue()
+	for _, x := range l.p.Funcs[f].Pins {
+		in := l.p.Insns[x.PC]
+		in.Dst = x.Reg
+		if err := l.wide(x.PC, in); err != nil {
+			return err
+		}
+	}
 	trapped := false // the code before goes no further
 	for pc := fn.Entry; pc < fn.End; pc = l.p.Next(pc) {
 		info := &l.p.Info[pc]
@@ -111,6 +118,9 @@ func (l *lowerer) function(f int) error {
 		trapped = false
 		if info.Charge > 0 && l.metered {
 			l.charge(pc, info.Charge)
+		}
+		if info.Load > 0 { // no instruction but loads has operands in memory
+			l.load(info.Load-1, l.p.Insns[info.Load-1])
 		}
 		switch {
 		case info.Merged:

@@ -41,33 +41,43 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 
 // sum computes x into dst, which may be one of its operands.
 func (l *lowerer) sum(dst Reg, x *opt.Idiom) {
-	src := host[x.Src]
+	w, src := W32, host[x.Src]
+	if x.Wide {
+		w = W64
+	}
 	if x.Index != opt.NoIndex {
-		l.AddShifted(W64, dst, src, host[x.Index], LSL, uint(x.Shift))
+		l.AddShifted(w, dst, src, host[x.Index], LSL, uint(x.Shift))
 		src = dst
 	}
 	switch n := int64(x.Imm); {
-	case n == 0 && src == dst:
+	case n == 0 && x.Index != opt.NoIndex:
+	case n == 0:
+		l.Mov(w, dst, src)
 	case n >= 0 && IsAddImm(uint64(n)):
-		l.AddI(W64, dst, src, uint32(n))
+		l.AddI(w, dst, src, uint32(n))
 	case n < 0 && IsAddImm(uint64(-n)):
-		l.SubI(W64, dst, src, uint32(-n))
+		l.SubI(w, dst, src, uint32(-n))
 	default:
 		l.MovI(tmp0, uint64(n))
-		l.Add(W64, dst, src, tmp0)
+		l.Add(w, dst, src, tmp0)
 	}
 }
 
 // access lowers a load or store of what x adds up to.
 func (l *lowerer) access(in prog.Insn, x *opt.Idiom) {
-	s, base, off := accessSize(in), *x, x.Imm
+	s, sum, off := accessSize(in), *x, x.Imm
 	if FitsOffset(s, off) {
-		base.Imm = 0
+		sum.Imm = 0
 	} else {
 		off = 0
 	}
-	l.sum(tmp2, &base)
-	m := At(tmp2, off)
+	base := tmp2
+	if sum.Index == opt.NoIndex && sum.Imm == 0 {
+		base = host[sum.Src]
+	} else {
+		l.sum(tmp2, &sum)
+	}
+	m := At(base, off)
 	switch {
 	case in.Op.Class() == isa.STX:
 		l.Str(s, host[in.Src], m)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/prog"
 )
@@ -30,6 +31,10 @@ func (l *lowerer) operand(pc prog.PC, in prog.Insn, base prog.Reg) (Mem, Size) {
 }
 
 func (l *lowerer) load(pc prog.PC, in prog.Insn) {
+	if x := &l.p.Info[pc].Idiom; x.Kind == opt.Access {
+		l.access(in, x)
+		return
+	}
 	m, s := l.operand(pc, in, in.Src)
 	if in.Op.Mode() == isa.MEMSX {
 		l.Ldrs(W64, s, host[in.Dst], m)
