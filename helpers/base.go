@@ -22,6 +22,8 @@ var base = NewSet(map[ID]*Func{
 	87:  MapPushElem,
 	88:  MapPopElem,
 	89:  MapPeekElem,
+	93:  SpinLock,
+	94:  SpinUnlock,
 	105: Strtol,
 	106: Strtoul,
 	118: Jiffies64,

@@ -38,6 +38,12 @@ type Env interface {
 	// is none.
 	Object(addr uint64) any
 
+	// Lock takes the spin lock at addr, a field of a map's value, for which it
+	// waits; Unlock gives it back. A run holds one at a time, and does not keep
+	// it when it ends, for whatever reason.
+	Lock(addr uint64)
+	Unlock(addr uint64)
+
 	// Ctx returns the host side of the run's context (hook.Ctx.HostSize
 	// bytes), aliased.
 	Ctx() []byte

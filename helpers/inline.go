@@ -20,6 +20,9 @@ const (
 	InlineRingDiscard // as RingBufDiscard
 	InlineRingOutput  // as RingBufOutput
 	InlineLoadBytes   // skb_load_bytes: copies R4 bytes at R2 in the packet to R3
+	InlineIterNew     // as IterNumNew, IterNumNext, IterNumDestroy
+	InlineIterNext
+	InlineIterDestroy
 )
 
 // inlined is the promise that a Func makes. It names the Func, so that a copy,

@@ -51,6 +51,7 @@ func (m *array) alloc(spec *Spec, cpus int) error {
 		Size:      spec.ValueSize,
 		ReadOnly:  spec.Flags&ReadOnlyProg != 0,
 		WriteOnly: spec.Flags&WriteOnlyProg != 0,
+		Special:   m.value.special,
 	}}
 	return nil
 }
@@ -110,7 +111,7 @@ func (m *array) UpdateElem(cpu int, key, value []byte, flags UpdateFlags) error 
 	if err != nil {
 		return err
 	}
-	m.value.store(m.at(cpu, i, m.value.size), value, flags)
+	m.put(m.at(cpu, i, m.value.size), value, flags)
 	return nil
 }
 
@@ -122,8 +123,13 @@ func (m *array) DeleteElem(_ int, key []byte) error {
 	return errno.EINVAL
 }
 
-func (m *array) Lookup(key, value []byte) error {
+func (m *array) Lookup(key, value []byte) error { return m.lookup(key, value, Any) }
+
+func (m *array) lookup(key, value []byte, flags UpdateFlags) error {
 	if err := m.mayRead(); err != nil {
+		return err
+	}
+	if err := m.checkLock(flags); err != nil {
 		return err
 	}
 	if err := m.checkEntry(key, value, m.value.size); err != nil {
@@ -133,7 +139,7 @@ func (m *array) Lookup(key, value []byte) error {
 	if i >= m.spec.MaxEntries {
 		return errno.ENOENT
 	}
-	m.value.load(value, m.at(0, i, m.value.size))
+	m.value.load(value, m.at(0, i, m.value.size), flags)
 	return nil
 }
 
@@ -155,8 +161,26 @@ func (m *array) update(key, value []byte, flags UpdateFlags) error {
 	if err != nil {
 		return err
 	}
-	m.value.store(m.at(0, i, m.value.size), value, flags)
+	m.put(m.at(0, i, m.value.size), value, flags)
 	return nil
+}
+
+// put overwrites an entry (array_map_update_elem), whose timers end.
+func (m *array) put(dst, value []byte, flags UpdateFlags) {
+	m.value.store(dst, value, flags)
+	m.endFields(dst)
+}
+
+// entryAt is EntryAt.
+func (m *array) entryAt(addr uint64) (key, value []byte, ok bool) {
+	off := addr - mem.Addr(m.data)
+	if m.cpus != 1 || off >= uint64(len(m.data)) {
+		return nil, nil, false
+	}
+	i := uint32(off / uint64(m.stride))
+	key = make([]byte, 8)[:4]
+	binary.NativeEndian.PutUint32(key, i)
+	return key, m.at(0, i, m.value.size), true
 }
 
 func (m *array) initial(key, value []byte) error { return m.update(key, value, Any) }

@@ -13,6 +13,7 @@ import (
 type core struct {
 	spec   Spec
 	value  layout
+	ends   *ends         // nil unless values have timers
 	denied atomic.Uint32 // set of deny*
 	noLock error         // what Lock gets; ready, since programs can ask for it in a loop
 }
@@ -28,6 +29,9 @@ const (
 func (m *core) init(spec *Spec) {
 	m.spec = *spec
 	m.value = layoutOf(spec)
+	if m.value.timers {
+		m.ends = &ends{}
+	}
 	if m.value.lock < 0 {
 		m.noLock = m.fail("no spin lock in the value", errno.EINVAL)
 	}
@@ -57,6 +61,7 @@ func (m *core) Spec() *Spec { return &m.spec }
 // does.
 func (m *core) Close() error {
 	m.denied.Or(denyClosed)
+	m.ends.all()
 	return nil
 }
 
@@ -67,7 +72,7 @@ func (m *core) Freeze() error {
 	switch {
 	case d&denyClosed != 0:
 		return m.fail("freeze", errno.EBADF)
-	case m.value.lock >= 0:
+	case m.value.special != nil:
 		return m.fail("freeze", errno.ENOTSUPP)
 	case d&denyWrite != 0, m.denied.Or(denyFrozen)&denyFrozen != 0:
 		return m.fail("freeze", errno.EPERM)

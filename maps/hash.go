@@ -172,6 +172,7 @@ func (m *hash) alloc(spec *Spec, cpus int) error {
 		Size:      spec.ValueSize,
 		ReadOnly:  spec.Flags&ReadOnlyProg != 0,
 		WriteOnly: spec.Flags&WriteOnlyProg != 0,
+		Special:   m.value.special,
 	}
 	m.segAt = 64 - bits.TrailingZeros(uint(segs))
 	m.segs = make([]segment, segs)
@@ -293,8 +294,13 @@ func (m *hash) LookupElem(cpu int, key []byte) []byte {
 	return m.pool.value(i, cpu, m.value.size)
 }
 
-func (m *hash) Lookup(key, value []byte) error {
+func (m *hash) Lookup(key, value []byte) error { return m.lookup(key, value, Any) }
+
+func (m *hash) lookup(key, value []byte, flags UpdateFlags) error {
 	if err := m.mayRead(); err != nil {
+		return err
+	}
+	if err := m.checkLock(flags); err != nil {
 		return err
 	}
 	if err := m.checkEntry(key, value, m.hostSize()); err != nil {
@@ -307,8 +313,17 @@ func (m *hash) Lookup(key, value []byte) error {
 	if !ok {
 		return errno.ENOENT
 	}
-	m.copyOut(value, i)
+	m.copyOut(value, i, flags)
 	return nil
+}
+
+// entryAt is EntryAt.
+func (m *hash) entryAt(addr uint64) (key, value []byte, ok bool) {
+	i, ok := m.pool.at(addr)
+	if !ok || m.cpus != 1 {
+		return nil, nil, false
+	}
+	return m.pool.key(i, int(m.spec.KeySize)), m.pool.value(i, 0, m.value.size), true
 }
 
 // hostSize returns the length of values as Go code passes them.
@@ -320,9 +335,9 @@ func (m *hash) hostSize() int {
 }
 
 // copyOut copies the value of entry i as Go code sees it.
-func (m *hash) copyOut(value []byte, i uint32) {
+func (m *hash) copyOut(value []byte, i uint32, flags UpdateFlags) {
 	if m.cpus == 1 {
-		m.value.load(value, m.pool.value(i, 0, m.value.size))
+		m.value.load(value, m.pool.value(i, 0, m.value.size), flags)
 		return
 	}
 	n := roundUp8(m.value.size)

@@ -123,6 +123,7 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 		return errno.ENOENT
 	case exists && (m.cpus > 1 || flags&Lock != 0):
 		m.copyIn(uint32(*at), cpu, value, flags)
+		m.endEntry(uint32(*at))
 		if m.clock != nil {
 			m.clock.touch(uint32(*at))
 		}
@@ -147,6 +148,7 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 	if exists {
 		old := uint32(*at)
 		atomic.StoreUint64(at, word)
+		m.endEntry(old)
 		s.spare.retire(old)
 		return nil
 	}
@@ -197,8 +199,16 @@ func (m *hash) clearNew(i uint32, cpu int) {
 		for c := range m.cpus {
 			mem.ClearShared(m.pool.value(i, c, roundUp8(m.value.size)))
 		}
-	} else if l := m.value.lock; l >= 0 {
-		mem.ClearShared(m.pool.value(i, 0, m.value.size)[l : l+lockSize])
+	} else if m.cpus == 1 && m.value.special != nil {
+		m.endEntry(i) // what a run began after the entry had lost its last key
+		m.value.clear(m.pool.value(i, 0, m.value.size))
+	}
+}
+
+// endEntry ends the timers of entry i.
+func (m *hash) endEntry(i uint32) {
+	if m.ends != nil {
+		m.endFields(m.pool.value(i, 0, m.value.size))
 	}
 }
 
@@ -287,7 +297,7 @@ func (m *hash) remove(key, value []byte) error {
 	}
 	i := uint32(*at)
 	if value != nil {
-		m.copyOut(value, i)
+		m.copyOut(value, i, Any)
 	}
 	m.unlink(s, t, at)
 	return nil
@@ -300,6 +310,7 @@ func (m *hash) unlink(s *segment, t *table, at *uint64) {
 	t.remove(at)
 	s.live--
 	m.count.Add(-1)
+	m.endEntry(i)
 	s.spare.retire(i)
 }
 

@@ -187,7 +187,7 @@ func (m *lpmTrie) Lookup(key, value []byte) error {
 	if !ok {
 		return errno.ENOENT
 	}
-	m.value.load(value, m.pool.value(i, 0, m.value.size))
+	m.value.load(value, m.pool.value(i, 0, m.value.size), Any)
 	return nil
 }
 

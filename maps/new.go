@@ -62,6 +62,9 @@ func New(spec *Spec) (Map, error) {
 	if err := c.check(spec); err != nil {
 		return nil, err
 	}
+	if err := checkSpecial(spec); err != nil {
+		return nil, err
+	}
 	m, err := c.make(spec)
 	if err != nil {
 		return nil, err

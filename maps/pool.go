@@ -151,3 +151,23 @@ func (p *pool) value(i uint32, cpu, n int) []byte {
 	off := (c.valOff + cpu*c.cpuStep + at*c.valStep) * 8
 	return c.bytes[off : off+n : off+n]
 }
+
+// at returns the entry in whose value addr lies, of a pool with one value per
+// entry.
+func (p *pool) at(addr uint64) (i uint32, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for top := range p.chunks {
+		c := &p.chunks[top]
+		off := addr - mem.Addr(c.bytes)
+		if off >= uint64(len(c.bytes)) {
+			continue
+		}
+		step := uint64(c.valStep) * 8
+		if off%step < uint64(c.valOff)*8 {
+			return 0, false // in a key
+		}
+		return 1<<top + uint32(off/step), true
+	}
+	return 0, false
+}

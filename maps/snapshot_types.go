@@ -18,7 +18,7 @@ func (m *array) save() any {
 	for i := range m.spec.MaxEntries {
 		all.keys = binary.NativeEndian.AppendUint32(all.keys, i)
 		for cpu := range m.cpus {
-			m.value.load(all.values[int(i)*size+cpu*m.stride:][:m.value.size], m.at(cpu, i, m.value.size))
+			m.value.load(all.values[int(i)*size+cpu*m.stride:][:m.value.size], m.at(cpu, i, m.value.size), Any)
 		}
 	}
 	return all
@@ -52,7 +52,7 @@ func (m *hash) save() any {
 	var all saved
 	value := make([]byte, m.hostSize())
 	for entry, at, ok := m.after(mark{}); ok; entry, at, ok = m.after(at) {
-		m.copyOut(value, entry)
+		m.copyOut(value, entry, Any)
 		all.keys, all.values = append(all.keys, at.key...), append(all.values, value...)
 	}
 	return all
@@ -72,7 +72,7 @@ func (m *lpmTrie) save() any {
 	key := make([]byte, m.spec.KeySize)
 	for entry, ok := m.after(nil); ok; entry, ok = m.after(key) {
 		m.writeKey(key, entry)
-		m.value.load(value, m.pool.value(entry, 0, m.value.size))
+		m.value.load(value, m.pool.value(entry, 0, m.value.size), Any)
 		all.keys, all.values = append(all.keys, key...), append(all.values, value...)
 	}
 	return all
@@ -181,7 +181,7 @@ func (m *hashOfMaps) save() any {
 	var all []innerEntry
 	for entry, at, ok := m.keys.after(mark{}); ok; entry, at, ok = m.keys.after(at) {
 		var id [4]byte
-		m.keys.copyOut(id[:], entry)
+		m.keys.copyOut(id[:], entry, Any)
 		if inner := inners.load(binary.NativeEndian.Uint32(id[:])); inner != nil {
 			all = append(all, innerEntry{string(at.key), inner})
 		}

@@ -85,9 +85,9 @@ func TestEffects(t *testing.T) {
 		{"iterator's arguments after next", "xdp", begin + next + "r6 = r1\n" + end + out, Unreadable, ""},
 		{"iterator's arguments after destroy", "xdp", begin + end + "r6 = r1" + out, Unreadable, ""},
 		{"result of new", "xdp", begin + "r6 = r0\n" + end + out, "", ""},
-		{"result of new is not positive", "xdp", begin + "r6 = r0\n" + end + "if r6 s> 0 goto bad" + out + bad, "", "the kernel knows nothing of the result"},
+		{"result of new is an int", "xdp", begin + "r6 = r0\n" + end + "if r6 s< 0 goto bad" + out + bad, "", "the kernel knows nothing of the result"},
 		{"result of destroy", "xdp", begin + end + "r6 = r0" + out, Unreadable, ""},
-		{"result of new may be an error", "xdp", begin + "r6 = r0\n" + end + "if r6 s< 0 goto bad" + out + bad, OutOfBounds, ""},
+		{"result of new may be an error", "xdp", begin + "r6 = r0\n" + end + "if w6 s< 0 goto bad" + out + bad, OutOfBounds, ""},
 		{"what an exchange leaves in r0", "xdp", "r2 = map[10][0]+0\nr0 = 8\nr1 = 1\nr0 = cmpxchg_64(r2 +0, r0, r1)\nif r0 != 8 goto bad" + out + bad, OutOfBounds, ""},
 		{"what an atomic leaves of an address", "xdp", "*(u64 *)(r10 -8) = r10\nr1 = 8\nlock *(u64 *)(r10 -8) += r1\nr2 = *(u64 *)(r10 -8)\nif r2 != 8 goto bad" + out + bad, OutOfBounds, ""},
 		{"result of a section", "xdp", "call bpf_rcu_read_lock\nr6 = r0\ncall bpf_rcu_read_unlock" + out, Unreadable, ""},
@@ -282,18 +282,18 @@ func TestSpecialFields(t *testing.T) {
 		want []special
 	}{
 		{"none", valueType(8, btf.Member{Name: "a", Type: intType}), nil},
-		{"a lock", one, []special{{"bpf_spin_lock", 8, 4}}},
-		{"inside a struct", valueType(32, btf.Member{Name: "s", Type: one, Offset: 128}), []special{{"bpf_spin_lock", 24, 4}}},
-		{"an owned pointer", valueType(16, btf.Member{Name: "p", Type: tagged, Offset: 64}), []special{{"kptr", 8, 8}}},
+		{"a lock", one, []special{{Kind: "bpf_spin_lock", Off: 8, Size: 4}}},
+		{"inside a struct", valueType(32, btf.Member{Name: "s", Type: one, Offset: 128}), []special{{Kind: "bpf_spin_lock", Off: 24, Size: 4}}},
+		{"an owned pointer", valueType(16, btf.Member{Name: "p", Type: tagged, Offset: 64}), []special{{Kind: "kptr", Off: 8, Size: 8}}},
 		{"a plain pointer", valueType(16, btf.Member{Name: "p", Type: plain, Offset: 64}), nil},
-		{"an array", valueType(32, btf.Member{Name: "t", Type: array(timer, 2)}), []special{{"bpf_timer", 0, 16}, {"bpf_timer", 16, 16}}},
-		{"an array of structs", valueType(32, btf.Member{Name: "s", Type: array(one, 2)}), []special{{"bpf_spin_lock", 8, 4}, {"bpf_spin_lock", 24, 4}}},
+		{"an array", valueType(32, btf.Member{Name: "t", Type: array(timer, 2)}), []special{{Kind: "bpf_timer", Off: 0, Size: 16}, {Kind: "bpf_timer", Off: 16, Size: 16}}},
+		{"an array of structs", valueType(32, btf.Member{Name: "s", Type: array(one, 2)}), []special{{Kind: "bpf_spin_lock", Off: 8, Size: 4}, {Kind: "bpf_spin_lock", Off: 24, Size: 4}}},
 		{"an array without any", valueType(32, btf.Member{Name: "s", Type: array(intType, 8)}), nil},
-		{"more than can be told apart", valueType(4096, btf.Member{Name: "l", Type: array(lock, 1000), Offset: 64}), []special{{"array of bpf_spin_lock", 8, 4000}}},
+		{"more than can be told apart", valueType(4096, btf.Member{Name: "l", Type: array(lock, 1000), Offset: 64}), []special{{Kind: "array of bpf_spin_lock", Off: 8, Size: 4000}}},
 		{"a type inside itself", loop, nil},
-		{"a section", &btf.Type{Kind: btf.Datasec, Members: []btf.Member{{Type: &btf.Type{Kind: btf.Var, Elem: lock}, Offset: 32}}}, []special{{"bpf_spin_lock", 4, 4}}},
+		{"a section", &btf.Type{Kind: btf.Datasec, Members: []btf.Member{{Type: &btf.Type{Kind: btf.Var, Elem: lock}, Offset: 32}}}, []special{{Kind: "bpf_spin_lock", Off: 4, Size: 4}}},
 	} {
-		if got := specialFields(tc.typ); !slices.Equal(got, tc.want) {
+		if got := maps.SpecialFields(tc.typ); !slices.Equal(got, tc.want) {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
 		}
 	}

@@ -62,7 +62,7 @@ func (m *machine) iter(b *block, f *helpers.Func) (goOn bool, err error) {
 		o := m.s.NewObj(state.Obj{Kind: state.Iter, Type: "num", Ref: true, Site: int32(m.pc)})
 		m.s.Place(frame, off, 1, state.Iter, o)
 		m.forgetArguments()
-		m.write(prog.R0, m.s.Fresh(scalar.Signed(-4095, 0)))
+		m.write(prog.R0, m.s.Fresh(scalar.Unsigned(0, math.MaxUint32))) // an int
 		return m.follow(m.n.chain, next, m.s)
 	}
 	o := m.s.PlacedAt(frame, off, 1, state.Iter)

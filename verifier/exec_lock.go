@@ -75,10 +75,20 @@ func (m *machine) fieldArgument(f *helpers.Func, i int, r state.Reg, kind string
 		return m.badArgument(i, "%s wants a %s at a constant offset, not %v", f.Name, kind, m.s.Num(r))
 	}
 	o := &m.s.Objs[r.Obj]
-	if m.sv.specialAt(o.Index, kind, r.C) == nil {
+	field := m.sv.specialAt(o.Index, kind, r.C)
+	if field == nil {
 		return m.badArgument(i, "the value of map %s has no %s at offset %d", m.sv.spec(o.Index).Name, kind, r.C)
 	}
+	if l := fieldLayouts[kind]; field.Size != l.size || field.Off%l.align != 0 {
+		return m.badArgument(i, "the %s of map %s at offset %d has %d bytes, not %d aligned to %d", kind, m.sv.spec(o.Index).Name, r.C, field.Size, l.size, l.align)
+	}
 	return nil
+}
+
+// fieldLayouts are the sizes and alignments of fields that helpers take
+// (include/uapi/linux/bpf.h): what a helper touches there.
+var fieldLayouts = map[string]struct{ size, align uint32 }{
+	"bpf_spin_lock": {4, 4}, "bpf_timer": {16, 8},
 }
 
 // tracingTypes are the program types that may run anywhere, inside the kernel's
@@ -100,10 +110,10 @@ func (v *verifier) mapFits(i int32) string {
 	}
 	for _, f := range v.maps[i].special {
 		switch {
-		case f.kind == "bpf_spin_lock" && v.p.Type.Name == "socket_filter":
+		case f.Kind == "bpf_spin_lock" && v.p.Type.Name == "socket_filter":
 			return "socket_filter programs cannot use a map with spin locks"
-		case f.kind != "kptr" && f.kind != "bpf_refcount" && slices.Contains(tracingTypes, v.p.Type.Name):
-			return "programs of this type cannot use a map with a " + f.kind
+		case f.Kind != "kptr" && f.Kind != "bpf_refcount" && slices.Contains(tracingTypes, v.p.Type.Name):
+			return "programs of this type cannot use a map with a " + f.Kind
 		}
 	}
 	return ""

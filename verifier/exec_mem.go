@@ -128,10 +128,10 @@ func (m *machine) plain(p state.Reg, off int64, size uint64) error {
 	n, i := m.offset(p, off), m.s.Objs[p.Obj].Index
 	if f := m.sv.special(i, n.SMin(), n.SMax()+int64(size)); f != nil {
 		code := BadPointer
-		if f.kind == "kptr" {
+		if f.Kind == "kptr" {
 			code = Unsupported
 		}
-		return m.fail(code, "access at offset %v, size %d, of map %s touches the %s at offset %d, which only helpers may", n, size, m.sv.spec(i).Name, f.kind, f.off)
+		return m.fail(code, "access at offset %v, size %d, of map %s touches the %s at offset %d, which only helpers may", n, size, m.sv.spec(i).Name, f.Kind, f.Off)
 	}
 	return nil
 }

@@ -249,6 +249,9 @@ func replaces(m maps.Map, spec *maps.Spec) error {
 			return fmt.Errorf("map %q: the replacement has %s %d, the object asks for %d", spec.Name, f.name, f.got, f.want)
 		}
 	}
+	if err := maps.SameSpecial(s, spec); err != nil {
+		return fmt.Errorf("map %q: the replacement holds other fields than the object asks for: %w", spec.Name, err)
+	}
 	if spec.Inner != nil {
 		if err := maps.SameInner(s.Inner, spec.Inner); err != nil {
 			return fmt.Errorf("map %q: the replacement holds other maps than the object asks for: %w", spec.Name, err)

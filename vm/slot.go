@@ -3,6 +3,7 @@ package vm
 import (
 	"encoding/binary"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/skepvm/skep/helpers"
@@ -38,6 +39,9 @@ type slot struct {
 	state *state
 	held  []held
 	lent  []lent
+
+	lock   *atomic.Uint32 // the spin lock that the run holds; nil: none
+	lockAt uint64         // its address
 }
 
 // A held is borrowed memory.
@@ -263,6 +267,9 @@ func (s *slot) room(n int) []byte {
 // end gives back what the run has borrowed and forgets the rest. It runs
 // however the run ends.
 func (s *slot) end() {
+	if s.lock != nil {
+		s.unlock()
+	}
 	for len(s.held) > 0 {
 		last := len(s.held) - 1
 		h := s.held[last]

@@ -24,6 +24,8 @@ type Env struct {
 
 	Aborted error // what a helper passed to Abort
 
+	Locked uint64 // address of the spin lock that is held
+
 	regions  []region
 	objects  []object
 	maps     []maps.Map
@@ -179,6 +181,23 @@ func (e *Env) Object(addr uint64) any {
 		}
 	}
 	return nil
+}
+
+// Lock implements helpers.Env. Taking a second lock aborts the run.
+func (e *Env) Lock(addr uint64) {
+	if e.Locked != 0 {
+		e.Abort(fmt.Errorf("lock %#x is taken while %#x is held", addr, e.Locked))
+		return
+	}
+	e.Locked = addr
+}
+
+// Unlock implements helpers.Env.
+func (e *Env) Unlock(addr uint64) {
+	if e.Locked != addr {
+		e.Abort(fmt.Errorf("lock %#x is given back while %#x is held", addr, e.Locked))
+	}
+	e.Locked = 0
 }
 
 // Ctx implements helpers.Env.

@@ -23,7 +23,6 @@ var (
 	function  = helpers.Arg{Kind: helpers.ArgFunc}
 	stackNull = helpers.Arg{Kind: helpers.ArgStack, Nullable: true}
 	timer     = helpers.Arg{Kind: helpers.ArgTimer}
-	spinLock  = helpers.Arg{Kind: helpers.ArgSpinLock}
 	u64Out    = helpers.Arg{Kind: helpers.ArgMem, Size: 8, Aligned: true, Write: true, Uninit: true}
 	u32InOut  = helpers.Arg{Kind: helpers.ArgMem, Size: 4, Aligned: true, Write: true}
 )
@@ -160,8 +159,6 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	90:  declare("msg_push_data", integer, args{ctx, anything, anything, anything}, moves),
 	91:  declare("msg_pop_data", integer, args{ctx, anything, anything, anything}, moves),
 	92:  declare("rc_pointer_rel", integer, args{ctx, anything, anything}, gpl),
-	93:  declare("spin_lock", nothing, args{spinLock}),
-	94:  declare("spin_unlock", nothing, args{spinLock}),
 	95:  declare("sk_fullsock", objectNull("sock"), args{object("sock_common")}),
 	96:  declare("tcp_sock", objectNull("tcp_sock"), args{object("sock_common")}),
 	98:  declare("get_listener_sock", objectNull("sock"), args{object("sock_common")}),

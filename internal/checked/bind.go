@@ -236,6 +236,9 @@ func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
 		x := b.prog.Externs[in.Imm]
 		f = b.set.Kfunc(x.Name)
 		if f == nil {
+			f = helpers.Kfunc(x.Name)
+		}
+		if f == nil {
 			f = helpers.Builtin(x.Name)
 		}
 		if f == nil {
@@ -248,8 +251,13 @@ func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
 	if f.Proto.GPL && b.license && !b.prog.GPLCompatible() {
 		return nil, &BindError{pc, fmt.Sprintf("call of %s, which is for programs with a license compatible with the GPL, not %q", f.Name, b.prog.License)}
 	}
-	if missing := b.missing(f); missing != "" && in.Src == isa.CallHelper {
-		return nil, &BindError{pc, fmt.Sprintf("call of %s (helper %d), which %s", f.Name, in.Imm, missing)}
+	if missing := b.missing(f); missing != "" {
+		switch {
+		case in.Src == isa.CallHelper:
+			return nil, &BindError{pc, fmt.Sprintf("call of %s (helper %d), which %s", f.Name, in.Imm, missing)}
+		case !b.prog.Externs[in.Imm].Weak:
+			return nil, &BindError{pc, fmt.Sprintf("call of %s, which %s", f.Name, missing)}
+		}
 	}
 	c := newCall(f)
 	b.callAt[pc] = len(b.calls)

@@ -13,6 +13,7 @@ import (
 // A call is a helper or kfunc that a program calls.
 type call struct {
 	fn     *helpers.Func
+	locked bool // allowed while a spin lock is held
 	args   regs // those that the call reads
 	checks []argCheck
 	valueR uint8 // register of the map of which R0 will be a value; 0: of none
@@ -28,7 +29,7 @@ type argCheck struct {
 
 // newCall prepares the checks of f's prototype.
 func newCall(f *helpers.Func) call {
-	c := call{fn: f}
+	c := call{fn: f, locked: helpers.UnderLock(f)}
 	var mapR uint8
 	for i, a := range f.Proto.Args[:f.Proto.NumArgs()] {
 		reg := uint8(i + 1)
@@ -78,6 +79,10 @@ func (m *Machine) checkArgs(c *call) (ok bool) {
 func (m *Machine) helper(c *call) (ok bool) {
 	if c.fn.Impl == nil {
 		m.why = fault{reason: "call of " + c.fn.Name + ", which the host does not have"}
+		return false
+	}
+	if m.Locked && !c.locked {
+		m.why = fault{reason: "call of " + c.fn.Name + " while a spin lock is held"}
 		return false
 	}
 	gen := m.Space.Generation()
@@ -180,7 +185,9 @@ func (m *Machine) checkArg(c *call, k *argCheck) (ok bool) {
 		if r := m.Space.Region(v); a.Release && (r == nil || r.Kind != mem.Reference) {
 			return m.breach("the program holds no reference to the %s", a.Object)
 		}
-	case helpers.ArgSpinLock, helpers.ArgTimer, helpers.ArgKptr, helpers.ArgDynptr, helpers.ArgIter:
+	case helpers.ArgIter:
+		return m.checkStackObject(k, v)
+	case helpers.ArgSpinLock, helpers.ArgTimer, helpers.ArgKptr, helpers.ArgDynptr:
 		if v == 0 {
 			return m.breach("null")
 		}
@@ -239,6 +246,22 @@ func (m *Machine) checkMem(c *call, k *argCheck, addr, n uint64) (ok bool) {
 		return m.deny(access, addr, int(n), reasonWriteOnly)
 	case !c.fn.Proto.PacketAccess && m.Space.InPacket(addr):
 		return m.deny(access, addr, int(n), "the helper takes no packet memory")
+	}
+	return true
+}
+
+// checkStackObject checks that there is room at addr, on the stack, for the
+// object that helpers keep there, and that it was written unless it is new.
+func (m *Machine) checkStackObject(k *argCheck, addr uint64) (ok bool) {
+	n := helpers.StackObjectSize(k.arg.Object)
+	o := addr - m.stackBase
+	switch {
+	case o >= maxFrames*frameSize || o%8 != 0 || m.stackBytes(addr, n) == nil:
+		return m.breach("%#x is not aligned memory of %d bytes on the stack", addr, n)
+	case k.arg.Uninit:
+		m.mark(int(o), n)
+	case !m.written(int(o), n):
+		return m.deny("load", addr, n, reasonUninit)
 	}
 	return true
 }

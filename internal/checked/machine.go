@@ -39,6 +39,9 @@ type Machine struct {
 	// Observe, if not nil, is called before each instruction. regs is R0 to
 	// R10, aliased.
 	Observe func(c *Code, pc int, regs *[16]uint64)
+	// Locked says that the run holds a spin lock: it may call nothing but what
+	// helpers.UnderLock allows. Begin clears it.
+	Locked bool
 
 	reg    [16]uint64
 	win    [8]mem.Window // by base register: the object it last pointed into
@@ -112,6 +115,7 @@ func (m *Machine) Begin(c *Code, r *Run) {
 	m.code = c
 	m.depth, m.fp = 0, 0
 	m.tails = 0
+	m.Locked = false
 	m.n, m.stop = 0, 0
 	m.Limit(r.MaxInsns)
 	m.context, m.done = r.Context, nil
@@ -164,7 +168,7 @@ func (m *Machine) Share(b []byte) uint64 {
 		return 0
 	}
 	addr := mem.Addr(b)
-	if w, ok := m.Space.Find(addr); ok && w.Bytes(addr, len(b)) != nil {
+	if m.Space.Holds(addr, len(b)) {
 		return addr
 	}
 	m.Refresh()

@@ -6,6 +6,9 @@ import (
 	"math/bits"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/helpers"
 )
 
 // Opcodes: the forms of single instructions, then pairs of them.
@@ -125,6 +128,7 @@ const (
 	opCPU
 	opElem
 	opToCPU
+	opIter
 	opCall
 	opExit
 	numForms = iota
@@ -269,7 +273,6 @@ const (
 	opAnd32KMul32K
 	opMovKJSGt32K
 	opAddXMov32X
-	opMov32XMovX
 )
 
 // names are the opcodes' names, for tests and people.
@@ -388,6 +391,7 @@ var names = [256]string{"Leave",
 	"CPU",
 	"Elem",
 	"ToCPU",
+	"Iter",
 	"Call",
 	"Exit",
 	"AddX+Ld8",
@@ -528,7 +532,6 @@ var names = [256]string{"Leave",
 	"And32K+Mul32K",
 	"MovK+JSGt32K",
 	"AddX+Mov32X",
-	"Mov32X+MovX",
 }
 
 // pairs gives the opcode of two forms, one after the other; 0: there is none.
@@ -552,7 +555,7 @@ var pairs = [numForms][numForms]opcode{
 	opRsh32K:    {opJLt32K: opRsh32KJLt32K, opXor32X: opRsh32KXor32X, opJGt32K: opRsh32KJGt32K, opAdd32X: opRsh32KAdd32X},
 	opMovX:      {opAddX: opMovXAddX, opMovK: opMovXMovK, opMov32X: opMovXMov32X, opLd64: opMovXLd64, opSt64: opMovXSt64, opJA: opMovXJA},
 	opMovK:      {opSt32: opMovKSt32, opMovK: opMovKMovK, opJEq32K: opMovKJEq32K, opJA: opMovKJA, opAddK: opMovKAddK, opJNe32K: opMovKJNe32K, opSt64: opMovKSt64, opLshX: opMovKLshX, opSt8: opMovKSt8, opSt16: opMovKSt16, opLd32: opMovKLd32, opMov32X: opMovKMov32X, opJSGt32K: opMovKJSGt32K},
-	opMov32X:    {opJLtK: opMov32XJLtK, opJA: opMov32XJA, opJNeK: opMov32XJNeK, opAdd32X: opMov32XAdd32X, opJSLt32K: opMov32XJSLt32K, opJNe32K: opMov32XJNe32K, opJGt32K: opMov32XJGt32K, opMov32X: opMov32XMov32X, opJGt32X: opMov32XJGt32X, opJSGt32X: opMov32XJSGt32X, opMovX: opMov32XMovX},
+	opMov32X:    {opJLtK: opMov32XJLtK, opJA: opMov32XJA, opJNeK: opMov32XJNeK, opAdd32X: opMov32XAdd32X, opJSLt32K: opMov32XJSLt32K, opJNe32K: opMov32XJNe32K, opJGt32K: opMov32XJGt32K, opMov32X: opMov32XMov32X, opJGt32X: opMov32XJGt32X, opJSGt32X: opMov32XJSGt32X},
 	opSx8to32:   {opJSGt32K: opSx8to32JSGt32K},
 	opSwap16:    {opAdd32X: opSwap16Add32X, opSt16: opSwap16St16},
 	opSwap64:    {opSt64: opSwap64St64},
@@ -1046,6 +1049,29 @@ func (m *Machine) loop(ip unsafe.Pointer, meter int64) exit {
 		case opToCPU:
 			if v := reg[o.a]; v != 0 {
 				reg[o.d] = v + uint64(m.cpu)*uint64(uint32(o.imm))
+			}
+		case opIter:
+			a := reg[o.a]
+			it := (*[2]int32)(at(a))
+			switch {
+			case o.sub == iterNext && it[0]+1 < it[1]:
+				it[0]++
+				reg[o.d] = a
+			case o.sub == iterNew:
+				first, last := int32(reg[2]), int32(reg[3])
+				reg[o.d] = 0
+				switch {
+				case first > last:
+					reg[o.d] = helpers.Int(errno.EINVAL)
+					first, last = 1, 0
+				case int64(last)-int64(first) > helpers.MaxIterNum:
+					reg[o.d] = helpers.Int(errno.E2BIG)
+					first, last = 1, 0
+				}
+				*it = [2]int32{first - 1, last}
+			default:
+				*it = [2]int32{}
+				reg[o.d] = 0
 			}
 		case opCall:
 			f := &m.frames[m.depth&(maxFrames-1)]
@@ -1654,9 +1680,6 @@ func (m *Machine) loop(ip unsafe.Pointer, meter int64) exit {
 		case opAddXMov32X:
 			reg[o.d] = reg[o.a] + reg[o.b]
 			reg[o.d2] = uint64(uint32(reg[o.a2]))
-		case opMov32XMovX:
-			reg[o.d] = uint64(uint32(reg[o.a]))
-			reg[o.d2] = reg[o.a2]
 		}
 	}
 yield:

@@ -42,6 +42,13 @@ const (
 	divMod                // the remainder, else the quotient
 )
 
+// Functions on number iterators, in op.sub.
+const (
+	iterNext = iota
+	iterNew
+	iterDestroy
+)
+
 // Ops that every Code begins with.
 const (
 	doneAt = iota // leaves for leaveDone

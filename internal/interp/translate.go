@@ -328,6 +328,15 @@ func (t *translator) inline(pc prog.PC, x *opt.Inline) error {
 	case opt.InlineNull:
 		t.constant(pc, r0, 0)
 		return nil
+	case opt.InlineIterNew:
+		t.emitAt(pc, op{code: opIter, sub: iterNew, d: r0, a: uint8(prog.R1)})
+		return nil
+	case opt.InlineIterNext:
+		t.emitAt(pc, op{code: opIter, sub: iterNext, d: r0, a: uint8(prog.R1)})
+		return nil
+	case opt.InlineIterDestroy:
+		t.emitAt(pc, op{code: opIter, sub: iterDestroy, d: r0, a: uint8(prog.R1)})
+		return nil
 	case opt.InlineEntry:
 		t.constant(pc, r0, t.b.Value(int(x.Map))+uint64(x.Entry)*uint64(x.Layout.ValueStride))
 	case opt.InlineArray:

@@ -53,7 +53,7 @@ var allowed = map[string]struct {
 	"jit/internal/layout":      {imports: "internal/opt jit/internal/emit"},
 	"jit":                      {imports: "hook maps prog verifier internal/opt internal/rt jit/internal/emit jit/internal/layout jit/internal/amd64 jit/internal/arm64"},
 	"internal/opt":             {imports: "maps helpers hook prog verifier internal/isa"},
-	"internal/interp":          {imports: "helpers maps prog verifier internal/isa internal/mem internal/opt"},
+	"internal/interp":          {imports: "errno helpers maps prog verifier internal/isa internal/mem internal/opt"},
 	"internal/execmem":         {external: true},
 	"internal/bench":           {imports: "elf maps prog verifier vm internal/isa internal/oracle internal/rt", external: true},
 	"internal/mapbench":        {imports: "elf maps prog vm internal/oracle", external: true},

@@ -20,6 +20,16 @@ type Slab struct {
 	Size      uint32
 	ReadOnly  bool // programs may not write
 	WriteOnly bool // programs may not read
+	// Special are the fields of an object that programs reach through helpers
+	// alone, in order.
+	Special []Special
+}
+
+// A Special is such a field: Size bytes from Off of an object on. Kind says
+// what it is.
+type Special struct {
+	Kind      string
+	Off, Size uint32
 }
 
 // Alloc returns zeroed memory of n words, aligned to 8 bytes, as words and as
@@ -50,4 +60,11 @@ func Word32(b []byte, off int) *atomic.Uint32 {
 		panic("BUG: atomic access to memory that is not aligned")
 	}
 	return (*atomic.Uint32)(p)
+}
+
+// Word32At returns the four bytes at addr for atomic access. The caller vouches
+// for them, as for those of At, and for their alignment.
+func Word32At(addr uint64) *atomic.Uint32 {
+	p := uintptr(addr)
+	return *(**atomic.Uint32)(unsafe.Pointer(&p))
 }

@@ -40,6 +40,28 @@ func NewRegion(name string, s Slab) Region {
 // end returns the address after the region's last byte.
 func (r *Region) end() uint64 { return r.base + uint64(len(r.Bytes)) }
 
+// window returns the window of what programs may touch round addr, which lies in
+// the region: the object, or the part of it between two special fields. ok is
+// false where there is nothing.
+func (r *Region) window(addr uint64) (w Window, ok bool) {
+	if w, ok = r.object(addr); !ok || len(r.Special) == 0 {
+		return w, ok
+	}
+	at, lo, hi := addr-w.base, uint64(0), uint64(len(w.b))
+	for i := range r.Special {
+		f := &r.Special[i]
+		switch start, end := uint64(f.Off), uint64(f.Off)+uint64(f.Size); {
+		case at >= end:
+			lo = max(lo, end)
+		case at < start:
+			hi = min(hi, start)
+		default:
+			return Window{}, false
+		}
+	}
+	return Window{w.base + lo, w.b[lo:hi:hi], w.ro, w.wo}, true
+}
+
 // object returns the window of the object that addr, which lies in the region,
 // is part of; ok is false between two objects.
 func (r *Region) object(addr uint64) (w Window, ok bool) {
@@ -138,7 +160,7 @@ func (s *Space) Add(name string, kind Kind, b []byte, readOnly bool) uint64 {
 		return addr
 	}
 	if kind == Plain {
-		if w, ok := s.Find(addr); ok && w.Bytes(addr, len(b)) != nil {
+		if s.Holds(addr, len(b)) {
 			return addr
 		}
 	}
@@ -266,7 +288,36 @@ func (s *Space) Find(addr uint64) (w Window, ok bool) {
 	if r == nil {
 		return Window{}, false
 	}
-	return r.object(addr)
+	return r.window(addr)
+}
+
+// Holds reports whether the n bytes at addr lie inside one object of one region,
+// special fields or not.
+func (s *Space) Holds(addr uint64, n int) bool {
+	r := s.Region(addr)
+	if r == nil {
+		return false
+	}
+	w, ok := r.object(addr)
+	return ok && w.Bytes(addr, n) != nil
+}
+
+// SpecialAt reports whether a special field of the given kind begins at addr.
+func (s *Space) SpecialAt(addr uint64, kind string) bool {
+	r := s.Region(addr)
+	if r == nil || len(r.Special) == 0 {
+		return false
+	}
+	w, ok := r.object(addr)
+	if !ok {
+		return false
+	}
+	for i := range r.Special {
+		if f := &r.Special[i]; f.Kind == kind && uint64(f.Off) == addr-w.base {
+			return true
+		}
+	}
+	return false
 }
 
 // Bytes returns the n bytes at addr, aliased, if they lie inside one object of

@@ -82,6 +82,9 @@ func (p *Program) callee(in prog.Insn) (c Call, ok bool) {
 	case in.IsCall(isa.CallKfunc):
 		name := p.Externs[in.Imm].Name
 		if c.Func = p.Type.Helpers.Kfunc(name); c.Func == nil {
+			c.Func = helpers.Kfunc(name)
+		}
+		if c.Func == nil {
 			c.Func = helpers.Builtin(name)
 		}
 	case in.Op.Class() == isa.LD && !in.IsWide():

@@ -41,6 +41,11 @@ const (
 	// InlineArray: R0 = the address of the run's CPU's value of the entry
 	// whose number is at R2, or 0 if there is none.
 	InlineArray
+	// InlineIterNew, InlineIterNext and InlineIterDestroy: what the functions
+	// on number iterators do with the 8 bytes at R1 (helpers.IterNumNew).
+	InlineIterNew
+	InlineIterNext
+	InlineIterDestroy
 	// InlineHash: R0 = the address of the run's CPU's value for the key at R2,
 	// or 0 if there is none.
 	InlineHash
@@ -99,6 +104,10 @@ func (x *Inline) reads() Regs {
 		return argRegs
 	case x.Form == InlineArray:
 		return bit(prog.R2)
+	case x.Form == InlineIterNew:
+		return bit(prog.R1) | bit(prog.R2) | bit(prog.R3)
+	case x.Form == InlineIterNext, x.Form == InlineIterDestroy:
+		return bit(prog.R1)
 	}
 	return 0
 }
@@ -122,6 +131,12 @@ func (p *Program) inline(v *verifier.Verified) error {
 		switch c.Func.Inline() {
 		case helpers.InlineCPU:
 			p.Info[pc].Inline = &Inline{Form: InlineCPU}
+		case helpers.InlineIterNew:
+			p.Info[pc].Inline = &Inline{Form: InlineIterNew}
+		case helpers.InlineIterNext:
+			p.Info[pc].Inline = &Inline{Form: InlineIterNext}
+		case helpers.InlineIterDestroy:
+			p.Info[pc].Inline = &Inline{Form: InlineIterDestroy}
 		case helpers.InlineLoadBytes:
 			if n := v.Fact(pc).Size; n > 0 && n <= maxInlineLoad {
 				p.Info[pc].Inline = &Inline{Form: InlineLoadBytes, Size: n}

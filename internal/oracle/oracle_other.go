@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
 )
 
 // Elsewhere than on Linux there is no kernel to ask, and every question gives
@@ -34,6 +35,9 @@ func Load(LoadOptions) (*Program, string, error) { return nil, "", errNoKernel }
 func (*Program) Close()                          {}
 func (*Program) FD() int                         { return -1 }
 func (*Program) Run(RunInput) (RunResult, error) { return RunResult{}, errNoKernel }
+
+func Kfunc(string) (int32, error)        { return 0, errNoKernel }
+func Kfuncs([]prog.Insn, []string) error { return errNoKernel }
 
 func NewMap(*maps.Spec, *Map) (*Map, error)                        { return nil, errNoKernel }
 func (*Map) Close()                                                {}

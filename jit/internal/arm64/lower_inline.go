@@ -28,6 +28,12 @@ func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
 		l.toCPU(x)
 	case opt.InlineArray:
 		l.inlineArray(x, null)
+	case opt.InlineIterNew:
+		l.inlineIterNew(end)
+	case opt.InlineIterNext:
+		l.inlineIterNext(end)
+	case opt.InlineIterDestroy:
+		l.inlineIterDestroy()
 	case opt.InlineHash:
 		l.inlineHash(pc, x, null, end)
 	case opt.InlineReserve:
