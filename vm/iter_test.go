@@ -97,3 +97,11 @@ func TestIterNumNested(t *testing.T) {
 			exit`},
 	})
 }
+
+// TestSections runs what begins and ends sections.
+func TestSections(t *testing.T) {
+	checkConstructs(t, []construct{
+		{name: "rcu", text: "call bpf_rcu_read_lock\nr1 = 5\n*(u64 *)(r9 +0) = r1\ncall bpf_rcu_read_unlock\n" + exit0},
+		{name: "preemption", text: "call bpf_preempt_disable\ncall bpf_preempt_disable\nr1 = 5\n*(u64 *)(r9 +0) = r1\ncall bpf_preempt_enable\ncall bpf_preempt_enable\n" + exit0},
+	})
+}

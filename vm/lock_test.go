@@ -103,10 +103,7 @@ func TestSpinLockExcludes(t *testing.T) {
 		const each = 2000
 		var wg sync.WaitGroup
 		workers := 0
-		for _, e := range engines {
-			if _, why := usable(t); e == vm.JIT && why != "" {
-				continue
-			}
+		for _, e := range usable(t) {
 			c := construct{text: addUnderLock, maps: []*maps.Spec{spec}}
 			coll, err := vm.LoadProgram(c.link(t), vm.Options{Engine: e, Verify: vm.VerifyRequire, Maps: map[string]maps.Map{"locked": shared}})
 			if err != nil {
@@ -183,10 +180,7 @@ func free(t *testing.T, m maps.Map) bool {
 // by the limit, by a panic and by an exit of the goroutine: it is free
 // afterwards.
 func TestSpinLockAborts(t *testing.T) {
-	for _, e := range engines {
-		if _, why := usable(t); e == vm.JIT && why != "" {
-			continue
-		}
+	for _, e := range usable(t) {
 		// A loop under the lock, so that every engine looks at its meter there.
 		c := construct{maps: []*maps.Spec{lockedSpec(maps.Array)}, text: findLocked + takeLock + `
 			r1 = 0
@@ -285,10 +279,7 @@ func TestSpinLockWaits(t *testing.T) {
 	}()
 	<-entered
 	defer close(leave)
-	for _, e := range engines {
-		if _, why := usable(t); e == vm.JIT && why != "" {
-			continue
-		}
+	for _, e := range usable(t) {
 		o.Engine = e
 		other, err := vm.LoadProgram(c.link(t), o)
 		if err != nil {

@@ -27,7 +27,6 @@ var missing = map[string]string{
 	"an infrared receiver":            "rc_repeat rc_keydown rc_pointer_rel",
 	"bpf(2) of the host":              "sys_bpf sys_close btf_find_by_name_kind",
 	"storage of objects":              "get_local_storage sk_storage_get sk_storage_delete inode_storage_get inode_storage_delete task_storage_get task_storage_delete cgrp_storage_get cgrp_storage_delete kptr_xchg",
-	"spin locks":                      "spin_lock spin_unlock",
 	"timers":                          "timer_init timer_set_callback timer_start timer_cancel",
 	"dynptrs":                         "dynptr_from_mem ringbuf_reserve_dynptr ringbuf_submit_dynptr ringbuf_discard_dynptr dynptr_read dynptr_write dynptr_data",
 	"user ring buffers":               "user_ringbuf_drain",
