@@ -13,7 +13,7 @@ type layout struct {
 	lock    int // offset of a bpf_spin_lock; -1: none
 	special []Special
 	plain   []stretch // what lies between special fields
-	timers  bool   // some of them are timers
+	timers  bool      // some of them are timers
 }
 
 // A stretch is the bytes from lo to hi.
