@@ -23,6 +23,9 @@ const (
 	// patientKeys is the same for a patient exploration, of those in which a
 	// state waits.
 	patientKeys = 500
+	// patientApart is how many states that wait at a place a patient exploration
+	// joins none of.
+	patientApart = 64
 	// maxShapes is how many shapes a join point may see.
 	maxShapes = 200
 	// maxDone is how many explored states of one class are remembered for
@@ -132,7 +135,7 @@ type solver struct {
 	bytes     int64 // of the stored states
 	visits    int64
 	maxVisits int64
-	patient   bool  // widens no loop
+	patient   bool  // widens no loop and joins few states
 	look      int64 // visits at which the clock is looked at
 	decisions int   // in traces
 	places    int64 // bytes of nodes and chains below calls
@@ -170,6 +173,9 @@ func (sv *solver) node(c *chain, b int) *node {
 	if blk.joins {
 		n.live = sv.perFrame(n, sv.l.live)
 		n.mask = state.Mask{Frames: sv.perFrame(n, sv.l.tested), Packet: true, Moved: true}
+		if sv.patient {
+			n.mask.Frames, n.mask.Fine = n.live, true
+		}
 	}
 	n.id = int32(len(sv.nodes))
 	sv.nodes = append(sv.nodes, n)
@@ -385,7 +391,8 @@ func (sv *solver) merge(n *node, b *bucket, s *state.State, in edge) {
 			return
 		}
 	}
-	if b.wait != nil && s.Same(b.wait.s) {
+	if b.wait != nil && s.Same(b.wait.s) && (!sv.patient || len(n.todo)-n.next >= patientApart) {
+		sv.rough = true
 		b.wait.s = replace(b.wait.s, s)
 		b.wait.from = append(b.wait.from, in)
 		sv.recount(b.wait)
@@ -481,7 +488,7 @@ func (sv *solver) run() error {
 			n.kept = append(n.kept, s.Clone())
 			sv.kept = append(sv.kept, n.kept[len(n.kept)-1])
 		}
-		if p.b != nil {
+		if p.b != nil && p.b.wait == p {
 			p.b.wait = nil
 		}
 		if p.b == nil || n.once {

@@ -7,7 +7,7 @@
 // different shape meet without being joined; those of the same shape are
 // joined once they agree in the constants that can still decide a branch.
 // Loops are unrolled while that is cheap, then widened; if the proof then fails,
-// they are followed to their ends, as far as the kernel would. terminate.go
+// it is tried again without joins and widening, as far as the kernel would go. terminate.go
 // proves, on the graph of what was explored, that every path ends.
 //
 // A rejection is an *Error: the rule (Code), the place in C, the failed check
@@ -78,7 +78,7 @@ type verifier struct {
 	contracts [][]param // by function: its contract, if its calls are not followed
 	roots     map[rootKey]*root
 	effects   map[int]effects // by function, once asked for
-	rough     bool            // the exploration has widened a loop, or given up constants
+	rough     bool            // the exploration has joined states, or widened a loop
 }
 
 // An outcome says which ways of a conditional jump are possible.
@@ -129,7 +129,8 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 	return again, err
 }
 
-// explore proves the program. A patient exploration widens no loop. The
+// explore proves the program. A patient exploration widens no loop
+// and joins few states. The
 // visits before count as part of it.
 func (v *verifier) explore(ctx context.Context, start time.Time, before int64, patient bool) (Stats, error) {
 	v.used, v.roots = make([]int, len(v.p.Funcs)), map[rootKey]*root{}

@@ -11,7 +11,11 @@ type Mask struct {
 	Frames []Live
 	Packet bool
 	Moved  bool // and which places have moved since their loop's iteration began
+	Fine   bool // also by large constants, and by those in pointers
 }
+
+// keeps reports whether the constant in r counts.
+func (m *Mask) keeps(r *Reg) bool { return r.Kind == Scalar || m.Fine && r.Kind.IsPointer() }
 
 // Key returns a hash of what keeps s apart from other states at the same
 // place: its shape, the small constants in the locations of m, and seed. s must
@@ -53,14 +57,14 @@ func (s *State) Key(m *Mask, seed uint64) uint64 {
 	for i := range s.Frames {
 		fr, l := &s.Frames[i], &m.Frames[i]
 		for set := l.Regs; set != 0; set &= set - 1 {
-			if r := &fr.Regs[bits.TrailingZeros16(set)]; r.Kind == Scalar {
-				h.add(constant(*r))
+			if r := &fr.Regs[bits.TrailingZeros16(set)]; m.keeps(r) {
+				h.add(m.constant(r))
 			}
 		}
 		for j := range fr.Stack.cells {
 			c := &fr.Stack.cells[j]
-			if b := int(c.Off) + StackSize; c.Reg.Kind == Scalar && l.Stack[b/64]&(1<<(b%64)) != 0 {
-				h.add(constant(c.Reg)<<16 | uint64(uint16(c.Off)))
+			if b := int(c.Off) + StackSize; m.keeps(&c.Reg) && l.Stack[b/64]&(1<<(b%64)) != 0 {
+				h.add(m.constant(&c.Reg)<<16 | uint64(uint16(c.Off)))
 			}
 		}
 	}
@@ -92,13 +96,14 @@ func (s *State) constants(m *Mask, f func(p Place, c uint64)) {
 	for i := range s.Frames {
 		fr, l := &s.Frames[i], &m.Frames[i]
 		for r := range fr.Regs {
-			if l.Regs&(1<<r) != 0 && fr.Regs[r].Kind == Scalar {
-				f(Place{i, int16(r)}, constant(fr.Regs[r]))
+			if l.Regs&(1<<r) != 0 && m.keeps(&fr.Regs[r]) {
+				f(Place{i, int16(r)}, m.constant(&fr.Regs[r]))
 			}
 		}
-		for _, c := range fr.Stack.cells {
-			if b := int(c.Off) + StackSize; c.Reg.Kind == Scalar && l.Stack[b/64]&(1<<(b%64)) != 0 {
-				f(Place{i, c.Off}, constant(c.Reg))
+		for j := range fr.Stack.cells {
+			c := &fr.Stack.cells[j]
+			if b := int(c.Off) + StackSize; m.keeps(&c.Reg) && l.Stack[b/64]&(1<<(b%64)) != 0 {
+				f(Place{i, c.Off}, m.constant(&c.Reg))
 			}
 		}
 	}
@@ -122,8 +127,8 @@ func (s *State) moved() (set uint64) {
 
 const notConstant = 1 << 40
 
-func constant(r Reg) uint64 {
-	if r.V != Zero || r.C <= -smallConstant || r.C >= smallConstant {
+func (m *Mask) constant(r *Reg) uint64 {
+	if r.V != Zero || !m.Fine && (r.C <= -smallConstant || r.C >= smallConstant) {
 		return notConstant
 	}
 	return uint64(r.C)
