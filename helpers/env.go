@@ -109,4 +109,6 @@ type Host struct {
 	PidTgid func() uint64
 	UidGid  func() uint64
 	Comm    func() string
+	// Platform is what the helpers of one platform ask besides: a *linux.Host.
+	Platform any
 }

@@ -55,3 +55,13 @@ var unproven = vm.Options{Engine: vm.Checked}
 
 // lines joins the lines of a program.
 func lines(l ...string) string { return strings.Join(l, "\n") }
+
+// vmLoad is load of a program that may be refused.
+func vmLoad(t testing.TB, typ *hook.Type, text string, o vm.Options, ms ...*maps.Spec) (*vm.Collection, error) {
+	t.Helper()
+	p, err := prog.FromInsns("p", typ, assemble(t, text), ms)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	return vm.LoadProgram(p, o)
+}

@@ -104,6 +104,9 @@ func (s *slot) apply(o *RunOptions) error {
 			return err
 		}
 	}
+	if o.State != nil {
+		o.State(s.State())
+	}
 	if o.MaxInsns != 0 {
 		s.run.MaxInsns = uint64(max(o.MaxInsns, 0))
 		s.machine.Limit(s.run.MaxInsns)

@@ -34,6 +34,10 @@ type RunOptions struct {
 	// (linux.Socket) for "sk". A field without one is null, or, if the type
 	// says that it never is, leads to an object of zeros.
 	Objects map[string]hook.Object
+	// State is called before the run, with what helpers keep during it
+	// (hook.Type.NewState; a *linux.State), or nil: what only this run knows goes
+	// there.
+	State func(state any)
 	// MaxInsns replaces Options.MaxInsns for this run if it is not 0.
 	MaxInsns int64
 	// Observe is called before each instruction with the program that runs

@@ -167,7 +167,7 @@ func TestMissing(t *testing.T) {
 			}
 		}
 	}
-	for name := range missingBy {
+	for name := range missing {
 		if !bodiless[name] {
 			t.Errorf("%s has a body wherever it can be called, and yet it is said to be missing one", name)
 		}

@@ -43,11 +43,19 @@ var flowKeys = hook.NewCtx("bpf_flow_keys", 56,
 
 func init() {
 	for _, t := range types {
-		t.Objects = objects
+		complete(t)
 	}
 	for i := range sections { // types that differ by their attach point
 		if t := sections[i].typ; t != nil {
-			t.Objects = objects
+			complete(t)
 		}
+	}
+}
+
+// complete gives t what all types have.
+func complete(t *hook.Type) {
+	t.Objects = objects
+	if t.NewState == nil {
+		t.NewState = newState
 	}
 }

@@ -12,6 +12,9 @@ type State struct {
 	// Clones are the copies that clone_redirect sent, in order.
 	Clones []Clone
 
+	// Probe is what a run of a tracing program was given, and what it asks for.
+	Probe Probe
+
 	mac     int // offset of the Ethernet header at the start: 0, or -14 if the packet has none
 	network int // how far the network header has moved
 

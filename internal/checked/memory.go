@@ -257,8 +257,34 @@ func (m *Machine) Bytes(addr uint64, n int) []byte {
 		}
 		return m.stackBytes(addr, n)
 	case m.inCtx(addr):
-		b, _ := m.ctxBytes(addr, n)
-		return b
+		if b, _ := m.ctxBytes(addr, n); b != nil {
+			return b
+		}
+		return m.ctxScalars(addr, n)
 	}
 	return m.Space.Bytes(addr, n)
+}
+
+// ctxScalars returns the n bytes at addr of the context if they are numbers which
+// the host keeps as the program sees them; else nil. Helpers that read at any
+// address (probe_read_kernel) find registers there.
+func (m *Machine) ctxScalars(addr uint64, n int) []byte {
+	o := addr - m.ctxBase
+	end := o + uint64(n)
+	if end > uint64(m.ctxLen) {
+		return nil
+	}
+	c := &m.code.prog.Type.Ctx
+	f := c.At(uint32(o))
+	if f == nil {
+		return nil
+	}
+	at := uint64(f.HostOff) + o - uint64(f.Off)
+	for next := o; next < end; next = uint64(f.Off + f.Size) {
+		f = c.At(uint32(next))
+		if f == nil || f.Kind != hook.FieldScalar || uint64(f.HostOff)-uint64(f.Off) != at-o {
+			return nil
+		}
+	}
+	return m.ctx[at : at+uint64(n) : at+uint64(n)]
 }

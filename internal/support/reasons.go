@@ -34,7 +34,10 @@ var notCompared = byName(map[string]string{
 	"a clock":         "ktime_get_ns ktime_get_boot_ns ktime_get_coarse_ns ktime_get_tai_ns jiffies64",
 	"random numbers":  "get_prandom_u32",
 	"the host's text": "trace_printk trace_vprintk",
-	hosts:             "get_current_pid_tgid get_current_uid_gid get_current_comm get_cgroup_classid get_socket_cookie get_socket_uid sk_release",
+	"what the host tells the run": "get_func_ip get_attach_cookie override_return get_func_arg get_func_ret get_func_arg_cnt read_branch_records " +
+		"get_branch_snapshot perf_prog_read_value",
+	"as probe_read_kernel and probe_read_user": "probe_read probe_read_str copy_from_user",
+	hosts: "get_current_pid_tgid get_current_uid_gid get_current_comm get_cgroup_classid get_socket_cookie get_socket_uid sk_release",
 })
 
 // byName turns lists of names into a map from them.

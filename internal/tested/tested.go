@@ -31,7 +31,7 @@ type Package struct {
 // It calls Main.
 var Packages = map[string]Package{
 	"helpers":    {Helpers: "28 105-106 165 182", Maps: []maps.Type{maps.Array}},
-	"hook/linux": {Helpers: "9-11 13 23-24 26 32 38-44 48 54 65 68 152 155 188-190", Maps: []maps.Type{maps.Array}},
+	"hook/linux": {Helpers: "9-11 13 23-24 26 32 38-44 48 54 65 68 112-115 120 152 155 188-190", Maps: []maps.Type{maps.Array}},
 	"maps": {Helpers: "1-3 8 130-134", Maps: []maps.Type{
 		maps.Hash, maps.Array, maps.ProgArray, maps.PerCPUHash, maps.PerCPUArray, maps.LRUHash, maps.LRUPerCPUHash, maps.LPMTrie,
 		maps.ArrayOfMaps, maps.HashOfMaps, maps.Queue, maps.Stack, maps.RingBuf, maps.BloomFilter,
