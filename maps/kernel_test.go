@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/skepvm/skep/btf"
 	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/internal/oracle"
 	"github.com/skepvm/skep/maps"
@@ -153,6 +154,9 @@ type pair struct {
 	r      *rand.Rand
 	vsize  int
 	values func() []byte // nil: any bytes
+
+	ourAt   maps.Cursor // of a walk in pieces
+	theirAt []byte      // nil: at the start
 }
 
 func newPair(t *testing.T, s maps.Spec, seed uint64) *pair {
@@ -241,6 +245,14 @@ func (p *pair) flags() maps.UpdateFlags {
 
 // step does one random operation on both maps and compares.
 func (p *pair) step() error {
+	if p.spec.KeySize > 0 {
+		switch p.r.IntN(100) {
+		case 0:
+			return p.emptyByBatch()
+		case 1, 2, 3, 4:
+			return p.piece()
+		}
+	}
 	key := p.key()
 	a, b := make([]byte, p.vsize), make([]byte, p.vsize)
 	if p.keyless() { // a bloom filter reads what it is asked for
@@ -261,11 +273,19 @@ func (p *pair) step() error {
 		value, flags := p.value(), p.flags()
 		return diff(fmt.Sprintf("update, flags %#x,", flags), p.ours.Update(key, value, flags), p.theirs.Update(key, value, flags))
 	case 0, 1, 2:
-		return diff("lookup", p.ours.Lookup(key, a), p.theirs.Lookup(key, b, 0))
+		flags := maps.UpdateFlags(0)
+		if p.r.IntN(4) == 0 {
+			flags = p.flags()
+		}
+		return diff(fmt.Sprintf("lookup, flags %#x,", flags), maps.LookupFlags(p.ours, key, a, flags), p.theirs.Lookup(key, b, flags))
 	case 3, 4:
 		return diff("delete", p.ours.Delete(key), p.theirs.Delete(key))
 	case 5:
-		return diff("lookup and delete", p.ours.(maps.LookupDeleter).LookupAndDelete(key, a), p.theirs.LookupAndDelete(key, b, 0))
+		flags := maps.UpdateFlags(0)
+		if p.r.IntN(4) == 0 {
+			flags = p.flags()
+		}
+		return diff(fmt.Sprintf("lookup and delete, flags %#x,", flags), maps.LookupAndDeleteFlags(p.ours, key, a, flags), p.theirs.LookupAndDelete(key, b, flags))
 	case 6:
 		if p.r.IntN(4) == 0 {
 			key = nil
@@ -305,6 +325,45 @@ func (p *pair) step() error {
 		want, e2 := p.theirs.Batch(oracle.BatchDelete, nil, nil, keys, nil, uint32(n), 0)
 		return p.diffBatch("delete batch", got, int(want), e1, e2)
 	}
+}
+
+// emptyByBatch looks up and deletes everything, in one batch on each side.
+func (p *pair) emptyByBatch() error {
+	return p.walkBatch("lookup and delete batch", maps.LookupAndDeleteBatch, oracle.BatchLookupDelete)
+}
+
+// piece continues a walk in pieces, with whatever happened to the map between
+// them, where both sides have the same order.
+func (p *pair) piece() error {
+	if p.unordered() {
+		return p.walkBatch("lookup batch", maps.LookupBatch, oracle.BatchLookup)
+	}
+	n := p.r.IntN(5)
+	k := int(p.spec.KeySize)
+	keys1, values1 := make([]byte, n*k), make([]byte, n*p.vsize)
+	keys2, values2 := bytes.Clone(keys1), bytes.Clone(values1)
+	got, e1 := maps.LookupBatch(p.ours, &p.ourAt, keys1, values1)
+	out := bytes.Clone(p.theirAt)
+	if out == nil {
+		out = make([]byte, max(4, k))
+	}
+	want, e2 := p.theirs.Batch(oracle.BatchLookup, p.theirAt, out, keys2, values2, uint32(n), 0)
+	if err := p.diffBatch("piece of a walk", got, int(want), e1, e2); err != nil {
+		return err
+	}
+	if e1 != nil && number(e1) != errno.ENOENT {
+		return nil
+	}
+	if !bytes.Equal(keys1[:got*k], keys2[:got*k]) || !bytes.Equal(values1[:got*p.vsize], values2[:got*p.vsize]) {
+		return fmt.Errorf("piece of a walk after %x: %x, %x; the kernel: %x, %x", p.theirAt, keys1, values1, keys2, values2)
+	}
+	if want > 0 {
+		p.theirAt = out
+	}
+	if e1 != nil {
+		p.ourAt, p.theirAt = maps.Cursor{}, nil
+	}
+	return nil
 }
 
 // diffBatch compares a batch's outcome; how many entries it reached is not
@@ -358,7 +417,7 @@ func (p *pair) drain() error {
 }
 
 func (p *pair) walkBatch(name string, ours func(maps.Map, *maps.Cursor, []byte, []byte) (int, error), theirs oracle.BatchOp) error {
-	n := int(p.spec.MaxEntries) + p.r.IntN(4)
+	n := min(int(p.spec.MaxEntries), 250) + p.r.IntN(4) // of the LRU maps' few keys, too
 	keys1, values1 := make([]byte, n*int(p.spec.KeySize)), make([]byte, n*p.vsize)
 	keys2, values2 := bytes.Clone(keys1), bytes.Clone(values1)
 	var c maps.Cursor
@@ -418,6 +477,7 @@ func TestKernelOps(t *testing.T) {
 	if n, err := oracle.PossibleCPUs(); err != nil || n != maps.NumCPU() {
 		t.Skipf("per-CPU values differ in length: %d possible CPUs, %d virtual ones, %v", n, maps.NumCPU(), err)
 	}
+	lock := &btf.Type{Kind: btf.Struct, Name: "bpf_spin_lock", Size: 4}
 	access := []maps.Flags{0, 0, 0, maps.ReadOnly, maps.WriteOnly, maps.ReadOnlyProg, maps.WriteOnlyProg}
 	sizes := [][2]uint32{{4, 8}, {8, 8}, {1, 1}, {3, 5}, {12, 4}, {16, 24}, {5, 16}, {64, 100}, {8, 4096}}
 	for _, typ := range []maps.Type{maps.Array, maps.PerCPUArray, maps.Hash, maps.PerCPUHash,
@@ -447,6 +507,14 @@ func TestKernelOps(t *testing.T) {
 				case maps.Hash, maps.PerCPUHash:
 					s.KeySize = sizes[round%len(sizes)][0]
 					s.Flags |= []maps.Flags{0, maps.NoPrealloc, maps.ZeroSeed}[round%3]
+				}
+				if (typ == maps.Array || typ == maps.Hash) && round%4 == 3 && s.ValueSize >= 8 && s.Flags&(maps.ReadOnlyProg|maps.WriteOnlyProg) == 0 {
+					at := s.ValueSize / 2 &^ 3
+					s.Value = &btf.Type{Kind: btf.Struct, Name: "v", Size: s.ValueSize,
+						Members: []btf.Member{{Name: "lock", Type: lock, Offset: at * 8}}}
+					if s.KeySize != 8 && s.KeySize != 16 {
+						s.KeySize = 4 // an integer
+					}
 				}
 				p := newPair(t, s, uint64(round))
 				n := max(100, min(1000, ops/60))

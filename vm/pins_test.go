@@ -3,7 +3,6 @@ package vm_test
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -357,7 +356,7 @@ func TestSharedCloseAnyOrder(t *testing.T) {
 		select {
 		case <-done:
 		case <-time.After(20 * time.Second):
-			t.Fatal(fmt.Sprintf("round %d: somebody is left waiting", round))
+			t.Fatalf("round %d: somebody is left waiting", round)
 		}
 	}
 }
