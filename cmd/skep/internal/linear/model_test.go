@@ -81,13 +81,6 @@ func model(init string, byKey bool, step func(state string, in input) (output, s
 
 func number(v uint64) string  { return string(binary.LittleEndian.AppendUint64(nil, v)) }
 func valueOf(s string) uint64 { return binary.LittleEndian.Uint64([]byte(s)) }
-func split(s string) []string { return chunks(s, 8) }
-func chunks(s string, n int) (list []string) {
-	for ; len(s) > 0; s = s[n:] {
-		list = append(list, s[:n])
-	}
-	return list
-}
 
 // hashModel is one key of a hash: its value, or "".
 var hashModel = model("", true, func(state string, in input) (output, string) {
