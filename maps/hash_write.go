@@ -32,7 +32,7 @@ func (m *hash) DeleteElem(_ int, key []byte) error {
 	if err := m.mayProgramWrite(); err != nil {
 		return err
 	}
-	return m.remove(key, nil)
+	return m.remove(key, nil, Any)
 }
 
 func (m *hash) Update(key, value []byte, flags UpdateFlags) error {
@@ -67,7 +67,7 @@ func (m *hash) Delete(key []byte) error {
 	if err := m.checkKey(key); err != nil {
 		return err
 	}
-	return m.remove(key, nil)
+	return m.remove(key, nil, Any)
 }
 
 // LookupAndDelete copies the value for key into value and removes the entry.
@@ -81,7 +81,7 @@ func (m *hash) LookupAndDelete(key, value []byte) error {
 	if err := m.checkEntry(key, value, m.hostSize()); err != nil {
 		return err
 	}
-	return m.remove(key, value)
+	return m.remove(key, value, Any)
 }
 
 // put is htab_map_update_elem and its per-CPU sibling (kernel/bpf/hashtab.c):
@@ -284,8 +284,9 @@ func (t *table) grown() *table {
 	return n
 }
 
-// remove deletes the entry of key; if value is not nil, it gets a copy first.
-func (m *hash) remove(key, value []byte) error {
+// remove deletes the entry of key; if value is not nil, it gets a copy first,
+// under the value's lock if flags say so.
+func (m *hash) remove(key, value []byte, flags UpdateFlags) error {
 	h := m.hashOf(key)
 	s := m.segment(h)
 	s.mu.Lock()
@@ -297,7 +298,7 @@ func (m *hash) remove(key, value []byte) error {
 	}
 	i := uint32(*at)
 	if value != nil {
-		m.copyOut(value, i, Any)
+		m.copyOut(value, i, flags)
 	}
 	m.unlink(s, t, at)
 	return nil

@@ -273,19 +273,17 @@ func (p *pair) step() error {
 		value, flags := p.value(), p.flags()
 		return diff(fmt.Sprintf("update, flags %#x,", flags), p.ours.Update(key, value, flags), p.theirs.Update(key, value, flags))
 	case 0, 1, 2:
-		flags := maps.UpdateFlags(0)
-		if p.r.IntN(4) == 0 {
-			flags = p.flags()
+		if p.r.IntN(8) == 0 {
+			return diff("lookup, locked,", maps.LookupLocked(p.ours, key, a), p.theirs.Lookup(key, b, maps.Lock))
 		}
-		return diff(fmt.Sprintf("lookup, flags %#x,", flags), maps.LookupFlags(p.ours, key, a, flags), p.theirs.Lookup(key, b, flags))
+		return diff("lookup", p.ours.Lookup(key, a), p.theirs.Lookup(key, b, 0))
 	case 3, 4:
 		return diff("delete", p.ours.Delete(key), p.theirs.Delete(key))
 	case 5:
-		flags := maps.UpdateFlags(0)
-		if p.r.IntN(4) == 0 {
-			flags = p.flags()
+		if p.r.IntN(8) == 0 {
+			return diff("lookup and delete, locked,", maps.LookupAndDeleteLocked(p.ours, key, a), p.theirs.LookupAndDelete(key, b, maps.Lock))
 		}
-		return diff(fmt.Sprintf("lookup and delete, flags %#x,", flags), maps.LookupAndDeleteFlags(p.ours, key, a, flags), p.theirs.LookupAndDelete(key, b, flags))
+		return diff("lookup and delete", p.ours.(maps.LookupDeleter).LookupAndDelete(key, a), p.theirs.LookupAndDelete(key, b, 0))
 	case 6:
 		if p.r.IntN(4) == 0 {
 			key = nil

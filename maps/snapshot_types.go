@@ -60,7 +60,7 @@ func (m *hash) save() any {
 
 func (m *hash) restore(state any) error {
 	return restoreEntries(m, m.save().(saved).keys, state.(saved),
-		func(key []byte) error { return m.remove(key, nil) },
+		func(key []byte) error { return m.remove(key, nil, Any) },
 		func(key, value []byte) error { return m.put(allCPUs, key, value, Any) })
 }
 

@@ -196,9 +196,12 @@ func SameSpecial(got, want *Spec) error {
 func LookupLocked(m Map, key, value []byte) error {
 	l, ok := m.(interface {
 		lookup(key, value []byte, flags UpdateFlags) error
-		checkLock(flags UpdateFlags) error
+		mayRead() error
 	})
 	if !ok {
+		if c, ok := m.(interface{ mayRead() error }); ok && c.mayRead() != nil {
+			return c.mayRead()
+		}
 		return fmt.Errorf("map %q: type %v has no spin locks: %w", m.Spec().Name, m.Spec().Type, errno.EINVAL)
 	}
 	return l.lookup(key, value, Lock)
