@@ -98,6 +98,10 @@ func (c *Code) Link(base func(m int) uint64) []byte {
 // and how many frames it may need. Context.Arg[0] is its context.
 func (c *Code) Main() (off, frames int) { return int(c.result.Main), c.funcs[0].Depth }
 
+// Tail returns where code enters that goes on in this program by a tail call:
+// rt.Target says the rest.
+func (c *Code) Tail() (off int) { return int(c.result.Tail) }
+
 // Function returns where the function is entered that handle, from a register
 // of the program, means, and how many frames it may need; ok is false if it
 // means none. Context.Arg is R1 to R5.

@@ -8,7 +8,8 @@ type Layout struct {
 	Kind LayoutKind
 	// Base is the address of the first value of CPU 0 (LayoutArray), of the
 	// directory (LayoutHash), which the constants Dir describe, or of a ring
-	// buffer's memory (LayoutRing), which the constants Ring do.
+	// buffer's memory (LayoutRing), which the constants Ring do; or that of what
+	// leads to the target of place 0 of a prog array (LayoutProgs), Entries words.
 	Base uint64
 	// CPUs is how many values an entry has: 1 unless it is a per-CPU map.
 	CPUs uint32
@@ -37,6 +38,7 @@ const (
 	LayoutArray LayoutKind = 1 + iota
 	LayoutHash
 	LayoutRing
+	LayoutProgs
 )
 
 // LayoutOf returns where m keeps its values, or nil if only m knows: maps of
@@ -70,4 +72,8 @@ func (m *hash) layout() *Layout {
 
 func (m *ringBuf) layout() *Layout {
 	return &Layout{Kind: LayoutRing, Base: m.base, Entries: m.spec.MaxEntries}
+}
+
+func (m *progArray) layout() *Layout {
+	return &Layout{Kind: LayoutProgs, Base: m.base, Entries: m.spec.MaxEntries}
 }

@@ -87,7 +87,7 @@ func (c *Collection) makeNative(p *Program, _ *verifier.Verified, ms []maps.Map)
 	if err != nil {
 		return err
 	}
-	p.native = newNative(code, ms)
+	p.native = newNative(code, ms, &p.target)
 	p.native.addr = uintptr(c.batch.Add(code.Link(func(m int) uint64 { return baseAddr(ms[m]) })))
 	return nil
 }
@@ -112,6 +112,7 @@ func (c *Collection) seal() error {
 	for _, p := range c.programs {
 		if p.native != nil && err == nil {
 			p.native.addr += c.block.Addr()
+			p.native.ready()
 		}
 		if p.native != nil && err != nil {
 			p.native, p.engine, p.in = nil, Checked, nil

@@ -7,6 +7,7 @@ import (
 	"github.com/skepvm/skep/internal/checked"
 	"github.com/skepvm/skep/internal/interp"
 	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
@@ -157,7 +158,7 @@ func (h *fastHost) Yield(m *interp.Machine) {
 
 func (h *fastHost) Tail(m *interp.Machine, handle uint64, index uint32) (c *interp.Code, r0 uint64, ran bool) {
 	f, s := (*fast)(h), h.slot
-	if f.tails >= maxTailCalls {
+	if f.tails >= rt.MaxTails {
 		return nil, 0, false
 	}
 	p := s.target(s.machine.Map(handle), index)

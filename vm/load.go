@@ -412,6 +412,7 @@ func (c *Collection) Close() error {
 	}
 	for _, p := range c.programs {
 		p.quick.Store(nil)
+		p.target.Enter(0)
 	}
 	c.release()
 	var errs []error

@@ -17,13 +17,14 @@ import (
 type native struct {
 	code  *jit.Code
 	addr  uintptr // of its first byte, once it is sealed
+	at    *rt.Target
 	impls []helpers.Impl
 	rings []ringAt
 }
 
 // newNative binds code to ms.
-func newNative(code *jit.Code, ms []maps.Map) *native {
-	n := &native{code: code, rings: ringsOf(ms)}
+func newNative(code *jit.Code, ms []maps.Map, at *rt.Target) *native {
+	n := &native{code: code, at: at, rings: ringsOf(ms)}
 	for _, c := range code.Calls() {
 		switch c.Kind {
 		case jit.CallTail:
@@ -41,8 +42,13 @@ func newNative(code *jit.Code, ms []maps.Map) *native {
 			n.impls = append(n.impls, impl)
 		}
 	}
+	_, frames := code.Main()
+	at.Weight, at.Span, at.Helpers = uint64(code.Weight()), uint64(frames)*jit.FrameSize-jit.StackSize, n.impls
 	return n
 }
+
+// ready says that the code is where it stays, and may be entered.
+func (n *native) ready() { n.at.Enter(n.addr + uintptr(n.code.Tail())) }
 
 // slice is how many instructions machine code runs between two looks at
 // whether the run was cancelled: code cannot be preempted, so this bounds how
@@ -50,10 +56,6 @@ func newNative(code *jit.Code, ms []maps.Map) *native {
 // millisecond if each third instruction waits 300 ns for memory. A look takes
 // about 15 ns.
 const slice = 1 << 13
-
-// maxTailCalls is how many tail calls a run may make (kernel,
-// MAX_TAIL_CALL_CNT).
-const maxTailCalls = 33
 
 // A machine is the executor of machine code.
 type machine struct {
@@ -66,7 +68,6 @@ type machine struct {
 	cur   *Program   // whose code runs: not the run's after a tail call
 	kept  []*Program // targets of tail calls: their code must not go away
 	frame uint64     // of the main program that runs
-	tails int
 
 	left  uint64 // instructions that the meter has not been given yet
 	given uint64 // those that it was
@@ -82,6 +83,7 @@ func (m *machine) prepare(s *slot) *machine {
 		m.rt.Context = rt.NewContext(jit.Frames)
 		m.rt.Env = s
 		m.rt.Yield = m.yield
+		m.rt.Moved = m.moved
 		m.frames = m.rt.Context.Frames()
 		m.base = m.rt.Context.FrameBase()
 		m.top = m.base + jit.StackSize
@@ -96,7 +98,9 @@ func (m *machine) exec() (r0 uint64, err error) {
 	c.Frame = m.top
 	c.CPU = uint64(s.cpu)
 	c.Arg[0] = s.machine.CtxAddr()
-	m.tails, m.given, m.err, m.done = 0, 0, nil, nil
+	c.Tails = 0
+	c.Kind = s.prog.target.Kind
+	m.given, m.err, m.done = 0, nil, nil
 	m.left = meterLimit(s.run.MaxInsns, s.prog.native)
 	if ctx := s.run.Context; ctx != nil {
 		m.done = ctx.Done()
@@ -145,7 +149,8 @@ func (n *native) main() uintptr {
 
 // enter runs code of p at the context's frame. ok is false if the run is over.
 func (m *machine) enter(p *Program, entry uintptr) (r0 uint64, ok bool) {
-	m.cur, m.rt.Helpers = p, p.native.impls
+	m.cur = p
+	m.rt.Go(p.native.at)
 	m.frame = m.rt.Context.Frame
 	exit := rt.Enter(&m.rt, entry)
 	return m.rt.Context.R0, exit == rt.Done
@@ -162,7 +167,8 @@ func (m *machine) nest(p *Program, entry uintptr) (r0 uint64, ok bool) {
 		if m.cur != cur {
 			s.machine.Switch(cur.code)
 		}
-		m.cur, m.rt.Helpers = cur, cur.native.impls
+		m.cur = cur
+		m.rt.Go(cur.native.at)
 		m.frame, c.Frame, c.Save = main, frame, save
 	}()
 	return m.enter(p, entry)
@@ -229,7 +235,8 @@ func (m *machine) end() {
 	if m.rt.Context.HeldTop > 0 {
 		m.dropHeld()
 	}
-	m.cur, m.rt.Helpers, m.err, m.done, m.fixed, m.given = nil, nil, nil, nil, 0, 0
+	m.cur, m.err, m.done, m.fixed, m.given = nil, nil, nil, 0, 0
+	m.rt.Leave()
 	if len(m.kept) > 0 {
 		clear(m.kept)
 		m.kept = m.kept[:0]
@@ -295,7 +302,7 @@ func nativePacket(env helpers.Env, off, size, _, _, _ uint64) uint64 {
 func nativeTail(env helpers.Env, ctx, handle, index, nested, _ uint64) uint64 {
 	s := env.(*slot)
 	m := &s.native
-	if m.tails >= maxTailCalls {
+	if m.rt.Context.Tails >= rt.MaxTails {
 		return 0
 	}
 	p := s.target(s.machine.Map(handle), uint32(index))
@@ -318,10 +325,11 @@ func nativeTail(env helpers.Env, ctx, handle, index, nested, _ uint64) uint64 {
 		m.abort(ErrMaxInsns)
 		return 0
 	}
-	m.tails++
+	m.rt.Context.Tails++
 	if nested == 0 {
 		s.machine.Switch(p.code)
-		m.cur, m.rt.Helpers = p, p.native.impls
+		m.cur = p
+		m.rt.Go(p.native.at)
 		return uint64(p.native.main())
 	}
 	m.rt.Context.Arg[0] = ctx
@@ -329,6 +337,14 @@ func nativeTail(env helpers.Env, ctx, handle, index, nested, _ uint64) uint64 {
 		return 0
 	}
 	return jit.TailRan
+}
+
+// moved is called when code has gone on in t.
+func (m *machine) moved(t *rt.Target) {
+	p := t.Owner.(*Program)
+	m.cur = p
+	m.kept = append(m.kept, p)
+	m.slot.machine.Switch(p.code)
 }
 
 // goOnChecked runs p, which has no machine code, in the checked interpreter,
@@ -345,8 +361,8 @@ func (m *machine) goOnChecked(p *Program) {
 		s.exec = m
 		s.machine.Switch(m.cur.code)
 	}()
-	r0, err := s.machine.GoOn(p.code, m.tails+1, left)
-	m.tails = s.machine.Tails()
+	r0, err := s.machine.GoOn(p.code, int(c.Tails)+1, left)
+	c.Tails = uint64(s.machine.Tails())
 	if f, ok := err.(*checked.Fault); ok {
 		err = newFault(f)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/checked"
 	"github.com/skepvm/skep/internal/interp"
+	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/internal/vcpu"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
@@ -26,6 +27,7 @@ type Program struct {
 	in     func(*slot) executor // the engine in a slot; nil: the checked interpreter
 	why    string               // why in none that is faster
 	native *native              // its machine code; nil if engine is not JIT
+	target rt.Target            // it, for other machine code
 	fast   *interp.Code         // nil if engine is not Interp
 	proof  *proof               // nil: it has none
 	ms     []maps.Map           // to make it ready; nil once the collection is loaded
@@ -56,6 +58,7 @@ func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map
 		ctxRoom:  int(max(t.Ctx.Size, t.Ctx.HostSize)+7) &^ 7,
 		stats:    newStats(),
 	}
+	p.target.Owner, p.target.Kind = p, rt.Identity(t)
 	uninit := c.opts.AllowUninitStack || v != nil && !c.opts.Rules.Strict
 	var err error
 	p.code, err = checked.Bind(lp, checked.Binding{Maps: ms, Helpers: set, Host: c.host, Owner: p, AllowUninitStack: uninit, CheckLicense: c.opts.Rules.CheckLicense})
@@ -91,6 +94,10 @@ func (p *Program) Type() *hook.Type {
 	}
 	return p.typ
 }
+
+// TailTarget is for package maps: where machine code finds what it needs to go on
+// in p.
+func (p *Program) TailTarget() uint64 { return p.target.Addr() }
 
 // Err returns why the program cannot run; nil if it can.
 func (p *Program) Err() error {

@@ -58,6 +58,9 @@ const (
 	// InlineCommit: the record at R1 becomes whole. If it is not the one that
 	// was reserved last, or a reader waits, code calls.
 	InlineCommit
+	// InlineTail: goes on in the program at place R3 of the prog array. If that
+	// takes more than a jump, code calls.
+	InlineTail
 	// InlineCopy: Size bytes at R2 are copied to R1 as if through a buffer, and
 	// R0 = R1.
 	InlineCopy
@@ -98,6 +101,8 @@ func (x *Inline) reads() Regs {
 	switch {
 	case x.Form == InlineReserve:
 		return bit(prog.R2) | bit(prog.R3)
+	case x.Form == InlineTail:
+		return bit(prog.R1) | bit(prog.R3)
 	case x.Form == InlineCommit:
 		return bit(prog.R1) | bit(prog.R2)
 	case x.Calls():

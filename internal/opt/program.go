@@ -118,7 +118,7 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	p.Info = make([]Info, len(p.Insns))
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
-		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).heads, (*Program).loops, (*Program).records, (*Program).bound,
+		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).heads, (*Program).loops, (*Program).records, (*Program).tails, (*Program).bound,
 		(*Program).depth, (*Program).liveness, (*Program).pins, (*Program).idioms,
 	} {
 		if err := pass(p, v); err != nil {

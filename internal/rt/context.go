@@ -100,9 +100,18 @@ type Context struct {
 
 	// HeldTop is how many bytes of held are in use.
 	HeldTop uint64
-	none    Held // zeros, below the lowest of held
-	held    [MaxHeld]Held
+	// Kind is that of the targets that the run may go on in.
+	Kind uint64
+	// Tails is how many tail calls the run has made, of MaxTails.
+	Tails  uint64
+	target uint64 // address of the Target that runs
+	end    uint64 // address after the frames
+	none   Held   // zeros, below the lowest of held
+	held   [MaxHeld]Held
 }
+
+// MaxTails is how many tail calls a run may make (kernel, MAX_TAIL_CALL_CNT).
+const MaxTails = 33
 
 // A Held is a record of a ring buffer that code has reserved.
 type Held struct {
@@ -141,6 +150,7 @@ func NewContext(size int) *Context {
 	c := (*Context)(unsafe.Pointer(unsafe.SliceData(words)))
 	c.bytes = uint64(size)
 	c.Frame = c.FrameBase()
+	c.end = c.Frame + c.bytes
 	return c
 }
 
@@ -171,11 +181,17 @@ func (c *Context) Resume() { atomic.StoreUint32(&c.stop, 0) }
 // Context, one within the other, may share it.
 type Run struct {
 	Context *Context
-	Helpers []helpers.Impl // by the number that code leaves with
+	Helpers []helpers.Impl // by the number that code leaves with; see Go
 	Env     helpers.Env    // passed to helpers
 
 	// Yield is called when the code has spent its meter. It gives the meter
 	// more, or stops the context; if it does neither, the code yields again
 	// before long.
 	Yield func(c *Context)
+
+	// Moved is called when code has gone on in t by itself, before a helper or
+	// Yield is.
+	Moved func(t *Target)
+
+	at uint64 // the target that Helpers are of
 }

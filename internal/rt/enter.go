@@ -20,6 +20,9 @@ func enter(r *Run, code uintptr) Exit
 //
 //lint:ignore U1000 the stub calls it
 func helper(r *Run, index uint32) uint64 {
+	if r.Context.target != r.at {
+		r.follow()
+	}
 	a := &r.Context.Arg
 	return r.Helpers[index](r.Env, a[0], a[1], a[2], a[3], a[4])
 }
@@ -28,4 +31,9 @@ func helper(r *Run, index uint32) uint64 {
 // goroutine may be preempted.
 //
 //lint:ignore U1000 the stub calls it
-func yield(r *Run) { r.Yield(r.Context) }
+func yield(r *Run) {
+	if r.Context.target != r.at {
+		r.follow()
+	}
+	r.Yield(r.Context)
+}

@@ -21,6 +21,7 @@ func (l *lowerer) prologue() {
 	l.Bind(l.bodies + emit.Label(l.f))
 	if l.f == 0 {
 		l.Ldr(S64, host[prog.R1], inCtx(rt.OffArg))
+		l.Bind(l.tail)
 		l.loadMeter()
 	} else if l.metered {
 		l.charge(l.p.Program.Funcs[l.f].Entry, l.p.Funcs[l.f].Weight)

@@ -38,6 +38,7 @@ type lowerer struct {
 	at      emit.Label // of the first instruction; others follow by PC
 	bodies  emit.Label // of the first function's body; others follow
 	done    emit.Label // leaves, R0 in place
+	tail    emit.Label // where tail calls of code enter
 	metered bool
 	yields  []yield
 	late    []func() // write what lies out of line
@@ -63,7 +64,7 @@ func Lower(a *Asm, p *opt.Program, features rt.Features) (*layout.Result, error)
 	l := &lowerer{Asm: a, p: p, features: features}
 	l.at = a.NewLabels(len(p.Insns))
 	l.bodies = a.NewLabels(len(p.Funcs))
-	l.done = a.NewLabel()
+	l.done, l.tail = a.NewLabel(), a.NewLabel()
 	l.metered = p.Metered()
 	for f := range p.Funcs {
 		if err := l.function(f); err != nil {
@@ -76,7 +77,7 @@ func Lower(a *Asm, p *opt.Program, features rt.Features) (*layout.Result, error)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", p.Name, opt.ErrUnsupported, err)
 	}
-	r := &layout.Result{Code: bytes.Clone(code), Main: a.Offset(l.bodies), Bodies: map[int]emit.Off{}, PCs: a.PCMap()}
+	r := &layout.Result{Code: bytes.Clone(code), Main: a.Offset(l.bodies), Tail: a.Offset(l.tail), Bodies: map[int]emit.Off{}, PCs: a.PCMap()}
 	for f, label := range entries {
 		r.Bodies[f] = a.Offset(label)
 	}

@@ -36,6 +36,8 @@ func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
 		l.inlineIterDestroy()
 	case opt.InlineHash:
 		l.inlineHash(pc, x, null, end)
+	case opt.InlineTail:
+		l.inlineTail(pc, x, end)
 	case opt.InlineReserve:
 		l.reserve(pc, x, end)
 	case opt.InlineCommit:

@@ -75,7 +75,8 @@ type Reloc struct {
 // end's buffers.
 type Result struct {
 	Code   []byte
-	Main   emit.Off         // where the host and tail calls enter
+	Main   emit.Off         // where the host enters, and tail calls that it carries out
+	Tail   emit.Off         // where tail calls of code enter, with R1 in place
 	Bodies map[int]emit.Off // by function: where callbacks of the host enter
 	Relocs []Reloc
 	PCs    emit.PCMap
