@@ -93,14 +93,15 @@ type backend struct {
 }
 
 // New loads the program.
-func New(s Settings, engine vm.Engine) (*Balancer, error) { return newFrom(object, s, engine) }
+func New(s Settings, engine vm.Engine) (*Balancer, error) {
+	return newFrom(object, s, vm.Options{Engine: engine})
+}
 
-func newFrom(object []byte, s Settings, engine vm.Engine) (*Balancer, error) {
+func newFrom(object []byte, s Settings, opts vm.Options) (*Balancer, error) {
 	obj, err := load(object, s)
 	if err != nil {
 		return nil, err
 	}
-	opts := vm.Options{Engine: engine}
 	if s.Now != nil {
 		opts.Host.Now = func(helpers.Clock) uint64 { return s.Now() }
 	}
@@ -294,24 +295,23 @@ func (b *Balancer) vipNumber() (uint32, error) {
 // nobody had for long.
 func (b *Balancer) backendNumbers(v *vip, backends []Backend) ([]uint32, error) {
 	numbers := make([]uint32, len(backends))
-	last := b.last
+	added := 0
 	for i, be := range backends {
-		if n := v.byAddr[be.Addr]; n != 0 {
-			numbers[i] = n
-			continue
+		if numbers[i] = v.byAddr[be.Addr]; numbers[i] == 0 {
+			added++
 		}
-		for tries := 1; ; tries++ {
-			if tries == maxBackends {
-				return nil, fmt.Errorf("there are %d backends already", maxBackends-1)
-			}
-			last = last%(maxBackends-1) + 1 // 1 to maxBackends-1
-			if _, used := b.backends[last]; !used {
-				break
-			}
-		}
-		numbers[i] = last
 	}
-	b.last = last
+	if len(b.backends)+added >= maxBackends {
+		return nil, fmt.Errorf("%d backends are too many: all services have %d, and %d is the limit", added, len(b.backends), maxBackends-1)
+	}
+	for i := range numbers {
+		for numbers[i] == 0 {
+			b.last = b.last%(maxBackends-1) + 1 // 1 to maxBackends-1
+			if _, used := b.backends[b.last]; !used {
+				numbers[i] = b.last
+			}
+		}
+	}
 	return numbers, nil
 }
 

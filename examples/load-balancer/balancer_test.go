@@ -19,10 +19,11 @@ func engineName(e vm.Engine) string {
 	return string(e)
 }
 
-// newBalancer returns a balancer of the services in config.json. Time is *now.
+// newBalancer returns a balancer of the services in config.json. Time is *now,
+// and there is one CPU.
 func newBalancer(t *testing.T, engine vm.Engine, now *uint64, change func(*Settings)) *Balancer {
 	t.Helper()
-	return balancerOf(t, object, engine, func(s *Settings) {
+	return balancerOf(t, object, vm.Options{Engine: engine, Deterministic: true}, func(s *Settings) {
 		s.Now = func() uint64 { return *now }
 		if change != nil {
 			change(s)
@@ -30,14 +31,14 @@ func newBalancer(t *testing.T, engine vm.Engine, now *uint64, change func(*Setti
 	})
 }
 
-func balancerOf(t testing.TB, object []byte, engine vm.Engine, change func(*Settings)) *Balancer {
+func balancerOf(t testing.TB, object []byte, o vm.Options, change func(*Settings)) *Balancer {
 	t.Helper()
 	s, vips, err := readConfig(configFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	change(&s)
-	b, err := newFrom(object, s, engine)
+	b, err := newFrom(object, s, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func benchmark(b *testing.B, program string, f []byte) {
 		b.Fatal(err)
 	}
 	var settings Settings
-	ours := balancerOf(b, object, vm.Auto, func(s *Settings) {
+	ours := balancerOf(b, object, vm.Options{}, func(s *Settings) {
 		s.FloodLimit = math.MaxUint64
 		settings = *s
 	})

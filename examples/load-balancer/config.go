@@ -47,11 +47,16 @@ func readConfig(name string) (s Settings, vips []VIP, err error) {
 	if s, err = c.settings(); err != nil {
 		return s, nil, fmt.Errorf("%s: %w", name, err)
 	}
+	seen := map[Service]bool{}
 	for _, sc := range c.Services {
 		v, err := sc.vip()
+		if err == nil && seen[v.Service] {
+			err = fmt.Errorf("service %v is there twice", v.Service)
+		}
 		if err != nil {
 			return s, nil, fmt.Errorf("%s: %w", name, err)
 		}
+		seen[v.Service] = true
 		vips = append(vips, v)
 	}
 	return s, vips, nil
@@ -59,8 +64,8 @@ func readConfig(name string) (s Settings, vips []VIP, err error) {
 
 func (c *config) settings() (s Settings, err error) {
 	s = Settings{MTU: c.MTU, FloodLimit: c.FloodLimit, Connections: c.Connections}
-	if s.Gateway, err = net.ParseMAC(c.Gateway); err != nil {
-		return s, fmt.Errorf("gateway: %w", err)
+	if s.Gateway, err = net.ParseMAC(c.Gateway); err != nil || len(s.Gateway) != 6 {
+		return s, fmt.Errorf("gateway: %q is no Ethernet address", c.Gateway)
 	}
 	if c.UDPTimeout != "" {
 		if s.UDPTimeout, err = time.ParseDuration(c.UDPTimeout); err != nil {
