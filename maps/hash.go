@@ -159,10 +159,7 @@ func (m *hash) alloc(spec *Spec, cpus int) error {
 			return err
 		}
 	}
-	segs := 1
-	for segs < maxSegments && segs*512 < int(min(spec.MaxEntries, maxBytes)) {
-		segs *= 2
-	}
+	segs := segmentsFor(spec)
 	spare := min(max(spareBytes/entry, 64), 1<<20) + uint64(segs)*spareBatch
 	limit := min(uint64(spec.MaxEntries)+spare, memoryLimit()/entry, 1<<32-1)
 	m.dir = newDirectory(&m.seeds, int(spec.KeySize), segs)
@@ -180,6 +177,15 @@ func (m *hash) alloc(spec *Spec, cpus int) error {
 		m.setTable(i, newTable(1))
 	}
 	return nil
+}
+
+// segmentsFor returns how many segments a hash with this description has.
+func segmentsFor(spec *Spec) int {
+	segs := 1
+	for segs < maxSegments && segs*512 < int(min(spec.MaxEntries, maxBytes)) {
+		segs *= 2
+	}
+	return segs
 }
 
 func (m *hash) Slabs() []mem.Slab { return *m.pool.slabs.Load() }

@@ -205,7 +205,7 @@ func (c *Collection) Memory() (m Memory) {
 		m.Code = c.block.Size()
 	}
 	for _, own := range c.own {
-		m.Maps += footprint(own.Spec())
+		m.Maps += maps.Footprint(own.Spec())
 	}
 	return m
 }

@@ -17,10 +17,19 @@ func TestLifecycle(t *testing.T) {
 	if testing.Short() {
 		cycles = 1000
 	}
+	inner := &maps.Spec{Name: "inner", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 2}
 	ms := []*maps.Spec{
 		{Name: "array", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 16},
 		{Name: "hash", Type: maps.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 32},
 		{Name: "ring", Type: maps.RingBuf, MaxEntries: 4096},
+		// The program does not use the rest, Go code does.
+		{Name: "cpus", Type: maps.PerCPUHash, KeySize: 4, ValueSize: 8, MaxEntries: 8},
+		{Name: "lru", Type: maps.LRUHash, KeySize: 4, ValueSize: 4096, MaxEntries: 2},
+		{Name: "trie", Type: maps.LPMTrie, KeySize: 8, ValueSize: 8, MaxEntries: 8, Flags: maps.NoPrealloc},
+		{Name: "queue", Type: maps.Queue, ValueSize: 8, MaxEntries: 8},
+		{Name: "bloom", Type: maps.BloomFilter, ValueSize: 8, MaxEntries: 8},
+		{Name: "outer", Type: maps.HashOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 2, Inner: inner},
+		{Name: "events", Type: maps.PerfEventArray, KeySize: 4, ValueSize: 4, MaxEntries: 2},
 	}
 	const text = `
 r6 = r1
@@ -55,9 +64,35 @@ exit`
 		if (i%2 == 0) != errors.As(err, &f) {
 			t.Fatalf("cycle %d: %v", i, err)
 		}
+		for _, s := range ms[3:8] {
+			for n := range byte(3) { // one more than the LRU map holds
+				key, value := make([]byte, s.KeySize), make([]byte, s.HostValueSize())
+				if s.KeySize > 0 {
+					key[0] = n
+				}
+				if err := c.Map(s.Name).Update(key, value, maps.Any); err != nil {
+					t.Fatalf("map %s: %v", s.Name, err)
+				}
+			}
+		}
+		in, err := maps.New(inner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Map("outer").(maps.MapHolder).StoreMap(make([]byte, 4), in, maps.Any); err != nil {
+			t.Fatal(err)
+		}
+		events, err := maps.NewPerfReader(c.Map("events"), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%3 == 0 { // before its map, or after it
+			events.Close()
+		}
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}
+		events.Close()
 	}
 	measure := func() (heap uint64, goroutines int) {
 		runtime.GC()

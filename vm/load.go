@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/bits"
 	"runtime"
 	"sync/atomic"
 
@@ -198,7 +197,7 @@ func (c *Collection) mapFor(spec *maps.Spec, left *uint64) (maps.Map, error) {
 		return m, replaces(m, spec)
 	}
 	create := func(spec *maps.Spec) (maps.Map, error) {
-		need := footprint(spec)
+		need := maps.Footprint(spec)
 		if need > *left {
 			return nil, fmt.Errorf("map %q: %d bytes when full, with %d left of the collection's limit: %w", spec.Name, need, *left, errno.ENOMEM)
 		}
@@ -258,19 +257,6 @@ func replaces(m maps.Map, spec *maps.Spec) error {
 		}
 	}
 	return nil
-}
-
-// footprint returns how many bytes the entries of a map take when it is full.
-func footprint(s *maps.Spec) uint64 {
-	if s.Type == maps.RingBuf {
-		return 2 * uint64(s.MaxEntries) // see maps: records lie in one piece
-	}
-	entry := (uint64(s.KeySize)+7)&^7 + (uint64(s.HostValueSize())+7)&^7
-	hi, n := bits.Mul64(uint64(s.MaxEntries), entry)
-	if hi != 0 {
-		return 1<<64 - 1
-	}
-	return n
 }
 
 // loadProgram links one program and binds it.
