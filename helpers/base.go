@@ -40,5 +40,12 @@ var base = NewSet(map[ID]*Func{
 	181: Loop,
 	182: Strncmp,
 	195: MapLookupPerCPUElem,
+	197: DynptrFromMem,
+	198: RingBufReserveDynptr,
+	199: RingBufSubmitDynptr,
+	200: RingBufDiscardDynptr,
+	201: DynptrRead,
+	202: DynptrWrite,
+	203: DynptrData,
 	208: KtimeGetTaiNs,
 }, nil)

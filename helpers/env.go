@@ -44,6 +44,9 @@ type Env interface {
 	Lock(addr uint64)
 	Unlock(addr uint64)
 
+	// Dynptrs returns the dynptrs of the run.
+	Dynptrs() *Dynptrs
+
 	// Ctx returns the host side of the run's context (hook.Ctx.HostSize
 	// bytes), aliased.
 	Ctx() []byte

@@ -146,15 +146,16 @@ func (p *Proto) NumArgs() int {
 }
 
 // SizeArg returns the index of the argument that gives the size of the memory
-// argument i: the first ArgSize or ArgSizeOrZero after it. It returns -1 if i
-// is not memory of variable size. In the kernel's helpers the size follows
+// argument i: the first ArgSize, ArgSizeOrZero or ArgConstAllocSize after it; the
+// last of these sizes a buffer, which may be 0 if it is Nullable, and the result
+// alike. It returns -1 if i is not memory of variable size. In the kernel's helpers the size follows
 // right after; memcpy(dst, src, n) has one size for two arguments.
 func (p *Proto) SizeArg(i int) int {
 	if p.Args[i].Kind != ArgMem || p.Args[i].Size != 0 {
 		return -1
 	}
 	for j := i + 1; j < len(p.Args); j++ {
-		if k := p.Args[j].Kind; k == ArgSize || k == ArgSizeOrZero {
+		if k := p.Args[j].Kind; k == ArgSize || k == ArgSizeOrZero || k == ArgConstAllocSize {
 			return j
 		}
 	}

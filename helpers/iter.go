@@ -90,11 +90,13 @@ var IterNumDestroy = (&Func{
 	},
 }).Inlines(InlineIterDestroy)
 
-// StackObjectSize returns how many bytes of stack an object of the given type
-// takes, which helpers make and end; 0 if there is no such type.
-func StackObjectSize(object string) int {
-	switch object {
-	case "bpf_iter_num":
+// StackSize returns how many bytes of stack an object takes that helpers make
+// and end there: a dynptr or an iterator; 0 if a is none.
+func (a *Arg) StackSize() int {
+	switch {
+	case a.Kind == ArgDynptr:
+		return dynptrSize
+	case a.Kind == ArgIter && a.Object == "bpf_iter_num":
 		return iterNumSize
 	}
 	return 0

@@ -272,7 +272,7 @@ func (v *verifier) effectsOf(fn int) effects {
 					leaves := c.Proto.Control == helpers.TailCall
 					e.sleeps = e.sleeps || c.Proto.MightSleep
 					e.leaves = e.leaves || leaves
-					e.movesPacket = e.movesPacket || leaves || c.Proto.ChangesPacket
+					e.movesPacket = e.movesPacket || leaves || mayMovePacket(c)
 				}
 			}
 		}

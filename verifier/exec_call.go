@@ -67,6 +67,9 @@ func (m *machine) callHost(f *helpers.Func) error {
 	if err := m.section(f); err != nil {
 		return err
 	}
+	if is(f, helpers.DynptrSliceRdwr) && !m.sv.p.Type.PacketWrite {
+		return m.fail(ReadOnly, "%s programs may not write to the packet, as %s lets them", m.sv.p.Type.Name, f.Name)
+	}
 	return m.afterCall(f, c)
 }
 
@@ -116,6 +119,7 @@ type call struct {
 	dynptr state.ObjID // the dynptr that is used
 	place  iterPlace   // where a dynptr is made or ended
 	made   string      // kind of the dynptr that is made
+	cloned state.ObjID // the dynptr that a clone is made of
 }
 
 // arguments checks R1 to R5 against the contract of f, and does what the
@@ -275,7 +279,7 @@ func (m *machine) sized(f *helpers.Func, i, j int, r, size state.Reg, null bool)
 		return m.badArgument(j, "the size, %v, may be 0", n)
 	case r.Kind.IsPointer() && m.s.Objs[r.Obj].Nullable && n.UMax() != 0:
 		return m.fail(NullPointer, "argument %d of %s is a %v pointer that may be null, with a size, %v, that may not be 0", i+1, f.Name, r.Kind, n)
-	case null && n.UMax() != 0:
+	case null && n.UMax() != 0 && f.Proto.Args[j].Kind != helpers.ArgConstAllocSize:
 		return m.badArgument(i, "null memory with a size, %v, that may not be 0", n)
 	}
 	return m.memory(f, i, r, size, null)
@@ -311,7 +315,11 @@ func (m *machine) memory(f *helpers.Func, i int, r, size state.Reg, null bool) e
 			return err
 		}
 		return m.plain(r, 0, m.s.Num(size).UMax())
-	case state.MapKey, state.Mem, state.RingBufMem:
+	case state.Mem:
+		if obj.Type == state.PacketSlice && arg.Write && !f.Proto.PacketAccess {
+			return m.badArgument(i, "%s cannot write to packet memory", f.Name)
+		}
+	case state.MapKey, state.RingBufMem:
 	case state.Stack:
 		if err := m.within(r, 0, size); err != nil {
 			return err
@@ -409,7 +417,7 @@ func (m *machine) constString(f *helpers.Func, i int, r state.Reg) error {
 
 // afterCall leaves the registers as a call of f does.
 func (m *machine) afterCall(f *helpers.Func, c call) error {
-	if f.Proto.ChangesPacket {
+	if m.movesPacket(f, &c) {
 		m.s.ForgetPacket(m.sv.o.MaxPacket)
 	}
 	r0, err := m.result(f, c)
@@ -462,6 +470,9 @@ func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
 		}
 		o.Site = m.site(o.Ref)
 		o = m.s.ChildOf(o, c.dynptr)
+		if c.dynptr != 0 && isPacketDynptr(&m.s.Objs[c.dynptr]) {
+			o.Type = state.PacketSlice
+		}
 		return state.Reg{Kind: o.Kind, Obj: m.s.NewObj(o)}, nil
 	case helpers.RetObject:
 		o := state.Obj{Nullable: ret.Nullable, Type: ret.Object, Ref: f.Proto.AcquiresObject}

@@ -1,14 +1,18 @@
 package verifier
 
 import (
+	"slices"
+
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/verifier/internal/state"
 )
 
 // Dynptrs (kernel, struct bpf_dynptr_kern) are 16 opaque bytes on the stack
-// that helpers fill in: over a map value ("local"), or over a reservation in a
-// ring buffer ("ringbuf"), which is a reference until it is submitted or
-// discarded. Slices of one end with it.
+// that helpers fill in: over a map value ("local"), over the packet ("skb",
+// "xdp"), or over a reservation in a ring buffer ("ringbuf"), which is a
+// reference until it is submitted or discarded. Slices of one end with it, those
+// of a packet also when the packet may move. Clones of a reservation are one
+// reference, and end together; other clones are dynptrs of their own.
 
 const dynptrSize = 16
 
@@ -17,7 +21,7 @@ const dynptrSize = 16
 func (m *machine) dynptr(f *helpers.Func, i int, r state.Reg, c *call) error {
 	arg := &f.Proto.Args[i]
 	if r.Kind == state.Object && m.s.Objs[r.Obj].Type == "bpf_dynptr" && !arg.Write && !arg.Release {
-		c.dynptr = r.Obj // a callback's: it may be read and sliced
+		c.dynptr = r.Obj // a callback's: it may be read, sliced, cloned
 		return nil
 	}
 	frame, off, err := m.slot(f, i, r, dynptrSize)
@@ -27,12 +31,15 @@ func (m *machine) dynptr(f *helpers.Func, i int, r state.Reg, c *call) error {
 	o := m.s.PlacedAt(frame, off, dynptrSize/8, state.Dynptr)
 	if arg.Uninit {
 		switch _, taken := m.s.Special(frame, off, off+dynptrSize); {
-		case o != 0 && m.s.Objs[o].Ref:
-			return m.badArgument(i, "the dynptr at fp%d holds the reference made at %d", off, m.s.Objs[o].Site)
+		case o != 0 && m.s.Objs[m.s.Root(o)].Ref:
+			return m.badArgument(i, "the dynptr at fp%d holds the reference made at %d", off, m.s.Objs[m.s.Root(o)].Site)
 		case o == 0 && taken:
 			return m.badArgument(i, "the stack at fp%d holds part of an iterator or a dynptr", off)
 		}
 		c.place, c.made = iterPlace{frame, off}, arg.Object
+		if arg.Object == "clone" {
+			c.cloned = c.dynptr
+		}
 		return nil
 	}
 	if o == 0 {
@@ -51,14 +58,24 @@ func (m *machine) dynptr(f *helpers.Func, i int, r state.Reg, c *call) error {
 
 // newDynptr puts the dynptr that a call makes where its argument says.
 func (m *machine) newDynptr(c *call) error {
-	var ref bool
+	obj := state.Obj{Kind: state.Dynptr, Type: c.made}
 	switch c.made {
 	case "local":
 		if r := m.s.Reg(1); r.Kind != state.MapValue {
 			return m.badArgument(0, "a dynptr over %v memory", r.Kind)
 		}
 	case "ringbuf":
-		ref = true
+		obj.Ref = true
+		obj.Site = m.site(true)
+	case "skb", "xdp":
+	case "clone":
+		of := m.s.Objs[c.cloned]
+		if obj.Type = of.Type; of.Kind == state.Object {
+			obj.Type = "local" // a callback's
+		}
+		if m.s.Objs[m.s.Root(c.cloned)].Ref {
+			obj = m.s.ChildOf(obj, c.cloned)
+		}
 	default:
 		return m.fail(Unsupported, "dynptrs of kind %s", c.made)
 	}
@@ -66,7 +83,32 @@ func (m *machine) newDynptr(c *call) error {
 		m.s.ReleaseObj(old) // not a reference: slices of it end
 	}
 	m.depth(c.place.frame, c.place.off)
-	o := m.s.NewObj(state.Obj{Kind: state.Dynptr, Type: c.made, Ref: ref, Site: m.site(ref)})
-	m.s.Place(c.place.frame, c.place.off, dynptrSize/8, state.Dynptr, o)
+	m.s.Place(c.place.frame, c.place.off, dynptrSize/8, state.Dynptr, m.s.NewObj(obj))
 	return nil
+}
+
+// isPacketDynptr reports whether o is a dynptr of a packet.
+func isPacketDynptr(o *state.Obj) bool {
+	return o.Kind == state.Dynptr && (o.Type == "skb" || o.Type == "xdp")
+}
+
+// movesPacket reports whether a call of f may move the packet.
+func (m *machine) movesPacket(f *helpers.Func, c *call) bool {
+	return f.Proto.ChangesPacket || is(f, helpers.DynptrWrite) && c.dynptr != 0 && m.s.Objs[c.dynptr].Type == "skb"
+}
+
+// mayMovePacket is movesPacket for a call of which only the callee is known.
+func mayMovePacket(f *helpers.Func) bool { return f.Proto.ChangesPacket || is(f, helpers.DynptrWrite) }
+
+// endLent ends the dynptrs that callbacks of f get, and their slices, wherever
+// the callback has left them.
+func (m *machine) endLent(f *helpers.Func) {
+	if f == nil || !slices.ContainsFunc(f.Proto.Body[:], func(a helpers.Arg) bool { return a.Kind == helpers.ArgDynptr }) {
+		return
+	}
+	for i := range m.s.Objs {
+		if o := &m.s.Objs[i]; o.Kind == state.Object && o.Type == "bpf_dynptr" {
+			m.s.ReleaseObj(state.ObjID(i))
+		}
+	}
 }

@@ -201,6 +201,7 @@ func (m *machine) exit() (goOn bool, err error) {
 		return false, m.fail(Unreleased, "a callback that begins with %d references leaves %d", want, have)
 	}
 	m.note(m.s, state.Returned)
+	m.endLent(m.sv.callee(m.sv.p.Insns[c.call]))
 	m.s.Pop()
 	return false, m.sv.arrive(c.up, c.site.block, m.s, m.id, m.weight)
 }

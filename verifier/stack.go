@@ -22,7 +22,7 @@ func (m *machine) overwrite(p state.Reg, lo, hi int) {
 	f := int(m.s.Objs[p.Obj].Index)
 	for {
 		c, ok := m.s.Special(f, lo, hi)
-		if !ok || c.Reg.Kind != state.Dynptr || m.s.Objs[c.Reg.Obj].Ref {
+		if !ok || c.Reg.Kind != state.Dynptr || m.s.Objs[m.s.Root(c.Reg.Obj)].Ref {
 			return
 		}
 		m.s.ReleaseObj(c.Reg.Obj)

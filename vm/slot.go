@@ -42,6 +42,8 @@ type slot struct {
 
 	lock   *atomic.Uint32 // the spin lock that the run holds; nil: none
 	lockAt uint64         // its address
+
+	dynptrs helpers.Dynptrs
 }
 
 // A held is borrowed memory.
@@ -223,6 +225,8 @@ func (s *slot) State() any {
 	return s.state.State
 }
 
+func (s *slot) Dynptrs() *helpers.Dynptrs { return &s.dynptrs }
+
 func (s *slot) Host() *helpers.Host { return s.prog.coll.host }
 
 func (s *slot) Abort(err error) { s.exec.abort(err) }
@@ -270,6 +274,7 @@ func (s *slot) end() {
 	if s.lock != nil {
 		s.unlock()
 	}
+	s.dynptrs.Reset()
 	for len(s.held) > 0 {
 		last := len(s.held) - 1
 		h := s.held[last]

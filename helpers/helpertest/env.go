@@ -26,6 +26,7 @@ type Env struct {
 
 	Locked uint64 // address of the spin lock that is held
 
+	dynptrs  helpers.Dynptrs
 	regions  []region
 	objects  []object
 	maps     []maps.Map
@@ -199,6 +200,9 @@ func (e *Env) Unlock(addr uint64) {
 	}
 	e.Locked = 0
 }
+
+// Dynptrs implements helpers.Env.
+func (e *Env) Dynptrs() *helpers.Dynptrs { return &e.dynptrs }
 
 // Ctx implements helpers.Env.
 func (e *Env) Ctx() []byte { return e.Context }

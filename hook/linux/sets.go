@@ -74,9 +74,13 @@ func helperSet(name string, own *helpers.Set) *helpers.Set {
 	if !ok {
 		panic("BUG: no helpers for program type " + name)
 	}
-	k := setKey{extra, own}
+	k := setKey{extra, own, kfuncOf[name]}
 	if sets[k] == nil {
-		sets[k] = helpers.Pick(append(common[:len(common):len(common)], parseIDs(extra)...), own, known)
+		s := helpers.Pick(append(common[:len(common):len(common)], parseIDs(extra)...), own, known)
+		if f := k.kfunc; f != nil {
+			s = s.With(nil, map[string]*helpers.Func{f.Name: f})
+		}
+		sets[k] = s
 	}
 	return sets[k]
 }
@@ -87,6 +91,22 @@ var sets = map[setKey]*helpers.Set{}
 type setKey struct {
 	extra string
 	own   *helpers.Set
+	kfunc *helpers.Func
+}
+
+// kfuncOf is what types may call by name besides what all may
+// (bpf_kfunc_init, net/core/filter.c).
+var kfuncOf = map[string]*helpers.Func{
+	"socket_filter": dynptrFromSkbRdonly,
+	"sched_cls":     dynptrFromSkb,
+	"sched_act":     dynptrFromSkb,
+	"sk_skb":        dynptrFromSkb,
+	"cgroup_skb":    dynptrFromSkbRdonly,
+	"lwt_in":        dynptrFromSkbRdonly,
+	"lwt_out":       dynptrFromSkbRdonly,
+	"lwt_xmit":      dynptrFromSkb,
+	"lwt_seg6local": dynptrFromSkbRdonly,
+	"xdp":           dynptrFromXDP,
 }
 
 // common holds the numbers in everyType, known every helper in the form that

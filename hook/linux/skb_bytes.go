@@ -97,20 +97,24 @@ var skbStoreBytes = &helpers.Func{
 		ChangesPacket: true,
 	},
 	Impl: func(env helpers.Env, _, off, from, size, flags uint64) uint64 {
-		off = uint64(uint32(off))
-		packet := env.Packet().Data()
-		switch {
-		case flags&^(recomputeCsum|invalidateHash) != 0:
-			return errno.EINVAL.R0()
-		case off > maxInt || off+size > uint64(len(packet)):
-			return errno.EFAULT.R0()
-		}
-		copy(packet[off:], helpers.Mem(env, from, size))
-		if flags&invalidateHash != 0 {
-			put32(env.Ctx(), skbHash, 0)
-		}
-		return 0
+		return storeBytes(env, uint64(uint32(off)), helpers.Mem(env, from, size), flags)
 	},
+}
+
+// storeBytes copies src to the packet at off.
+func storeBytes(env helpers.Env, off uint64, src []byte, flags uint64) uint64 {
+	packet := env.Packet().Data()
+	switch {
+	case flags&^(recomputeCsum|invalidateHash) != 0:
+		return errno.EINVAL.R0()
+	case off > maxInt || off+uint64(len(src)) > uint64(len(packet)):
+		return errno.EFAULT.R0()
+	}
+	helpers.CopyMem(packet[off:off+uint64(len(src))], src)
+	if flags&invalidateHash != 0 {
+		put32(env.Ctx(), skbHash, 0)
+	}
+	return 0
 }
 
 var skbPullData = &helpers.Func{

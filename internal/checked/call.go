@@ -25,6 +25,7 @@ type argCheck struct {
 	reg   uint8 // R1 to R5
 	mapR  uint8 // keys and values: register of the map
 	sizeR uint8 // memory: register of the size; 0: arg.Size
+	spare bool  // memory: may be 0 whatever the size, which is the result's too
 }
 
 // newCall prepares the checks of f's prototype.
@@ -46,22 +47,13 @@ func newCall(f *helpers.Func) call {
 		}
 		k := argCheck{arg: a, reg: reg, mapR: mapR}
 		if a.Kind == helpers.ArgMem && a.Size == 0 {
-			k.sizeR = sizeAfter(f.Proto.Args[:], i)
+			j := f.Proto.SizeArg(i)
+			k.sizeR = uint8(j + 1)
+			k.spare = j >= 0 && f.Proto.Args[j].Kind == helpers.ArgConstAllocSize
 		}
 		c.checks = append(c.checks, k)
 	}
 	return c
-}
-
-// sizeAfter returns the register of the first size after argument i: that is
-// the size of all memory before it.
-func sizeAfter(args []helpers.Arg, i int) uint8 {
-	for j := i + 1; j < len(args); j++ {
-		if k := args[j].Kind; k == helpers.ArgSize || k == helpers.ArgSizeOrZero {
-			return uint8(j + 1)
-		}
-	}
-	return 0
 }
 
 // checkArgs checks R1 to R5 against the contract of c.
@@ -123,7 +115,7 @@ func (m *Machine) checkArg(c *call, k *argCheck) (ok bool) {
 	v := m.reg[k.reg]
 	a := &k.arg
 	if v == 0 && a.Nullable {
-		if k.sizeR != 0 && m.reg[k.sizeR] != 0 {
+		if k.sizeR != 0 && m.reg[k.sizeR] != 0 && !k.spare {
 			return m.breach("null, with a size of %d", m.reg[k.sizeR])
 		}
 		return true
@@ -187,7 +179,11 @@ func (m *Machine) checkArg(c *call, k *argCheck) (ok bool) {
 		}
 	case helpers.ArgIter:
 		return m.checkStackObject(k, v)
-	case helpers.ArgSpinLock, helpers.ArgTimer, helpers.ArgKptr, helpers.ArgDynptr:
+	case helpers.ArgDynptr:
+		if a.Uninit {
+			return m.checkStackObject(k, v)
+		}
+	case helpers.ArgSpinLock, helpers.ArgTimer, helpers.ArgKptr:
 		if v == 0 {
 			return m.breach("null")
 		}
@@ -244,8 +240,8 @@ func (m *Machine) checkMem(c *call, k *argCheck, addr, n uint64) (ok bool) {
 		return m.deny(access, addr, int(n), reasonReadOnly)
 	case !a.Uninit && w.WriteOnly():
 		return m.deny(access, addr, int(n), reasonWriteOnly)
-	case !c.fn.Proto.PacketAccess && m.Space.InPacket(addr):
-		return m.deny(access, addr, int(n), "the helper takes no packet memory")
+	case (a.Write || a.Uninit) && !c.fn.Proto.PacketAccess && m.Space.InPacket(addr):
+		return m.deny(access, addr, int(n), "the helper writes to no packet memory")
 	}
 	return true
 }
@@ -253,7 +249,7 @@ func (m *Machine) checkMem(c *call, k *argCheck, addr, n uint64) (ok bool) {
 // checkStackObject checks that there is room at addr, on the stack, for the
 // object that helpers keep there, and that it was written unless it is new.
 func (m *Machine) checkStackObject(k *argCheck, addr uint64) (ok bool) {
-	n := helpers.StackObjectSize(k.arg.Object)
+	n := k.arg.StackSize()
 	o := addr - m.stackBase
 	switch {
 	case o >= maxFrames*frameSize || o%8 != 0 || m.stackBytes(addr, n) == nil:

@@ -105,8 +105,11 @@ type Obj struct {
 	Index    int32  // Stack: frame; MapValue, MapKey, MapPtr: map of the program; Func: entry PC; Iter: 1 once drained
 	Site     int32  // Ref: PC of the instruction that made it, which tells references apart
 	Parent   ObjID  // object with whose release this one ends; 0: none
-	Type     string // Object, Dynptr, Iter: type name
+	Type     string // Object, Dynptr, Iter: type name; Mem: PacketSlice, or nothing
 }
+
+// PacketSlice is the Type of memory that is part of the packet.
+const PacketSlice = "packet"
 
 // An Edge says X − Y ≤ C, the values read as signed integers.
 type Edge struct {
@@ -269,7 +272,7 @@ func (s *State) PacketObj(meta bool) ObjID {
 // into it can be used, and its length is unknown.
 func (s *State) ForgetPacket(maxPacket uint64) {
 	s.locations(func(r *Reg) {
-		if r.Kind == Packet || r.Kind == PacketMeta {
+		if r.Kind == Packet || r.Kind == PacketMeta || r.Kind == Mem && s.Objs[r.Obj].Type == PacketSlice {
 			*r = s.Unknown()
 		}
 	})
