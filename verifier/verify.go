@@ -7,8 +7,8 @@
 // different shape meet without being joined; those of the same shape are
 // joined once they agree in the constants that can still decide a branch.
 // Loops are unrolled while that is cheap, then widened; if the proof then fails,
-// it is tried again without joins and widening, as far as the kernel would go. terminate.go
-// proves, on the graph of what was explored, that every path ends.
+// it is tried again without joins and widening, as far as the kernel would go.
+// terminate.go proves, on the graph of what was explored, that every path ends.
 //
 // A rejection is an *Error: the rule (Code), the place in C, the failed check
 // with its values, the instructions that made the refused value, the path, and
