@@ -46,7 +46,7 @@ func directCall(kind prog.Reg, imm int32) prog.Insn {
 // text describes r for people.
 func (m *machine) text(r state.Reg) string {
 	if r.Kind == state.Scalar {
-		return m.s.Num(r).String()
+		return m.s.Num(r).Words()
 	}
 	return r.Kind.String()
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/skepvm/skep/prog"
+	"github.com/skepvm/skep/verifier/internal/scalar"
 	"github.com/skepvm/skep/verifier/internal/state"
 )
 
@@ -64,6 +65,11 @@ func (e *Error) Error() string {
 
 // errorAt builds an Error for pc.
 func (v *verifier) errorAt(code Code, pc prog.PC, trace *state.Trace, format string, args ...any) *Error {
+	for i, a := range args {
+		if n, ok := a.(scalar.Scalar); ok {
+			args[i] = n.Words()
+		}
+	}
 	e := &Error{Code: code, Prog: v.p.Name, PC: pc, Msg: fmt.Sprintf(format, args...), Line: v.p.LineAt(pc)}
 	if f := v.p.FuncAt(pc); f >= 0 {
 		e.Func = v.p.Funcs[f].Name

@@ -69,7 +69,7 @@ func (m *machine) extend(v state.Reg, size int, signed bool) state.Reg {
 // access checks that size bytes at p + off may be loaded, or stored.
 func (m *machine) access(p state.Reg, off int64, size int, write bool) error {
 	if !p.Kind.IsPointer() {
-		return m.fail(NotPointer, "access through a number, %v", m.s.Num(p))
+		return m.fail(NotPointer, "access through a number (%v), not a pointer", m.s.Num(p))
 	}
 	obj := &m.s.Objs[p.Obj]
 	if obj.Nullable {

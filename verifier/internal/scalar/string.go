@@ -3,6 +3,7 @@ package scalar
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"strings"
 )
 
@@ -57,6 +58,35 @@ func (s Scalar) String() string {
 		items = append(items, "var_off="+s.bits.String())
 	}
 	return "scalar(" + strings.Join(items, ",") + ")"
+}
+
+// Words returns s for a sentence: a constant, or the range that holds it, and
+// in which steps:
+//
+//	0 to 2040 in steps of 8
+//
+// It says less than String.
+func (s Scalar) Words() string {
+	if s.IsConst() {
+		return signedText(s.full.smin)
+	}
+	var t string
+	switch low, high := s.full.smin, s.full.smax; {
+	case low == minSigned(wordBits) && high == maxSigned(wordBits) && s.full.umin == 0 && s.full.umax == wordMask:
+		t = "unbounded"
+	case low == minSigned(wordBits) && high == maxSigned(wordBits):
+		t = unsignedText(s.full.umin) + " to " + unsignedText(s.full.umax)
+	case high == maxSigned(wordBits):
+		t = signedText(low) + " or more"
+	case low == minSigned(wordBits):
+		t = signedText(high) + " or less"
+	default:
+		t = signedText(low) + " to " + signedText(high)
+	}
+	if n := bits.TrailingZeros64(s.bits.Value | s.bits.Mask); n > 0 {
+		t += " in steps of " + unsignedText(1<<n)
+	}
+	return t
 }
 
 // Numbers that 16 bits hold are decimal, others hexadecimal.

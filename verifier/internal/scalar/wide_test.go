@@ -295,3 +295,25 @@ func BenchmarkOps(b *testing.B) {
 }
 
 var sink Scalar
+
+// TestWords reads ranges as sentences have them.
+func TestWords(t *testing.T) {
+	for _, tc := range []struct {
+		s    Scalar
+		want string
+	}{
+		{Const(7), "7"},
+		{Const(math.MaxUint64), "-1"},
+		{Top(), "unbounded"},
+		{Unsigned(0, 255), "0 to 255"},
+		{Lsh(Unsigned(0, 255), Const(3)), "0 to 2040 in steps of 8"},
+		{Signed(-8, 8), "-8 to 8"},
+		{Signed(math.MinInt64, 5), "5 or less"},
+		{Unsigned(3, math.MaxInt64), "3 or more"},
+		{Unsigned(1<<63-1, 1<<63+5), "0x7fffffffffffffff to 0x8000000000000005"},
+	} {
+		if got := tc.s.Words(); got != tc.want {
+			t.Errorf("%v: %q, want %q", tc.s, got, tc.want)
+		}
+	}
+}
