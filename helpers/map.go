@@ -9,7 +9,8 @@ import (
 // which is why a key or value needs no size argument.
 
 // MapLookupElem is map_lookup_elem(map, key): the address of key's value, or 0;
-// of a map of maps, the map; of a map of XDP sockets, the socket.
+// of a map of maps, the map; of a map of sockets, a reference to the socket, which
+// acquires itself (linux.Socket); of one of XDP sockets, the socket.
 var MapLookupElem = (&Func{
 	Name: "map_lookup_elem",
 	Proto: Proto{
@@ -28,6 +29,13 @@ var MapLookupElem = (&Func{
 				return env.ShareMap(h.InnerMap(k))
 			}
 			return 0
+		case maps.SockMap, maps.SockHash:
+			if h, ok := m.(maps.SocketMap); ok {
+				if s, ok := h.SocketElem(k).(interface{ Acquire(Env) uint64 }); ok {
+					return s.Acquire(env)
+				}
+			}
+			return 0
 		case maps.XSKMap:
 			if v := m.LookupElem(env.CPU(), k); v != nil {
 				return env.ShareObject(v, m)
@@ -38,7 +46,8 @@ var MapLookupElem = (&Func{
 	},
 }).Inlines(InlineMapLookup)
 
-// MapUpdateElem is map_update_elem(map, key, value, flags).
+// MapUpdateElem is map_update_elem(map, key, value, flags). The value of a map of
+// sockets is a socket.
 var MapUpdateElem = (&Func{
 	Name: "map_update_elem",
 	Proto: Proto{
@@ -50,6 +59,15 @@ var MapUpdateElem = (&Func{
 		m, k := mapAndKey(env, handle, key)
 		if k == nil {
 			return errno.EFAULT.R0()
+		}
+		switch m.Spec().Type {
+		case maps.SockMap, maps.SockHash: // the value is a socket
+			h, ok1 := m.(maps.SocketMap)
+			s, ok2 := env.Object(value).(maps.Socket)
+			if !ok1 || !ok2 {
+				return errno.EINVAL.R0()
+			}
+			return Result(h.UpdateSocketElem(k, s, maps.UpdateFlags(flags)))
 		}
 		v := env.Bytes(value, int(m.Spec().ValueSize))
 		if v == nil {

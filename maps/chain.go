@@ -16,6 +16,12 @@ type chained[V any] struct {
 	hash    func(key []byte) uint64
 	max     uint32
 
+	// gone says of an entry that it does not count any more, which can only be
+	// if changed has changed. nil: none ever is.
+	gone    func(v *V) bool
+	changed *atomic.Uint64
+	swept   uint64 // what it was when they were last removed
+
 	mu    sync.Mutex // held to write
 	count uint32
 }
@@ -55,7 +61,7 @@ func (c *chained[V]) get(key []byte) *V {
 }
 
 // put stores v and returns the value that it replaces. E2BIG: the table is
-// full. check, if not nil, is asked first, with that value, under the lock.
+// full. check is asked first, with that value, under the lock.
 func (c *chained[V]) put(key []byte, v *V, check func(old *V) error) (old *V, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,10 +69,12 @@ func (c *chained[V]) put(key []byte, v *V, check func(old *V) error) (old *V, er
 	if l != nil {
 		old = l.value
 	}
-	if check != nil {
-		if err := check(old); err != nil {
-			return nil, err
-		}
+	if err := check(old); err != nil {
+		return nil, err
+	}
+	if l == nil && c.count >= c.max && c.gone != nil && c.swept != c.changed.Load() {
+		c.sweep()
+		at, _ = c.find(key)
 	}
 	n := &link[V]{key: string(key), value: v}
 	head := c.bucket(key)
@@ -86,6 +94,22 @@ func (c *chained[V]) put(key []byte, v *V, check func(old *V) error) (old *V, er
 		at.Store(l.next.Load()) // until here a walk meets both
 	}
 	return old, nil
+}
+
+// sweep removes the entries that are gone. The caller holds the lock.
+func (c *chained[V]) sweep() {
+	c.swept = c.changed.Load()
+	for i := range c.buckets {
+		at := &c.buckets[i]
+		for l := at.Load(); l != nil; l = at.Load() {
+			if c.gone(l.value) {
+				at.Store(l.next.Load())
+				c.count--
+			} else {
+				at = &l.next
+			}
+		}
+	}
 }
 
 // remove removes key and returns its value, nil if there was none.
@@ -134,13 +158,13 @@ func (c *chained[V]) all(f func(key string, v *V) bool) {
 	}
 }
 
-// clear removes all entries, and calls gone for each.
-func (c *chained[V]) clear(gone func(v *V)) {
+// clear removes all entries, and calls f for each.
+func (c *chained[V]) clear(f func(v *V)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.buckets {
 		for l := c.buckets[i].Swap(nil); l != nil; l = l.next.Load() {
-			gone(l.value)
+			f(l.value)
 		}
 	}
 	c.count = 0

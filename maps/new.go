@@ -40,6 +40,10 @@ var constructors = map[Type]struct {
 	DevMapHash: {checkTargets, newDevMapHash},
 	CPUMap:     {checkTargets, newCPUMap},
 	XSKMap:     {checkTargets, newXSKMap},
+
+	SockMap:            {checkSockets, newSockArray},
+	SockHash:           {checkSockets, newSockHash},
+	ReuseportSockArray: {checkSockArray, newSockArray},
 }
 
 // New makes the map that spec describes, of which it keeps a copy, and stores

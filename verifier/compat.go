@@ -19,7 +19,7 @@ var plainMaps = []maps.Type{
 var helperMaps = map[string][]maps.Type{
 	"map_lookup_elem": append(slices.Clone(plainMaps),
 		maps.ArrayOfMaps, maps.HashOfMaps, maps.DevMap, maps.DevMapHash, maps.XSKMap, maps.SockMap, maps.SockHash),
-	"map_update_elem":           plainMaps, // the kernel lets some programs add sockets
+	"map_update_elem":           append(slices.Clone(plainMaps), maps.SockMap, maps.SockHash),
 	"map_delete_elem":           append(slices.Clone(plainMaps), maps.SockMap, maps.SockHash),
 	"map_push_elem":             {maps.Queue, maps.Stack, maps.BloomFilter},
 	"map_pop_elem":              {maps.Queue, maps.Stack},
@@ -69,8 +69,33 @@ func (m *machine) mapMatches(f *helpers.Func, i int, index int32) error {
 	if types, ok := helperMaps[f.Name]; ok && !slices.Contains(types, spec.Type) {
 		return m.badArgument(i, "%s does not work on map %s of type %d", f.Name, spec.Name, spec.Type)
 	}
+	if isSockets(spec) && !m.changesSockets(f) {
+		return m.badArgument(i, "%s: %s programs may not change map %s of sockets", f.Name, m.sv.p.Type.Name, spec.Name)
+	}
 	if slices.Contains(mapWriters, f.Name) && spec.Flags&maps.ReadOnlyProg != 0 {
 		return m.fail(ReadOnly, "map %s may not be written by programs", spec.Name)
 	}
 	return nil
+}
+
+// isSockets reports whether programs get references to sockets from the map that
+// spec describes, and store sockets in it.
+func isSockets(spec *maps.Spec) bool { return spec.Type == maps.SockMap || spec.Type == maps.SockHash }
+
+// socketWriters are the types of programs that may change maps of sockets: in the
+// others the socket may be locked (kernel, may_update_sockmap).
+var socketWriters = []string{
+	"socket_filter", "sched_cls", "sched_act", "xdp", "sk_reuseport", "flow_dissector", "sk_lookup",
+}
+
+// changesSockets reports whether the program may call f with a map of sockets.
+func (m *machine) changesSockets(f *helpers.Func) bool {
+	t := m.sv.p.Type
+	switch f.Name {
+	case "map_update_elem":
+		return slices.Contains(socketWriters, t.Name) || t.Attach == "trace_iter"
+	case "map_delete_elem":
+		return slices.Contains(socketWriters, t.Name) || t.Attach == "trace_iter" || t.Name == "sock_ops"
+	}
+	return true
 }

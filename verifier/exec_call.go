@@ -189,6 +189,9 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 		return m.memory(f, i, r, state.Const(uint64(m.sv.spec(c.m).KeySize)), null)
 	case helpers.ArgMapValue:
 		spec := m.sv.spec(c.m)
+		if isSockets(spec) {
+			return m.objectLike(f, i, &helpers.Arg{Kind: helpers.ArgObject, Object: "sock_common"}, r, c)
+		}
 		size := state.Const(uint64(spec.ValueSize))
 		if err := m.memory(f, i, r, size, null); err != nil {
 			return err
@@ -450,10 +453,10 @@ func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
 		if spec := m.sv.spec(c.m); spec.Type == maps.ArrayOfMaps || spec.Type == maps.HashOfMaps {
 			return m.innerMap(c.m)
 		} else if f.Name == "map_lookup_elem" {
-			switch spec.Type {
-			case maps.SockMap, maps.SockHash:
+			switch {
+			case isSockets(spec):
 				return m.newObject(state.Obj{Type: "sock", Nullable: true, Ref: true}), nil
-			case maps.XSKMap:
+			case spec.Type == maps.XSKMap:
 				return m.newObject(state.Obj{Type: "xdp_sock", Nullable: true}), nil
 			}
 		}

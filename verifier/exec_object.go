@@ -25,7 +25,11 @@ var casts = []string{
 // object checks argument i of f, r, which must be a host object of the type
 // that the contract names.
 func (m *machine) object(f *helpers.Func, i int, r state.Reg, c *call) error {
-	arg := &f.Proto.Args[i]
+	return m.objectLike(f, i, &f.Proto.Args[i], r, c)
+}
+
+// objectLike is object for a contract that arg says.
+func (m *machine) objectLike(f *helpers.Func, i int, arg *helpers.Arg, r state.Reg, c *call) error {
 	if r.Kind != state.Object {
 		return m.badArgument(i, "%s wants a %s, not %v", f.Name, arg.Object, r.Kind)
 	}

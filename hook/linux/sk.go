@@ -40,6 +40,7 @@ var SkMsg = &hook.Type{
 	Helpers:     helperSet("sk_msg", nil),
 	Verdicts:    skVerdicts,
 	PacketWrite: true,
+	NewState:    newNetworkState,
 }
 
 // SkLookup is BPF_PROG_TYPE_SK_LOOKUP.
@@ -67,20 +68,22 @@ var (
 	skReuseportMigrate = skReuseport("sk_reuseport_select_or_migrate")
 )
 
+var reuseportMD = hook.NewCtx("sk_reuseport_md", 56,
+	hook.Field{Name: "data", Off: 0, Size: 8, Kind: hook.FieldPacket, Read: 8},
+	hook.Field{Name: "data_end", Off: 8, Size: 8, Kind: hook.FieldPacketEnd, Read: 8},
+	u32("len", 16, narrow4),
+	u32("eth_protocol", 20, 2|4),
+	u32("ip_protocol", 24, narrow4),
+	u32("bind_inany", 28, narrow4),
+	u32("hash", 32, 4),
+	hook.Field{Name: "sk", Off: 40, Size: 8, Kind: hook.FieldObject, Object: "sock", Read: 8},
+	hook.Field{Name: "migrating_sk", Off: 48, Size: 8, Kind: hook.FieldObject, Object: "sock_common", Nullable: true, Read: 8})
+
 func skReuseport(attach string) *hook.Type {
 	return &hook.Type{
-		Name:   "sk_reuseport",
-		Attach: attach,
-		Ctx: hook.NewCtx("sk_reuseport_md", 56,
-			hook.Field{Name: "data", Off: 0, Size: 8, Kind: hook.FieldPacket, Read: 8},
-			hook.Field{Name: "data_end", Off: 8, Size: 8, Kind: hook.FieldPacketEnd, Read: 8},
-			u32("len", 16, narrow4),
-			u32("eth_protocol", 20, 2|4),
-			u32("ip_protocol", 24, narrow4),
-			u32("bind_inany", 28, narrow4),
-			u32("hash", 32, 4),
-			hook.Field{Name: "sk", Off: 40, Size: 8, Kind: hook.FieldObject, Object: "sock", Read: 8},
-			hook.Field{Name: "migrating_sk", Off: 48, Size: 8, Kind: hook.FieldObject, Object: "sock_common", Nullable: true, Read: 8}),
+		Name:     "sk_reuseport",
+		Attach:   attach,
+		Ctx:      reuseportMD,
 		Input:    hook.InputPacket,
 		Return:   hook.AnyReturn,
 		Helpers:  helperSet("sk_reuseport", reuseportFuncs),
@@ -92,11 +95,13 @@ func skReuseport(attach string) *hook.Type {
 // SockOps is BPF_PROG_TYPE_SOCK_OPS.
 var SockOps = &hook.Type{
 	Name:    "sock_ops",
-	Ctx:     hook.NewCtx("bpf_sock_ops", 224, sockOpsFields()...),
+	Ctx:     sockOpsCtx,
 	Input:   hook.InputContext,
 	Return:  hook.Range{Max: 1},
 	Helpers: helperSet("sock_ops", nil),
 }
+
+var sockOpsCtx = hook.NewCtx("bpf_sock_ops", 224, sockOpsFields()...)
 
 func sockOpsFields() []hook.Field {
 	fs := []hook.Field{

@@ -6,7 +6,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/maps"
 )
 
 // A Socket is a socket of the host's, as programs see it: as struct bpf_sock,
@@ -18,6 +20,8 @@ import (
 // The zero value is not ready; use NewSocket. All methods may be called by any
 // number of goroutines at a time.
 type Socket struct {
+	maps.Lifetime
+
 	// Host is whatever the host wants to find in its callbacks again. It is
 	// not changed after the socket was given to a program or a map.
 	Host any
@@ -168,6 +172,41 @@ func (i *SocketInfo) isTCP() bool {
 
 func (i *SocketInfo) isUDP() bool {
 	return (i.Family == AFInet || i.Family == AFInet6) && i.Type == SockDgram && i.Protocol == protoUDP
+}
+
+// Cookie implements maps.Socket.
+func (s *Socket) Cookie() uint64 { return s.Info().Cookie }
+
+// Fits implements maps.Socket: what sock_map_sk_is_suitable and
+// sock_map_sk_state_allowed (net/core/sock_map.c), or reuseport_array_update_check
+// (kernel/bpf/reuseport_array.c), say of the socket.
+func (s *Socket) Fits(t maps.Type) error {
+	if s == nil || s.Closed() {
+		return errno.EBADF
+	}
+	i := s.Info()
+	if t == maps.ReuseportSockArray {
+		switch {
+		case i.Protocol != protoTCP && i.Protocol != protoUDP,
+			i.Family != AFInet && i.Family != AFInet6,
+			i.Type != SockStream && i.Type != SockDgram:
+			return errno.ENOTSUPP
+		case i.Reuseport == 0:
+			return errno.EINVAL
+		}
+		return nil
+	}
+	connected := i.State == TCPEstablished
+	switch {
+	case i.Mini:
+		return errno.EINVAL
+	case i.isTCP() && (connected || i.State == TCPListen),
+		i.isUDP() && i.Local.Port() != 0, // bound
+		i.Family == AFUnix && (i.Type == SockDgram || i.Type == SockStream && connected),
+		i.Family == AFVsock && (i.Type == SockDgram || connected):
+		return nil
+	}
+	return errno.EOPNOTSUPP
 }
 
 // Refs returns how many references to the socket programs hold at this moment.

@@ -7,8 +7,11 @@ import "github.com/skepvm/skep/hook"
 // (hook.Type.NewState).
 type State struct {
 	// Redirect says where the packet is to go. It has a meaning if the
-	// program returned XDP_REDIRECT or TC_ACT_REDIRECT.
+	// program returned XDP_REDIRECT or TC_ACT_REDIRECT, or, of data for a
+	// socket, SK_PASS.
 	Redirect Redirect
+	// Selected is the socket that sk_select_reuseport chose.
+	Selected *Socket
 	// Clones are the copies that clone_redirect sent, in order.
 	Clones []Clone
 

@@ -21,7 +21,7 @@ var notVerified = byName(map[string]string{
 var notRunning = byName(map[string]string{
 	"needs a walk of the host's stack":   "stack_trace",
 	"needs the host's cgroups":           "cgroup_array cgroup_storage percpu_cgroup_storage cgrp_storage",
-	"needs the host's sockets":           "sockmap sockhash reuseport_sockarray sk_storage",
+	"needs the host's sockets":           "sk_storage",
 	"needs objects of the Linux kernel":  "inode_storage task_storage",
 	"tables of kernel functions: later":  "struct_ops",
 	"memory shared with the host: later": "arena",
@@ -37,7 +37,9 @@ var notCompared = byName(map[string]string{
 	"what the host tells the run": "get_func_ip get_attach_cookie override_return get_func_arg get_func_ret get_func_arg_cnt read_branch_records " +
 		"get_branch_snapshot perf_prog_read_value",
 	"as probe_read_kernel and probe_read_user": "probe_read probe_read_str copy_from_user",
-	hosts: "get_current_pid_tgid get_current_uid_gid get_current_comm get_cgroup_classid get_socket_cookie get_socket_uid sk_release",
+	hosts: "get_current_pid_tgid get_current_uid_gid get_current_comm get_cgroup_classid get_socket_cookie get_socket_uid",
+	"the kernel runs it on traffic only": "sk_redirect_map sk_redirect_hash msg_redirect_map msg_redirect_hash sock_map_update sock_hash_update " +
+		"sk_select_reuseport",
 })
 
 // byName turns lists of names into a map from them.

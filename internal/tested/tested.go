@@ -35,12 +35,12 @@ var Packages = map[string]Package{
 	"maps": {Helpers: "1-3 8 130-134", Maps: []maps.Type{
 		maps.Hash, maps.Array, maps.ProgArray, maps.PerCPUHash, maps.PerCPUArray, maps.LRUHash, maps.LRUPerCPUHash, maps.LPMTrie,
 		maps.ArrayOfMaps, maps.HashOfMaps, maps.Queue, maps.Stack, maps.RingBuf, maps.BloomFilter,
-		maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap,
+		maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap, maps.SockMap, maps.SockHash, maps.ReuseportSockArray,
 	}},
-	"vm": {Helpers: "1-3 12 18-19 25 31 38 43 50-51 65 87-89 93-94 97 134-135 164 181 195 197-203", Maps: []maps.Type{
+	"vm": {Helpers: "1-3 12 18-19 25 31 38 43 50-51 65 86-89 93-94 97 134-135 164 181 195 197-203", Maps: []maps.Type{
 		maps.Hash, maps.Array, maps.PerfEventArray, maps.LRUHash, maps.LPMTrie, maps.ArrayOfMaps, maps.HashOfMaps, maps.Queue,
 		maps.Stack, maps.BloomFilter, maps.ProgArray, maps.PerCPUArray, maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap,
-		maps.RingBuf,
+		maps.RingBuf, maps.SockMap, maps.SockHash,
 	}, Kfuncs: strings.Fields("bpf_iter_num_new bpf_iter_num_next bpf_iter_num_destroy " +
 		"bpf_rcu_read_lock bpf_rcu_read_unlock bpf_preempt_disable bpf_preempt_enable " +
 		"bpf_dynptr_slice bpf_dynptr_slice_rdwr bpf_dynptr_adjust bpf_dynptr_is_null bpf_dynptr_is_rdonly bpf_dynptr_size " +
