@@ -339,9 +339,16 @@ func nativeTail(env helpers.Env, ctx, handle, index, nested, _ uint64) uint64 {
 	return jit.TailRan
 }
 
-// moved is called when code has gone on in t.
+// moved is called when code has gone on in t, or leaves for the first time in a
+// quick run.
 func (m *machine) moved(t *rt.Target) {
 	p := t.Owner.(*Program)
+	if m.slot.prog == nil {
+		m.slot.beginLate(m.cur)
+		if p == m.cur {
+			return
+		}
+	}
 	m.cur = p
 	m.kept = append(m.kept, p)
 	m.slot.machine.Switch(p.code)

@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"github.com/skepvm/skep/helpers"
@@ -10,11 +11,12 @@ import (
 	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/internal/vcpu"
+	"github.com/skepvm/skep/jit"
 )
 
-// A quick is what a run of a program needs that calls nothing of its host:
-// nothing is there then that asks for the packet, lends memory or panics, so a
-// run is a lease, the context's fields that the program touches, and the code.
+// A quick is what a run of a program needs as long as it calls nothing of its
+// host: nothing is there then that asks for the packet, lends memory or panics, so
+// a run is a lease, the context's fields that the program touches, and the code.
 // The compiler knows no better than to do what is written here, so it is
 // written to take few instructions and no second look at memory.
 type quick struct {
@@ -24,6 +26,7 @@ type quick struct {
 	words   []ctxWord // what the code touches of the context
 	others  bool      // it touches other fields, too
 	metered bool
+	calls   bool   // it may leave for the host
 	cpus    uint64 // the bits of the run's CPU that the code sees: all, or none
 	granted uint64 // what the meter begins with
 	left    uint64 // what it may get after that
@@ -45,7 +48,7 @@ func (s *slot) offerLean() {
 // newQuick returns nil if runs of p need more.
 func newQuick(p *Program) *quick {
 	n := p.native
-	if n == nil || len(n.code.Calls()) > 0 || p.typ.Input != hook.InputPacket || p.coll.opts.Timing {
+	if n == nil || p.typ.Input != hook.InputPacket || p.coll.opts.Timing {
 		return nil
 	}
 	q := &quick{
@@ -53,7 +56,11 @@ func newQuick(p *Program) *quick {
 		room:    (p.ctxRoom + 7) / 8,
 		weight:  uint64(n.code.Weight()),
 		metered: n.code.Metered(),
+		calls:   len(n.code.Calls()) > 0,
 		cpus:    ^uint64(0),
+	}
+	if q.calls && len(p.objects) > 0 {
+		return nil
 	}
 	if p.coll.opts.Deterministic {
 		q.cpus = 0
@@ -75,6 +82,25 @@ func newQuick(p *Program) *quick {
 			q.others = true
 		}
 	}
+	if q.calls && p.typ.Prepare != nil {
+		q.others = true // a helper may look, and Prepare comes before the program
+	}
+	if slices.ContainsFunc(n.code.Calls(), func(c jit.Call) bool { return c.Kind == jit.CallTail }) {
+		return q.tails(p)
+	}
+	return q
+}
+
+// tails makes q fit for programs that p makes tail calls to: they are metered, and
+// may look at the whole context.
+func (q *quick) tails(p *Program) *quick {
+	q.metered, q.others, q.words = true, true, nil
+	for _, f := range p.packetFields {
+		if f.off%8 != 0 {
+			return nil
+		}
+		q.words = append(q.words, ctxWord{f.off / 8, f.kind == hook.FieldPacketEnd})
+	}
 	return q
 }
 
@@ -93,6 +119,10 @@ type lean struct {
 	// What ran last, and where it is counted.
 	last     *quick
 	counters *counters
+
+	// Of runs that may leave for the host: the CPU and the packet, in case they do.
+	cpu *vcpu.CPU
+	pkt []byte
 }
 
 // Run runs the program and returns its R0; hook.Type.Verdict names it. What in
@@ -115,41 +145,36 @@ func (p *Program) Run(in any) (uint64, error) {
 	if p.quick.Load() == nil {
 		return p.run(uncancelled, in, nil, nil) // lets b escape: its memory does not move
 	}
-	cpu := vcpu.Last()
+	here := vcpu.Here()
+	cpu := here.Last()
 	if cpu == nil || cpu.Index() >= len(slots) {
 		return p.run(uncancelled, in, nil, nil)
 	}
 	s := slots[cpu.Index()].Load()
-	if s == nil || !cpu.Try() {
-		return p.run(uncancelled, in, nil, nil)
+	if !cpu.Try() {
+		cpu, s = here.Lease(), nil
 	}
 	q := p.quick.Load() // after the lease, which keeps the code: it is nil when the collection is closed
-	if q == nil || q.room > len(s.lean.words) || s.lean.last != q && !s.meet(p, q, cpu) {
-		cpu.Release()
-		return p.run(uncancelled, in, nil, nil)
+	if s == nil || q == nil || q.room > len(s.lean.words) || s.lean.last != q && !s.meet(p, q, cpu) {
+		if s = p.ready(cpu, q); s == nil {
+			return p.run(uncancelled, in, nil, nil)
+		}
 	}
 	if q.others {
 		p.prepare(s, cpu, b)
 	}
 	head := (*[0]byte)(b)
 	if len(q.words) > 0 {
-		at := mem.Addr(b)
-		if at == 0 {
-			at = mem.Addr(noPacket) // pointers to the packet are never null
-		}
-		for _, w := range q.words {
-			if w.end {
-				s.lean.words[w.word] = at + uint64(len(b))
-			} else {
-				s.lean.words[w.word] = at
-			}
-		}
+		s.lean.place(q, b)
 	}
 	m := &s.native
 	c := m.rt.Context
 	c.Arg[0] = s.lean.addr
 	c.Frame = m.top
 	c.CPU = uint64(cpu.ID()) & q.cpus
+	if q.calls {
+		return p.runCalls(s, cpu, q, b)
+	}
 	n, insns := s.lean.counters, q.weight
 	if q.metered {
 		m.cur, m.left, m.given = p, q.left, q.granted
@@ -170,6 +195,96 @@ func (p *Program) Run(in any) (uint64, error) {
 	r0 := c.R0
 	cpu.Release()
 	return r0, nil
+}
+
+// ready returns the slot of cpu, which is leased, ready for a quick run; or nil, and
+// the lease is over, if there can be none.
+func (p *Program) ready(cpu *vcpu.CPU, q *quick) *slot {
+	if i := cpu.Index(); q != nil && i >= 0 && i < len(slots) {
+		s := slotOf(cpu)
+		s.native.prepare(s)
+		if q.room > len(s.words) {
+			s.room(8 * q.room)
+		}
+		if s.meet(p, q, cpu) {
+			return s
+		}
+	}
+	cpu.Release()
+	return nil
+}
+
+// place puts the addresses of the packet into the context.
+func (l *lean) place(q *quick, b []byte) {
+	at := packetAddr(b)
+	for _, w := range q.words {
+		if w.end {
+			l.words[w.word] = at + uint64(len(b))
+		} else {
+			l.words[w.word] = at
+		}
+	}
+}
+
+// packetAddr returns the address of a packet: pointers to one are never null.
+func packetAddr(b []byte) uint64 {
+	if at := mem.Addr(b); at != 0 {
+		return at
+	}
+	return mem.Addr(noPacket)
+}
+
+// runCalls is what remains of a quick run that may leave for the host: what helpers
+// need is made ready when it does so for the first time (machine.moved).
+func (p *Program) runCalls(s *slot, cpu *vcpu.CPU, q *quick, b []byte) (r0 uint64, err error) {
+	m := &s.native
+	c := m.rt.Context
+	s.lean.cpu, s.lean.pkt = cpu, b
+	c.Packet = packetAddr(b)
+	c.PacketEnd = c.Packet + uint64(len(b))
+	c.Tails, c.Kind, c.Meter = 0, p.target.Kind, 0
+	m.cur, m.frame, m.left, m.given, m.fixed = p, m.top, q.left, 0, q.weight
+	if q.metered {
+		c.Meter, m.given = int64(q.granted), q.granted
+	}
+	m.rt.Begin(&p.target)
+	defer s.leave(p) // helpers may panic
+	exit := rt.Enter(&m.rt, q.entry)
+	runtime.KeepAlive(b)
+	runtime.KeepAlive(p)
+	if exit != rt.Done {
+		return 0, m.err
+	}
+	s.ok = true
+	return c.R0, nil
+}
+
+// leave ends a quick run of p.
+func (s *slot) leave(p *Program) {
+	if s.prog != nil {
+		s.close()
+		return
+	}
+	m, n, cpu := &s.native, s.lean.counters, s.lean.cpu
+	mem.Count(&n.runs, 1)
+	mem.Count(&n.insns, m.insns())
+	m.cur, m.fixed, m.given, s.ok = nil, 0, 0, false
+	m.rt.Leave()
+	s.lean.pkt = nil
+	cpu.Release()
+}
+
+// beginLate makes s ready for helpers, in the middle of a quick run of p.
+func (s *slot) beginLate(p *Program) {
+	b, others := s.lean.pkt, s.lean.last.others
+	s.lean.pkt = nil
+	s.lease = s.lean.cpu
+	s.beginWith(p, s.space[:p.ctxRoom:p.ctxRoom])
+	if !others { // what the program did not ask for is not there yet
+		clear(s.ctx)
+	}
+	s.pkt = helpers.Packet{Buf: b[:len(b):len(b)], Tail: len(b)}
+	s.SetPacket()
 }
 
 // stopped ends a quick run that was cut short, and returns why.

@@ -2,7 +2,9 @@ package vm_test
 
 import (
 	"errors"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/vm"
@@ -33,6 +35,9 @@ func TestQuick(t *testing.T) {
 		{"loop", "r0 = 0\nr0 += 1\nif r0 < 300000 goto -2\nexit", 0},
 		{"subprogram", "call f\nr0 += 1\nexit\nf:\nr0 = 41\nexit", 0},
 		{"cpu", "call 8\nr0 = 3\nexit", 0},
+		{"helper", "call 5\nr0 = 3\nexit", 1},
+		{"helper on some packets", "r2 = *(u32 *)(r1 +4)\nr1 = *(u32 *)(r1 +0)\nr2 -= r1\nr0 = 1\nif r2 > 10 goto +1\nexit\ncall 5\nr0 = 2\nexit", 1},
+		{"helper and field", "r6 = *(u32 *)(r1 +16)\nr7 = r1\ncall 5\nr0 = *(u32 *)(r7 +16)\nr0 += r6\nexit", 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			fast := load(t, &typ, tc.text, vm.Options{Engine: vm.JIT}).Program("p")
@@ -108,6 +113,90 @@ func TestQuickLimit(t *testing.T) {
 		}
 	}
 	if s := p.Stats(); s.Runs != 10 || s.Errors != 5 || s.Insns < 5*400_000 || s.Insns > 5*600_000 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestQuickTrivial allocates nothing, and neither does a run that calls.
+func TestQuickTrivial(t *testing.T) {
+	needCompiler(t)
+	pkt := make([]byte, 64)
+	for _, text := range []string{"r0 = 2\nexit", "call 5\nr0 = 2\nexit"} {
+		p := load(t, packetType, text, vm.Options{Engine: vm.JIT}).Program("p")
+		if n := testing.AllocsPerRun(1000, func() {
+			if got, err := p.Run(pkt); got != 2 || err != nil {
+				t.Fatal(got, err)
+			}
+		}); n != 0 {
+			t.Errorf("%v allocations per run of\n%s", n, text)
+		}
+	}
+}
+
+// TestQuickCalls: a helper that a quick run leaves for finds what it finds in any
+// run, may look for it twice, and may end the run as it likes.
+func TestQuickCalls(t *testing.T) {
+	needCompiler(t)
+	typ := *packetType
+	typ.Prepare = func(ctx []byte, _ *helpers.Packet) {
+		if err := typ.Ctx.Set(ctx, "ro", 77); err != nil {
+			t.Error(err)
+		}
+	}
+	how, called := 0, 0
+	end := errors.New("end")
+	o := vm.Options{Engine: vm.JIT, Deterministic: true, Helpers: map[helpers.ID]*helpers.Func{
+		1000: {Name: "look", Impl: func(env helpers.Env, _, _, _, _, _ uint64) uint64 {
+			called++
+			ro, _ := typ.Ctx.Get(env.Ctx(), "ro")
+			if p := env.Packet(); string(p.Data()) != "packet" || ro != 77 || env.CPU() != 0 || env.Host() == nil {
+				t.Errorf("packet %q, ro %d, CPU %d", p.Data(), ro, env.CPU())
+			}
+			switch how {
+			case 1:
+				env.Abort(end)
+			case 2:
+				panic(end)
+			case 3:
+				runtime.Goexit()
+			}
+			return 5
+		}},
+		1001: sumHelper,
+	}}
+	c := load(t, &typ, "r6 = *(u32 *)(r1 +0)\nr7 = *(u32 *)(r1 +4)\nr8 = r6\nr8 += 6\nif r8 > r7 goto none\n"+
+		"call 1000\ncall 1000\nr9 = r0\n*(u64 *)(r10 -8) = 1\nr1 = r10\nr1 += -8\nr2 = 8\ncall 1001\nr9 += r0\nr0 = r9\nexit\nnone:\nr0 = 0\nexit", o)
+	for i := range 100 {
+		how, called = i%4, 0
+		done := make(chan any, 1)
+		go func() {
+			var got uint64
+			var err error
+			ended := true
+			defer func() {
+				v := recover()
+				switch {
+				case how == 0 && (got != 6 || err != nil || called != 2),
+					how == 1 && !errors.Is(err, end),
+					how == 2 && v != end,
+					how == 3 && !ended:
+					t.Errorf("run %d: got %d, %v, panic %v, %d calls", i, got, err, v, called)
+				}
+				close(done)
+			}()
+			got, err = c.Program("p").Run([]byte("packet"))
+			ended = how != 3
+		}()
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a run did not end")
+		}
+		if got, err := c.Program("p").Run([]byte("p")); got != 0 || err != nil {
+			t.Fatalf("the run after: %d, %v", got, err)
+		}
+	}
+	if s := c.Program("p").Stats(); s.Runs != 200 || s.Errors != 75 {
 		t.Errorf("%+v", s)
 	}
 }

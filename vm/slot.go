@@ -233,6 +233,14 @@ func (s *slot) Abort(err error) { s.exec.abort(err) }
 
 // begin makes the slot ready for a run of p.
 func (s *slot) begin(p *Program) {
+	s.beginWith(p, s.room(p.ctxRoom + p.objRoom)[:p.ctxRoom:p.ctxRoom])
+	for i := range p.objects {
+		s.placeZeros(&p.objects[i])
+	}
+}
+
+// beginWith is begin with the given bytes as the context.
+func (s *slot) beginWith(p *Program, ctx []byte) {
 	s.prog = p
 	s.ok = false
 	s.exec = &s.reference
@@ -246,15 +254,12 @@ func (s *slot) begin(p *Program) {
 	if p.coll.opts.Deterministic {
 		s.cpu = 0
 	}
-	s.ctx = s.room(p.ctxRoom + p.objRoom)[:p.ctxRoom:p.ctxRoom]
+	s.ctx = ctx
 	s.run.Ctx, s.run.CtxLen, s.run.MaxInsns = s.ctx, p.typ.Ctx.Size, p.maxInsns
 	if c := s.native.rt.Context; c != nil {
 		c.Packet, c.PacketEnd = 0, 0
 	}
 	s.machine.Begin(p.code, &s.run)
-	for i := range p.objects {
-		s.placeZeros(&p.objects[i])
-	}
 }
 
 // room returns n zeroed bytes for a context.

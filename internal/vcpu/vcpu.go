@@ -134,14 +134,24 @@ func Count() int {
 	return count
 }
 
-// Last returns the CPU that this goroutine is likely to have leased last, or nil.
-// It is not leased: that takes Try, which may say no.
+// A Place is where a goroutine's last CPU is remembered.
+type Place atomic.Pointer[CPU]
+
+// Here returns the place of this goroutine, which it may share with others.
 //
-// The two are Lease, for who wants to look something up for the CPU meanwhile.
-func Last() *CPU {
+// Last, then Try, then p.Lease if that says no, are Lease, for who wants to look
+// something up for the CPU meanwhile.
+func Here() *Place {
 	var here byte
-	return runs.hint[hintOf(uintptr(unsafe.Pointer(&here)))].Load()
+	return (*Place)(&runs.hint[hintOf(uintptr(unsafe.Pointer(&here)))])
 }
+
+// Last returns the CPU that was last leased from p, or nil. It is not leased: that
+// takes Try, which may say no.
+func (p *Place) Last() *CPU { return (*atomic.Pointer[CPU])(p).Load() }
+
+// Lease is the function Lease, at p, whose last CPU is taken.
+func (p *Place) Lease() *CPU { return runs.search((*atomic.Pointer[CPU])(p)) }
 
 // Try leases c, and reports whether it could.
 func (c *CPU) Try() bool { return c.state.CompareAndSwap(idle, epoch.Load()) }
