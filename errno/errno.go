@@ -12,41 +12,42 @@ type Errno uint16
 // Linux numbers: include/uapi/asm-generic/errno-base.h and errno.h. ENOTSUPP
 // is internal to the kernel, which reports it to programs all the same.
 const (
-	EPERM        Errno = 1
-	ENOENT       Errno = 2
-	ESRCH        Errno = 3
-	EINTR        Errno = 4
-	EIO          Errno = 5
-	E2BIG        Errno = 7
-	EBADF        Errno = 9
-	EAGAIN       Errno = 11
-	ENOMEM       Errno = 12
-	EACCES       Errno = 13
-	EFAULT       Errno = 14
-	EBUSY        Errno = 16
-	EEXIST       Errno = 17
-	ENODEV       Errno = 19
-	EINVAL       Errno = 22
-	ENOSPC       Errno = 28
-	EPIPE        Errno = 32
-	EDOM         Errno = 33
-	ERANGE       Errno = 34
-	ENAMETOOLONG Errno = 36
-	ELOOP        Errno = 40
-	ENODATA      Errno = 61
-	EALREADY     Errno = 114
-	EBADMSG      Errno = 74
-	EOVERFLOW    Errno = 75
-	EBADFD       Errno = 77
-	EMSGSIZE     Errno = 90
-	EPROTOTYPE   Errno = 91
-	EPROTO       Errno = 71
-	EOPNOTSUPP   Errno = 95
-	EAFNOSUPPORT Errno = 97
-	EADDRINUSE   Errno = 98
-	ENETUNREACH  Errno = 101
-	ETIMEDOUT    Errno = 110
-	ENOTSUPP     Errno = 524
+	EPERM           Errno = 1
+	ENOENT          Errno = 2
+	ESRCH           Errno = 3
+	EINTR           Errno = 4
+	EIO             Errno = 5
+	E2BIG           Errno = 7
+	EBADF           Errno = 9
+	EAGAIN          Errno = 11
+	ENOMEM          Errno = 12
+	EACCES          Errno = 13
+	EFAULT          Errno = 14
+	EBUSY           Errno = 16
+	EEXIST          Errno = 17
+	ENODEV          Errno = 19
+	EINVAL          Errno = 22
+	ENOSPC          Errno = 28
+	EPIPE           Errno = 32
+	EDOM            Errno = 33
+	ERANGE          Errno = 34
+	ENAMETOOLONG    Errno = 36
+	ELOOP           Errno = 40
+	ENODATA         Errno = 61
+	EALREADY        Errno = 114
+	EBADMSG         Errno = 74
+	EOVERFLOW       Errno = 75
+	EBADFD          Errno = 77
+	EMSGSIZE        Errno = 90
+	ESOCKTNOSUPPORT Errno = 94
+	EPROTOTYPE      Errno = 91
+	EPROTO          Errno = 71
+	EOPNOTSUPP      Errno = 95
+	EAFNOSUPPORT    Errno = 97
+	EADDRINUSE      Errno = 98
+	ENETUNREACH     Errno = 101
+	ETIMEDOUT       Errno = 110
+	ENOTSUPP        Errno = 524
 )
 
 var names = map[Errno]string{
@@ -57,7 +58,7 @@ var names = map[Errno]string{
 	ENODATA: "ENODATA", EBADMSG: "EBADMSG", EOVERFLOW: "EOVERFLOW", EMSGSIZE: "EMSGSIZE",
 	EPROTO: "EPROTO", EALREADY: "EALREADY", EOPNOTSUPP: "EOPNOTSUPP", EADDRINUSE: "EADDRINUSE",
 	EBADFD: "EBADFD", EPROTOTYPE: "EPROTOTYPE", EAFNOSUPPORT: "EAFNOSUPPORT",
-	ENETUNREACH: "ENETUNREACH", ETIMEDOUT: "ETIMEDOUT", ENOTSUPP: "ENOTSUPP",
+	ENETUNREACH: "ENETUNREACH", ETIMEDOUT: "ETIMEDOUT", ESOCKTNOSUPPORT: "ESOCKTNOSUPPORT", ENOTSUPP: "ENOTSUPP",
 }
 
 // Error returns the symbolic name, such as "ENOENT".

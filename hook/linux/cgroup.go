@@ -59,7 +59,7 @@ func cgroupSock(attach string, without, writable []string) *hook.Type {
 		Ctx:     part(sock, without, writable),
 		Input:   hook.InputContext,
 		Return:  hook.Range{Max: 1},
-		Helpers: helperSet("cgroup_sock", nil),
+		Helpers: helperSet("cgroup_sock", cgroupSockFuncs),
 	}
 }
 
@@ -135,7 +135,7 @@ func cgroupSockAddr(attach, call, family string, ret hook.Range) *hook.Type {
 		Ctx:     part(sockAddr, without, nil),
 		Input:   hook.InputContext,
 		Return:  ret,
-		Helpers: helperSet(sockAddrHelpers(call, family), nil),
+		Helpers: helperSet(sockAddrHelpers(call, family), sockAddrFuncs),
 	}
 }
 
@@ -169,9 +169,9 @@ var (
 )
 
 func cgroupSockopt(attach string, without, writable []string) *hook.Type {
-	set := "cgroup_sockopt"
+	set, funcs := "cgroup_sockopt", getsockoptFuncs
 	if attach != "" {
-		set += "/set"
+		set, funcs = set+"/set", sockoptFuncs
 	}
 	return &hook.Type{
 		Name:        "cgroup_sockopt",
@@ -179,7 +179,7 @@ func cgroupSockopt(attach string, without, writable []string) *hook.Type {
 		Ctx:         part(sockopt, without, writable),
 		Input:       hook.InputPacket,
 		Return:      hook.Range{Max: 1},
-		Helpers:     helperSet(set, sockoptFuncs),
+		Helpers:     helperSet(set, funcs),
 		PacketWrite: true,
 	}
 }

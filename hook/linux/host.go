@@ -19,6 +19,8 @@ type Host struct {
 	Memory   Memory
 	Task     Task
 	Counters Counters
+	Sockets  Sockets
+	Routes   Routes
 	Remote   Remote
 }
 

@@ -175,6 +175,7 @@ var xdpFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	51:  xdpRedirectMap,
 	54:  xdpAdjustMeta,
 	65:  xdpAdjustTail,
+	163: xdpCheckMTU,
 	188: xdpGetBuffLen,
 	189: xdpLoadBytes,
 	190: xdpStoreBytes,

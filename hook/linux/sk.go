@@ -23,25 +23,27 @@ var SkSkb = &hook.Type{
 
 // SkMsg is BPF_PROG_TYPE_SK_MSG.
 var SkMsg = &hook.Type{
-	Name: "sk_msg",
-	Ctx: hook.NewCtx("sk_msg_md", 80, append([]hook.Field{
-		{Name: "data", Off: 0, Size: 8, Kind: hook.FieldPacket, Read: 8},
-		{Name: "data_end", Off: 8, Size: 8, Kind: hook.FieldPacketEnd, Read: 8},
-		u32("family", 16, 4),
-		u32("remote_ip4", 20, 4),
-		u32("local_ip4", 24, 4),
-		u32("remote_port", 60, 4),
-		u32("local_port", 64, 4),
-		u32("size", 68, 4),
-		{Name: "sk", Off: 72, Size: 8, Kind: hook.FieldObject, Object: "sock", Read: 8},
-	}, append(words("remote_ip6", 28, 4), words("local_ip6", 44, 4)...)...)...),
+	Name:        "sk_msg",
+	Ctx:         skMsg,
 	Input:       hook.InputPacket,
 	Return:      hook.AnyReturn,
-	Helpers:     helperSet("sk_msg", nil),
+	Helpers:     helperSet("sk_msg", skMsgFuncs),
 	Verdicts:    skVerdicts,
 	PacketWrite: true,
 	NewState:    newNetworkState,
 }
+
+var skMsg = hook.NewCtx("sk_msg_md", 80, append([]hook.Field{
+	{Name: "data", Off: 0, Size: 8, Kind: hook.FieldPacket, Read: 8},
+	{Name: "data_end", Off: 8, Size: 8, Kind: hook.FieldPacketEnd, Read: 8},
+	u32("family", 16, 4),
+	u32("remote_ip4", 20, 4),
+	u32("local_ip4", 24, 4),
+	u32("remote_port", 60, 4),
+	u32("local_port", 64, 4),
+	u32("size", 68, 4),
+	{Name: "sk", Off: 72, Size: 8, Kind: hook.FieldObject, Object: "sock", Read: 8},
+}, append(words("remote_ip6", 28, 4), words("local_ip6", 44, 4)...)...)...)
 
 // SkLookup is BPF_PROG_TYPE_SK_LOOKUP.
 var SkLookup = &hook.Type{
@@ -58,7 +60,7 @@ var SkLookup = &hook.Type{
 	}, append(words("remote_ip6", 20, narrow4), words("local_ip6", 44, narrow4)...)...)...),
 	Input:    hook.InputContext,
 	Return:   hook.Range{Max: 1},
-	Helpers:  helperSet("sk_lookup", nil),
+	Helpers:  helperSet("sk_lookup", skLookupFuncs),
 	Verdicts: skVerdicts,
 }
 
@@ -98,7 +100,7 @@ var SockOps = &hook.Type{
 	Ctx:     sockOpsCtx,
 	Input:   hook.InputContext,
 	Return:  hook.Range{Max: 1},
-	Helpers: helperSet("sock_ops", nil),
+	Helpers: helperSet("sock_ops", sockOpsFuncs),
 }
 
 var sockOpsCtx = hook.NewCtx("bpf_sock_ops", 224, sockOpsFields()...)

@@ -113,6 +113,7 @@ func storeBytes(env helpers.Env, off uint64, src []byte, flags uint64) uint64 {
 	helpers.CopyMem(packet[off:off+uint64(len(src))], src)
 	if flags&invalidateHash != 0 {
 		put32(env.Ctx(), skbHash, 0)
+		stateOf(env).hashed = false
 	}
 	return 0
 }

@@ -112,6 +112,7 @@ var setHashInvalid = &helpers.Func{
 	Proto: helpers.Proto{Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}}},
 	Impl: func(env helpers.Env, _, _, _, _, _ uint64) uint64 {
 		put32(env.Ctx(), skbHash, 0)
+		stateOf(env).hashed = false
 		return 0
 	},
 }
@@ -121,29 +122,23 @@ var setHash = &helpers.Func{
 	Proto: helpers.Proto{Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}}},
 	Impl: func(env helpers.Env, _, hash, _, _, _ uint64) uint64 {
 		put32(env.Ctx(), skbHash, uint32(hash))
+		stateOf(env).hashed = true
 		return 0
 	},
 }
 
-// A packet here belongs to no socket, cgroup or route.
-
-var getSocketCookie = constant("get_socket_cookie", 0, helpers.Arg{Kind: helpers.ArgCtx})
+// What the packet's socket says of it; a packet has none unless the run is given
+// one (State.Socket, or the context's sk).
 
 // overflowUID is what the kernel says of packets without a socket.
 const overflowUID = 65534
 
 var (
-	getSocketUID     = constant("get_socket_uid", overflowUID, helpers.Arg{Kind: helpers.ArgCtx})
-	getCgroupClassid = constant("get_cgroup_classid", 0, helpers.Arg{Kind: helpers.ArgCtx})
-	getRouteRealm    = constant("get_route_realm", 0, helpers.Arg{Kind: helpers.ArgCtx})
+	getSocketCookie  = runs(declare("get_socket_cookie", integer, args{ctx}), socketCookie(ofSkb))
+	getSocketUID     = runs(declare("get_socket_uid", integer, args{ctx}), socketUID)
+	getCgroupClassid = runs(declare("get_cgroup_classid", integer, args{ctx}), skbClassID)
+	getRouteRealm    = runs(declare("get_route_realm", integer, args{ctx}), routeRealm)
 )
 
-// constant returns a helper whose answer is always v.
-func constant(name string, v uint64, args ...helpers.Arg) *helpers.Func {
-	f := &helpers.Func{
-		Name: name,
-		Impl: func(helpers.Env, uint64, uint64, uint64, uint64, uint64) uint64 { return v },
-	}
-	copy(f.Proto.Args[:], args)
-	return f
-}
+// routeRealm is get_route_realm(ctx): of the route that the packet takes.
+func routeRealm(env helpers.Env, _, _, _, _, _ uint64) uint64 { return uint64(stateOf(env).Realm) }

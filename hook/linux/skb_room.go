@@ -186,6 +186,7 @@ var skbChangeProto = &helpers.Func{
 		}
 		put32(ctx, skbProtocol, to)
 		put32(ctx, skbHash, 0)
+		stateOf(env).hashed = false
 		skbChanged(env)
 		return 0
 	},

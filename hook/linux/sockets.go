@@ -48,6 +48,10 @@ type SocketInfo struct {
 	RxQueue        int32  // the queue that it receives from, or -1
 	Cookie         uint64 // that get_socket_cookie gives
 	UID            uint32 // of the owner
+	ClassID        uint32 // of its cgroup (net_cls)
+	// Cgroups is the way to the cgroup that it belongs to, of version 2: the id
+	// of the root, of its child, and so on.
+	Cgroups []uint64
 
 	// Reuseport is the number of the group of sockets that share a port
 	// (SO_REUSEPORT), or 0.

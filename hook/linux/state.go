@@ -18,6 +18,26 @@ type State struct {
 	// Probe is what a run of a tracing program was given, and what it asks for.
 	Probe Probe
 
+	// Socket is the socket that the run is about, where the context does not
+	// point to it: of a packet, or one that a cgroup program judges.
+	Socket *Socket
+	// Assigned is the socket that sk_assign chose, and NoReuseport that it
+	// takes the packet itself, not another of its group. sk_assign on packets
+	// works if they come in at a device: Ingress.
+	Assigned    *Socket
+	NoReuseport bool
+	Ingress     bool
+
+	Tunnel *Tunnel // of the packet; nil: none
+	Xfrm   []Xfrm  // that the packet came through, in order
+	Realm  uint32  // of the packet's route (get_route_realm)
+
+	Message Message // of sk_msg programs
+	Sysctl  Sysctl  // of cgroup_sysctl programs
+	Retval  int32   // get_retval and set_retval: what the system call returns
+
+	hashed bool // set_hash gave the packet its hash, be it 0
+
 	mac     int // offset of the Ethernet header at the start: 0, or -14 if the packet has none
 	network int // how far the network header has moved
 

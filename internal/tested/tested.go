@@ -37,7 +37,7 @@ var Packages = map[string]Package{
 		maps.ArrayOfMaps, maps.HashOfMaps, maps.Queue, maps.Stack, maps.RingBuf, maps.BloomFilter,
 		maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap, maps.SockMap, maps.SockHash, maps.ReuseportSockArray,
 	}},
-	"vm": {Helpers: "1-3 12 18-19 25 31 38 43 50-51 65 86-89 93-94 97 134-135 164 181 195 197-203", Maps: []maps.Type{
+	"vm": {Helpers: "1-3 12 18-21 25 29-31 34 38 43 48 50-51 65-66 69 84-89 93-99 124 134-135 163-164 181 192 195 197-203", Maps: []maps.Type{
 		maps.Hash, maps.Array, maps.PerfEventArray, maps.LRUHash, maps.LPMTrie, maps.ArrayOfMaps, maps.HashOfMaps, maps.Queue,
 		maps.Stack, maps.BloomFilter, maps.ProgArray, maps.PerCPUArray, maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap,
 		maps.RingBuf, maps.SockMap, maps.SockHash,
