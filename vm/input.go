@@ -20,7 +20,7 @@ func (s *slot) give(in any) error {
 		if v == nil || !s.prog.hasPacket {
 			return s.wrongInput(in)
 		}
-		return s.setPacket(*v)
+		return s.setPacket(v)
 	}
 	return s.wrongInput(in)
 }
@@ -30,7 +30,7 @@ func (s *slot) giveBytes(b []byte) error {
 	t := s.prog.typ
 	switch {
 	case s.prog.hasPacket:
-		return s.setPacket(helpers.Packet{Buf: b[:len(b):len(b)], Tail: len(b)})
+		return s.setPacket(&helpers.Packet{Buf: b[:len(b):len(b)], Tail: len(b)})
 	case t.Input == hook.InputTyped && b != nil:
 		return s.wrongInput(b)
 	case len(b) > int(t.Ctx.Size):

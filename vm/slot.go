@@ -302,11 +302,14 @@ func (s *slot) end() {
 }
 
 // setPacket makes p the run's packet.
-func (s *slot) setPacket(p helpers.Packet) error {
-	if err := checkPacket(&p); err != nil {
+//
+// A copy of *p as a whole would load its words in pairs, and wait for the stores
+// of a caller that has just written them one by one.
+func (s *slot) setPacket(p *helpers.Packet) error {
+	if err := checkPacket(p); err != nil {
 		return err
 	}
-	s.pkt = p
+	s.pkt.Buf, s.pkt.Meta, s.pkt.Head, s.pkt.Tail = p.Buf, p.Meta, p.Head, p.Tail
 	if prepare := s.prog.typ.Prepare; prepare != nil {
 		prepare(s.Ctx(), &s.pkt)
 	}

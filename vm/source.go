@@ -37,7 +37,7 @@ func (r sourceRun) GivePacket(p helpers.Packet) error {
 	if !r.prog.hasPacket {
 		return fmt.Errorf("programs of type %s have no packet", typeName(r.prog.typ))
 	}
-	return r.setPacket(p)
+	return r.setPacket(&p)
 }
 
 func (r sourceRun) Point(name string, o hook.Object) error { return r.point(name, o) }

@@ -24,7 +24,7 @@ func RunTyped[T any](ctx context.Context, p *Program, t *hook.TypeOf[T], v *T) (
 	defer s.close()
 	t.Encode(s.ctx, v)
 	if b := t.Packet(v); s.prog.hasPacket {
-		if err := s.setPacket(helpers.Packet{Buf: b[:len(b):len(b)], Tail: len(b)}); err != nil {
+		if err := s.setPacket(&helpers.Packet{Buf: b[:len(b):len(b)], Tail: len(b)}); err != nil {
 			return 0, err
 		}
 	}

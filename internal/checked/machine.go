@@ -157,7 +157,10 @@ func (m *Machine) End() {
 	}
 	clear(m.shared)
 	m.shared = m.shared[:0]
-	m.code, m.err, m.abort, m.why = nil, nil, nil, fault{}
+	if m.why.reason != "" || m.why.err != nil {
+		m.why = fault{}
+	}
+	m.code, m.err, m.abort = nil, nil, nil
 	m.done, m.context, m.Observe = nil, nil, nil
 }
 
