@@ -194,7 +194,7 @@ func (b *Balancer) Set(want VIP) error {
 	// From here on nothing can fail but an object that does not fit this code.
 	for i, n := range numbers {
 		addr := want.Backends[i].Addr
-		if err := b.put("backends", n, cBackend{addr.As16(), backendUp}); err != nil {
+		if err := b.put("backends", n, cBackend{Addr: addr.As16(), Flags: backendUp}); err != nil {
 			return err
 		}
 		v.byAddr[addr], b.backends[n] = n, backend{v, addr}

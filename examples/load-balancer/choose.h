@@ -9,7 +9,7 @@ struct choice {
 	__u32 vip;
 	__u32 backend; // 0: there is none
 	__u64 hash;
-	struct addr addr;
+	const struct backend *to;
 };
 
 static __always_inline __u64 mix(__u64 h, __u64 word)
@@ -18,12 +18,11 @@ static __always_inline __u64 mix(__u64 h, __u64 word)
 	return h ^ h >> 32;
 }
 
-static __always_inline __u64 hash_flow(const struct flow *f)
+static __always_inline __u64 hash_flow(const struct packet *p)
 {
-	const __u64 *word = (const void *)f;
 	__u64 h = hash_seed;
-	for (unsigned i = 0; i < sizeof(*f) / 8; i++)
-		h = mix(h, word[i]);
+	for (unsigned i = 0; i < sizeof(p->word) / 8; i++)
+		h = mix(h, p->word[i]);
 	return h;
 }
 
@@ -46,14 +45,17 @@ static __always_inline void report(enum event_kind kind, const struct packet *p,
 	bpf_ringbuf_submit(e, 0);
 }
 
-static __always_inline struct vip *find_vip(const struct flow *f)
+static __always_inline struct vip *find_vip(const struct packet *p)
 {
-	struct service s = {.addr = f->dst, .port = f->dport, .proto = f->proto};
-	struct vip *vip = bpf_map_lookup_elem(&vips, &s);
+	union {
+		struct service service;
+		__u64 word[3];
+	} key = {.word = {p->word[DST], p->word[DST + 1], (__u64)p->flow.proto << 16 | p->flow.dport}};
+	struct vip *vip = bpf_map_lookup_elem(&vips, &key);
 	if (vip)
 		return vip;
-	s.port = 0;
-	return bpf_map_lookup_elem(&vips, &s);
+	key.word[2] = (__u64)p->flow.proto << 16;
+	return bpf_map_lookup_elem(&vips, &key);
 }
 
 // Whether this CPU has seen more new connections in this window of time than the
@@ -77,7 +79,7 @@ static __always_inline bool use_backend(struct choice *c, __u32 number)
 	if (!b || !(b->flags & BACKEND_UP))
 		return false;
 	c->backend = number;
-	c->addr = b->addr;
+	c->to = b;
 	return true;
 }
 
@@ -131,7 +133,7 @@ static __always_inline bool note(const struct packet *p, struct choice *c, struc
 
 static __always_inline enum outcome choose(struct packet *p, struct choice *c)
 {
-	struct vip *vip = find_vip(&p->flow);
+	struct vip *vip = find_vip(p);
 	if (!vip)
 		return PASSED;
 	c->vip = vip->number;
@@ -143,8 +145,8 @@ static __always_inline enum outcome choose(struct packet *p, struct choice *c)
 
 	bool table = !(vip->flags & VIP_NO_TABLE);
 	if (vip->flags & VIP_NO_PORTS)
-		p->flow.sport = 0;
-	c->hash = hash_flow(&p->flow);
+		p->word[PORTS] &= ~0xffffULL; // the source's
+	c->hash = hash_flow(p);
 	if (table && !p->syn && from_table(p, c))
 		return FORWARDED;
 	if (!from_ring(c)) {

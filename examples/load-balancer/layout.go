@@ -29,7 +29,7 @@ type cService struct {
 	Addr  [16]byte
 	Port  [2]byte
 	Proto Protocol
-	_     byte
+	_     [5]byte
 }
 
 type cVIP struct{ Number, Flags uint32 }
@@ -43,6 +43,7 @@ const (
 type cBackend struct {
 	Addr  [16]byte
 	Flags uint32
+	_     uint32
 }
 
 const backendUp = 1

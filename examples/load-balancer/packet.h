@@ -32,8 +32,15 @@ enum {
 	IP_FRAGMENT = 0x3fff, // offset, or more to come
 };
 
+// A flow is written in words, as the tables read it: a CPU that reads a word
+// which was just written in pieces waits until all of them have left it.
+enum { SRC = 0, DST = 2, PORTS = 4 };
+
 struct packet {
-	struct flow flow;
+	union {
+		struct flow flow;
+		__u64 word[5];
+	};
 	__u32 len;  // of the IP packet
 	__u8 tos;   // IPv6: traffic class
 	bool v6;
@@ -44,17 +51,23 @@ struct packet {
 	bool error; // an ICMP error about the flow, not a part of it
 };
 
-static __always_inline void map_addr(struct addr *a, __be32 v4)
+static __always_inline void put_addr4(struct packet *p, int at, __be32 addr)
 {
-	a->word[0] = 0;
-	a->word[1] = 0;
-	a->word[2] = bpf_htonl(0xffff);
-	a->word[3] = v4;
+	p->word[at] = 0;
+	p->word[at + 1] = (__u64)addr << 32 | bpf_htonl(0xffff);
 }
 
-static __always_inline void copy_addr(struct addr *a, const struct in6_addr *v6)
+static __always_inline void put_addr6(struct packet *p, int at, const struct in6_addr *addr)
 {
-	__builtin_memcpy(a, v6, sizeof(*a));
+	const __u64 *half = (const void *)addr;
+	p->word[at] = half[0];
+	p->word[at + 1] = half[1];
+}
+
+// put_ports takes the ports that a header of TCP or UDP begins with.
+static __always_inline void put_ports(struct packet *p, __u8 proto, __u32 ports)
+{
+	p->word[PORTS] = (__u64)proto << 32 | ports;
 }
 
 static __always_inline bool is_vip(struct addr *a)
@@ -63,42 +76,37 @@ static __always_inline bool is_vip(struct addr *a)
 }
 
 // FORWARDED means that p is ready to be forwarded.
-static __always_inline enum outcome transport(struct packet *p, void *l4, void *end)
+static __always_inline enum outcome transport(struct packet *p, __u8 proto, void *l4, void *end)
 {
-	if (p->flow.proto == IPPROTO_TCP) {
+	if (proto == IPPROTO_TCP) {
 		struct tcphdr *tcp = l4;
 		if ((void *)(tcp + 1) > end || tcp->doff < 5)
 			return MALFORMED;
-		p->flow.sport = tcp->source;
-		p->flow.dport = tcp->dest;
 		p->syn = tcp->syn && !tcp->ack;
 		p->fin = tcp->fin;
 		p->rst = tcp->rst;
-		return FORWARDED;
-	}
-	if (p->flow.proto == IPPROTO_UDP) {
+	} else if (proto == IPPROTO_UDP) {
 		struct udphdr *udp = l4;
 		if ((void *)(udp + 1) > end)
 			return MALFORMED;
-		p->flow.sport = udp->source;
-		p->flow.dport = udp->dest;
-		return FORWARDED;
+	} else {
+		return PASSED;
 	}
-	return PASSED;
+	put_ports(p, proto, *(__u32 *)l4);
+	return FORWARDED;
 }
 
 // An ICMP error quotes what a backend sent to the client, with the VIP as its
 // source; it belongs to the flow that goes the other way. l4 is what follows
 // the quoted IP header: eight bytes of it are there at least, ports first.
-static __always_inline enum outcome quoted(struct packet *p, void *l4, void *end)
+static __always_inline enum outcome quoted(struct packet *p, __u8 proto, void *l4, void *end)
 {
-	__be16 *ports = l4;
 	if (l4 + 8 > end)
 		return MALFORMED;
-	if (p->flow.proto != IPPROTO_TCP && p->flow.proto != IPPROTO_UDP)
+	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
 		return PASSED;
-	p->flow.dport = ports[0];
-	p->flow.sport = ports[1];
+	__u32 ports = *(__u32 *)l4;
+	put_ports(p, proto, ports << 16 | ports >> 16);
 	p->error = true;
 	return FORWARDED;
 }
@@ -117,9 +125,8 @@ static __always_inline enum outcome icmp4(struct packet *p, struct iphdr *ip, vo
 		return MALFORMED;
 	if (inner->version != 4 || inner->ihl != 5 || inner->frag_off & bpf_htons(0x1fff) || inner->saddr != ip->daddr)
 		return PASSED;
-	p->flow.proto = inner->protocol;
-	map_addr(&p->flow.src, inner->daddr);
-	return quoted(p, inner + 1, end);
+	put_addr4(p, SRC, inner->daddr);
+	return quoted(p, inner->protocol, inner + 1, end);
 }
 
 static __always_inline enum outcome icmp6(struct packet *p, struct ipv6hdr *ip, void *end)
@@ -136,9 +143,8 @@ static __always_inline enum outcome icmp6(struct packet *p, struct ipv6hdr *ip, 
 		return MALFORMED;
 	if (inner->version != 6 || __builtin_memcmp(&inner->saddr, &ip->daddr, sizeof(inner->saddr)))
 		return PASSED;
-	p->flow.proto = inner->nexthdr;
-	copy_addr(&p->flow.src, &inner->daddr);
-	return quoted(p, inner + 1, end);
+	put_addr6(p, SRC, &inner->daddr);
+	return quoted(p, inner->nexthdr, inner + 1, end);
 }
 
 static __always_inline enum outcome ipv4(struct packet *p, struct iphdr *ip, void *end)
@@ -150,16 +156,15 @@ static __always_inline enum outcome ipv4(struct packet *p, struct iphdr *ip, voi
 		return MALFORMED;
 	p->tos = ip->tos;
 	p->df = ip->frag_off & bpf_htons(IP_DF);
-	p->flow.proto = ip->protocol;
-	map_addr(&p->flow.src, ip->saddr);
-	map_addr(&p->flow.dst, ip->daddr);
+	put_addr4(p, SRC, ip->saddr);
+	put_addr4(p, DST, ip->daddr);
 	if (ip->ihl != 5)
 		return is_vip(&p->flow.dst) ? OPTIONS : PASSED;
 	if (ip->frag_off & bpf_htons(IP_FRAGMENT))
 		return is_vip(&p->flow.dst) ? FRAGMENT : PASSED;
 	if (ip->protocol == IPPROTO_ICMP)
 		return icmp4(p, ip, end);
-	return transport(p, ip + 1, end);
+	return transport(p, ip->protocol, ip + 1, end);
 }
 
 static __always_inline enum outcome ipv6(struct packet *p, struct ipv6hdr *ip, void *end)
@@ -172,9 +177,8 @@ static __always_inline enum outcome ipv6(struct packet *p, struct ipv6hdr *ip, v
 	p->v6 = true;
 	p->df = true;
 	p->tos = ip->priority << 4 | ip->flow_lbl[0] >> 4;
-	p->flow.proto = ip->nexthdr;
-	copy_addr(&p->flow.src, &ip->saddr);
-	copy_addr(&p->flow.dst, &ip->daddr);
+	put_addr6(p, SRC, &ip->saddr);
+	put_addr6(p, DST, &ip->daddr);
 	switch (ip->nexthdr) {
 	case IPPROTO_HOPOPTS:
 	case IPPROTO_ROUTING:
@@ -185,7 +189,7 @@ static __always_inline enum outcome ipv6(struct packet *p, struct ipv6hdr *ip, v
 	case IPPROTO_ICMPV6:
 		return icmp6(p, ip, end);
 	}
-	return transport(p, ip + 1, end);
+	return transport(p, ip->nexthdr, ip + 1, end);
 }
 
 static __always_inline enum outcome parse(struct packet *p, struct ethhdr *eth, void *end)

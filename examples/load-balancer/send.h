@@ -89,7 +89,7 @@ static __always_inline enum outcome in_ipv4(struct xdp_md *ctx, const struct pac
 	if ((void *)(came + 1) > (void *)(long)ctx->data_end)
 		return NO_ROOM;
 	to_gateway(eth, came, ETH_P_IP);
-	put_ipv4(ip, IPPROTO_IPIP, p->tos, p->df, p->len + sizeof(*ip), outer4 | bpf_htonl(c->hash & 0xffff), c->addr.word[3]);
+	put_ipv4(ip, IPPROTO_IPIP, p->tos, p->df, p->len + sizeof(*ip), outer4 | bpf_htonl(c->hash & 0xffff), c->to->addr.word[3]);
 	return FORWARDED;
 }
 
@@ -108,7 +108,7 @@ static __always_inline enum outcome in_ipv6(struct xdp_md *ctx, const struct pac
 	put_ipv6(ip, p->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP, p->tos, c->hash, p->len);
 	struct addr src = {.word = {outer6.word[0], outer6.word[1], outer6.word[2], bpf_htonl(c->hash)}};
 	__builtin_memcpy(&ip->saddr, &src, sizeof(src));
-	__builtin_memcpy(&ip->daddr, &c->addr, sizeof(c->addr));
+	__builtin_memcpy(&ip->daddr, &c->to->addr, sizeof(c->to->addr));
 	return FORWARDED;
 }
 
@@ -207,7 +207,8 @@ static __always_inline enum outcome answer(const struct packet *p, struct ethhdr
 
 static __always_inline enum outcome forward(struct xdp_md *ctx, const struct packet *p, const struct choice *c)
 {
-	bool v4 = !c->addr.word[0] && !c->addr.word[1] && c->addr.word[2] == bpf_htonl(0xffff);
+	const __be32 *word = c->to->addr.word;
+	bool v4 = !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
 	__u16 overhead = v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	if (v4 && p->v6) // a backend that the VIP should not have
 		return NO_BACKEND;

@@ -16,7 +16,7 @@ enum {
 // section 2.5.5.2: ::ffff:192.0.2.1).
 struct addr {
 	__be32 word[4];
-};
+} __attribute__((aligned(8)));
 
 const volatile __u8 gateway[ETH_ALEN]; // the router: next hop of all that is sent to backends
 const volatile __u16 mtu = 1500;       // of the way to the backends
@@ -45,7 +45,7 @@ struct service {
 	struct addr addr;
 	__be16 port; // 0: all that have no service of their own
 	__u8 proto;
-	__u8 zero;
+	__u8 zero[5];
 };
 
 enum {
@@ -65,6 +65,7 @@ enum {
 struct backend {
 	struct addr addr;
 	__u32 flags;
+	__u32 zero;
 };
 
 struct connection {
