@@ -19,17 +19,19 @@ import (
 
 // A Collection is a loaded object: its maps and its programs.
 type Collection struct {
-	opts     Options
-	host     *helpers.Host
-	maps     map[string]maps.Map
-	specs    map[*maps.Spec]maps.Map
-	own      []maps.Map // those to close
-	pins     map[string]*maps.Pinned
-	loaded   bool
-	programs map[string]*Program
-	names    []string
-	sets     map[*hook.Type]*helpers.Set
-	closed   atomic.Bool
+	opts   Options
+	host   *helpers.Host
+	maps   map[string]maps.Map
+	specs  map[*maps.Spec]maps.Map
+	own    []maps.Map // those to close
+	pins   map[string]*maps.Pinned
+	loaded bool
+
+	variables map[string]*prog.Variable
+	programs  map[string]*Program
+	names     []string
+	sets      map[*hook.Type]*helpers.Set
+	closed    atomic.Bool
 
 	batch   execmem.Batch  // machine code, until it is sealed
 	block   *execmem.Block // after that; nil: there is none
@@ -122,6 +124,7 @@ func (c *Collection) load(ctx context.Context, obj *prog.Object) error {
 	if err := c.makeMaps(obj.Maps); err != nil {
 		return err
 	}
+	c.noteVariables(obj)
 	var failed []error
 	for _, spec := range obj.Programs {
 		if _, twice := c.programs[spec.Name]; twice {
