@@ -100,6 +100,7 @@ func Compile(v *verifier.Verified, t Target) (*Code, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer p.Free()
 	if p.CallX {
 		return nil, fmt.Errorf("%s: a call through a register, of different functions on different paths: %w", p.Name, ErrUnsupported)
 	}

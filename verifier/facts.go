@@ -108,6 +108,9 @@ func (v *Verified) Fact(pc prog.PC) Fact {
 	return f
 }
 
+// Reached reports whether any run executes the instruction at pc: Fact(pc).Reached.
+func (v *Verified) Reached(pc prog.PC) bool { return v.facts.reached[pc] }
+
 // ReadsUninitStack reports whether the program may read bytes of its stack that
 // it has not written, itself or through a helper. An engine that keeps a stack
 // from run to run must not show what others left there.

@@ -66,6 +66,7 @@ func Compile(v *verifier.Verified, b Binding) (*Code, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer p.Free()
 	t := &translator{p: p, b: b, Code: &Code{program: p.Program, owner: b.Owner, funcs: p.Funcs}}
 	if err := t.translate(); err != nil {
 		return nil, err

@@ -9,23 +9,15 @@ import (
 
 // control finds what calls call and where jumps lead.
 func (p *Program) control(v *verifier.Verified) error {
-	n := make([]int32, len(p.Insns)+1) // instructions before a PC
-	var count int32
-	for pc := range p.Insns {
-		n[pc] = count
-		if pc == 0 || !p.Insns[pc-1].IsWide() {
-			count++
-		}
-	}
-	n[len(p.Insns)] = count
-	for f := range p.Funcs {
-		fn := &p.Program.Funcs[f]
-		p.Funcs[f].Weight = n[fn.End] - n[fn.Entry]
-		p.Info[fn.Entry].Target = true
-	}
 	calls := map[Call]int32{}
+	f := -1 // function of pc
 	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
 		in, i := p.Insns[pc], &p.Info[pc]
+		if f+1 < len(p.Funcs) && pc == p.Program.Funcs[f+1].Entry {
+			f++
+			i.Target = true
+		}
+		p.Funcs[f].Weight++
 		if i.Dead {
 			continue
 		}
@@ -45,6 +37,10 @@ func (p *Program) control(v *verifier.Verified) error {
 		case in.Op.Class() == isa.ALU64 && in.Op.ALUOp() == isa.Mov && in.Op.Source() == isa.X && in.Off == 1:
 			return p.unsupported(pc, "an address-space cast")
 		}
+		if !mayCall(in) {
+			continue
+		}
+		p.subs = p.subs || in.IsCall(isa.CallSub)
 		c, ok := p.callee(in)
 		if !ok || i.Inline != nil && !i.Inline.Calls() {
 			continue
@@ -72,6 +68,12 @@ func target(in prog.Insn, pc prog.PC) (t prog.PC, ok bool) {
 		return 0, false
 	}
 	return in.Target(pc)
+}
+
+// mayCall is quick to say that in calls nothing of the host.
+func mayCall(in prog.Insn) bool {
+	c := in.Op.Class()
+	return c == isa.JMP && in.Op.JmpOp() == isa.Call || c == isa.LD && !in.IsWide()
 }
 
 // callee returns what of the host in calls; ok is false if nothing.
@@ -108,6 +110,12 @@ func (p *Program) callee(in prog.Insn) (c Call, ok bool) {
 // depth finds how many frames each function needs for direct calls. Callbacks
 // are entered by the host, which looks for room itself.
 func (p *Program) depth(*verifier.Verified) error {
+	if !p.subs {
+		for f := range p.Funcs {
+			p.Funcs[f].Depth = 1
+		}
+		return nil
+	}
 	const busy = -1
 	var visit func(f int) error
 	visit = func(f int) error {

@@ -26,6 +26,14 @@ type Idiom struct {
 	To    prog.PC // Branch
 }
 
+// reads returns the registers that a Sum or an Access adds up.
+func (x *Idiom) reads() Regs {
+	if x.Index == NoIndex {
+		return bit(x.Src)
+	}
+	return bit(x.Src) | bit(x.Index)
+}
+
 // NoIndex in Idiom.Index means that there is none.
 const NoIndex = prog.NumRegs
 
@@ -52,81 +60,88 @@ const (
 // idioms finds idioms. Requires Info.Target, Info.Live and Func.Pins. Linear:
 // each rule looks at a bounded number of instructions.
 func (p *Program) idioms(*verifier.Verified) error {
-	for f := range p.Program.Funcs {
-		fn := &p.Program.Funcs[f]
-		m := matcher{Program: p, pins: p.Funcs[f].Pins}
+	var m matcher
+	for f := range p.Funcs {
+		m = matcher{Program: p, pins: p.Funcs[f].Pins}
 		m.most.forget()
-		for pc := fn.Entry; pc < fn.End; pc = p.Next(pc) {
-			i := &p.Info[pc]
+		steps := p.flowOf(f)
+		for k := range steps {
+			s := &steps[k]
+			i := &p.Info[s.pc]
 			if i.Target || i.Dead {
 				m.most.forget()
 				m.cut()
 			}
 			if !i.Dead {
-				m.at = pc
-				m.insn(i, p.Insns[pc])
+				m.at, m.live = s.pc, s.live
+				m.insn(i, s)
 			}
 		}
 	}
 	return nil
 }
 
-// insn matches what ends with in, the current instruction.
-func (m *matcher) insn(i *Info, in prog.Insn) {
-	reads, writes := m.effect(m.at)
+// insn matches what ends with the current instruction, s.
+func (m *matcher) insn(i *Info, s *step) {
 	if i.Merged { // by the jump before
-		m.most.drop(writes)
+		m.most.drop(s.writes)
 		m.cut()
 		return
 	}
-	step := line{pc: m.at, reads: reads, writes: writes, wide: m.most.widen(in)}
-	most := uint64(math.MaxUint64) // that it may write
+	in := m.Insns[s.pc]
+	x := line{pc: s.pc, reads: s.reads, writes: s.writes, wide: in}
 	switch c := in.Op.Class(); c {
 	case isa.ALU, isa.ALU64:
-		most = m.most.after(in)
 		if m.most.idle(in) {
 			i.Merged = true
 			return
 		}
-		m.arithmetic(in, step.wide)
-	case isa.LDX:
-		if most = loads(in); i.Field != nil && i.Field.IsPointer() {
-			most = math.MaxUint64
+		x.wide = m.most.widen(in)
+		m.arithmetic(in, x.wide)
+		if i.Idiom.Kind == NoIdiom && in.Op.Source() == isa.X {
+			m.operand(in)
 		}
+		m.share(in, &x)
+		m.most[in.Dst] = m.most.after(in)
+		if i.Load != 0 || i.Idiom.Kind == Rotate {
+			m.n = 0 // what was merged takes part in nothing else
+			return
+		}
+	case isa.LDX:
 		m.access(in)
+		m.share(in, &x)
+		m.most[in.Dst] = loads(in)
+		if i.Field != nil && i.Field.IsPointer() {
+			m.most[in.Dst] = math.MaxUint64
+		}
+		if i.Idiom.Kind == Access {
+			m.n = 0
+			x.reads |= i.Idiom.reads()
+		}
 	case isa.ST, isa.STX:
 		m.access(in)
+		m.share(in, &x)
+		m.most.drop(s.writes) // of atomic operations
+		if i.Idiom.Kind == Access {
+			m.n = 0
+			return
+		}
 	case isa.LD:
 		m.constant(in)
-	case isa.JMP, isa.JMP32:
-		m.jump(in)
-	}
-	if i.Idiom.Kind == NoIdiom || i.Idiom.Kind == Branch || i.Idiom.Kind == Set {
-		m.operand(in)
-	}
-	m.share(in, &step)
-	m.most.drop(writes)
-	if in.IsCall(isa.CallSub) {
-		m.most.drop(callRegs)
-	}
-	switch c := in.Op.Class(); {
-	case c == isa.JMP || c == isa.JMP32 || c == isa.LD && !in.IsWide():
-		m.cut()
-	case c == isa.LDX && i.Idiom.Kind == Access:
-		m.n = 0
-		step.reads |= bit(i.Idiom.Src)
-		if i.Idiom.Index != NoIndex {
-			step.reads |= bit(i.Idiom.Index)
+		m.share(in, &x)
+		m.most.drop(s.writes)
+		if !in.IsWide() {
+			m.cut()
+			return
 		}
-		m.push(step)
-	case i.Load != 0 || i.Idiom.Kind != NoIdiom && i.Idiom.Kind != Sum:
-		m.n = 0 // what was merged takes part in nothing else
 	default:
-		m.push(step)
+		m.jump(in)
+		m.operand(in)
+		m.most.drop(s.writes)
+		m.cut()
+		return
 	}
-	if c := in.Op.Class(); c == isa.ALU || c == isa.ALU64 || c == isa.LDX {
-		m.most[in.Dst] = most
-	}
+	m.push(x)
 }
 
 // A matcher is the straight line that ends at an instruction.
@@ -134,9 +149,11 @@ type matcher struct {
 	*Program
 	pins []Pin
 	at   prog.PC
+	live Regs // after it
 	most bound
 	n    int
 	last [maxIdiom]line // the instructions before, the last at n-1
+	open Regs           // those with a shared sum
 	sums [prog.NumRegs]shared
 }
 
@@ -152,10 +169,7 @@ const maxIdiom = 4
 
 // cut begins a new straight line.
 func (m *matcher) cut() {
-	m.n = 0
-	for r := range m.sums {
-		m.sums[r].n = 0
-	}
+	m.n, m.open = 0, 0
 }
 
 func (m *matcher) push(x line) {
@@ -199,7 +213,7 @@ func (m *matcher) remove(k int) {
 }
 
 // lives reports whether r is read after the current instruction.
-func (m *matcher) lives(r prog.Reg) bool { return m.Info[m.at].Live.Has(r) }
+func (m *matcher) lives(r prog.Reg) bool { return m.live.Has(r) }
 
 const (
 	alu   = isa.Op(isa.ALU)

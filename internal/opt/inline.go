@@ -129,6 +129,9 @@ func (x *Inline) Calls() bool { return x.Form >= InlineHash || x.GivenCPU }
 // program's maps, by index; nil where it is not known.
 func (p *Program) inline(v *verifier.Verified) error {
 	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
+		if !mayCall(p.Insns[pc]) {
+			continue
+		}
 		c, ok := p.callee(p.Insns[pc])
 		if !ok || c.Kind != CallPlain || c.Func == nil || p.Info[pc].Dead {
 			continue

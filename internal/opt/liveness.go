@@ -1,6 +1,8 @@
 package opt
 
 import (
+	"slices"
+
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
@@ -17,18 +19,22 @@ const (
 // by function. A callee keeps nothing in registers for its caller, so at an
 // exit only R0 is live. Requires Info.Call.
 func (p *Program) liveness(*verifier.Verified) error {
-	in := make([]Regs, len(p.Insns)+1) // live before
-	var steps []step
+	in := slices.Grow(p.memory.live[:0], len(p.Insns)+1)[:len(p.Insns)+1] // live before
+	clear(in)
+	p.memory.live = in
+	p.flow = p.memory.flow[:0]
+	defer func() { p.memory.flow = p.flow }()
 	for f := range p.Funcs {
 		fn := &p.Program.Funcs[f]
-		var loops bool
-		steps, loops = p.steps(steps[:0], fn.Entry, fn.End)
+		p.Funcs[f].flow = len(p.flow)
+		loops := p.steps(fn.Entry, fn.End)
+		steps := p.flow[p.Funcs[f].flow:]
 		for again := true; again; {
 			again = false
 			for k := len(steps) - 1; k >= 0; k-- {
 				s := &steps[k]
 				out := in[s.jump] | in[s.next]
-				p.Info[s.pc].Live = out
+				s.live = out
 				if now := out&^s.writes | s.reads; now != in[s.pc] {
 					in[s.pc] = now
 					again = loops // otherwise each is seen after what follows it
@@ -36,50 +42,71 @@ func (p *Program) liveness(*verifier.Verified) error {
 			}
 		}
 	}
-	p.unset(in)
+	// A program may leave registers unset that a helper gets and its contract
+	// does not name (trace_printk): they must not show what the host left in its
+	// registers.
+	p.Funcs[0].Unset = in[p.Program.Funcs[0].Entry] & argRegs &^ bit(prog.R1)
+	for k := range p.flow {
+		s := &p.flow[k]
+		i := &p.Info[s.pc]
+		i.Live = s.live
+		if s.calls {
+			i.Unset = s.live & argRegs
+		}
+	}
 	return nil
 }
 
 // A step is an instruction as liveness sees it. Where it goes on, by a jump or to
 // the next, is len(Insns) if it does not.
 type step struct {
-	pc, jump, next prog.PC
-	reads, writes  Regs
+	pc, jump, next      prog.PC
+	reads, writes, live Regs
+	calls               bool // a function of the program or the host
 }
 
-// steps appends the instructions from entry to end to s, and reports whether
+// flowOf returns the instructions of function f. Requires liveness.
+func (p *Program) flowOf(f int) []step {
+	end := len(p.flow)
+	if f+1 < len(p.Funcs) {
+		end = p.Funcs[f+1].flow
+	}
+	return p.flow[p.Funcs[f].flow:end]
+}
+
+// steps appends the instructions from entry to end to p.flow, and reports whether
 // one of them jumps back.
-func (p *Program) steps(s []step, entry, end prog.PC) (_ []step, loops bool) {
+func (p *Program) steps(entry, end prog.PC) (loops bool) {
 	none := prog.PC(len(p.Insns)) // nothing is live there
-	for pc := entry; pc < end; pc = p.Next(pc) {
-		insn := p.Insns[pc]
-		x := step{pc: pc, jump: none, next: none}
+	for pc := entry; pc < end; {
+		insn := &p.Insns[pc]
+		x := step{pc: pc, jump: none, next: pc + 1}
 		x.reads, x.writes = p.effect(pc)
-		if t, ok := target(insn, pc); ok {
-			x.jump = t
-			loops = loops || t <= pc
+		switch c := insn.Op.Class(); c {
+		case isa.JMP, isa.JMP32:
+			if t, ok := insn.Target(pc); ok {
+				x.jump = t
+				loops = loops || t <= pc
+			}
+			if endsFlow(*insn) {
+				x.next = none
+			}
+			x.calls = insn.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)
+			pc++
+		case isa.LD:
+			if insn.IsWide() {
+				x.next = pc + 2
+				pc += 2
+				break
+			}
+			x.calls = true
+			pc++
+		default:
+			pc++
 		}
-		if !endsFlow(insn) {
-			x.next = p.Next(pc)
-		}
-		s = append(s, x)
+		p.flow = append(p.flow, x)
 	}
-	return s, loops
-}
-
-// unset fills Info.Unset and Func.Unset, given what is live before each
-// instruction. A program may leave registers unset that a helper gets and its
-// contract does not name (trace_printk): they must not show what the host left
-// in its registers.
-func (p *Program) unset(in []Regs) {
-	p.Funcs[0].Unset = in[p.Program.Funcs[0].Entry] & argRegs &^ bit(prog.R1)
-	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
-		i := p.Insns[pc]
-		calls := i.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)
-		if calls || i.Op.Class() == isa.LD && !i.IsWide() {
-			p.Info[pc].Unset = p.Info[pc].Live & argRegs
-		}
-	}
+	return loops
 }
 
 // Constant returns what r always holds before the instruction at pc; ok is false

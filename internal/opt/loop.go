@@ -38,6 +38,7 @@ func (p *Program) loops(v *verifier.Verified) error {
 			}
 			if i.Call >= 0 && p.Calls[i.Call].Kind == CallCallback {
 				i.Loop = p.loop(v, pc, &held)
+				p.subs = p.subs || i.Loop != nil
 			}
 			held.step(p, pc)
 		}

@@ -18,15 +18,15 @@ func (p *Program) pins(*verifier.Verified) error {
 	}
 	back := p.back
 	for f := range p.Funcs {
-		p.Funcs[f].Pins = p.pinsOf(&p.Program.Funcs[f], &back)
+		p.Funcs[f].Pins = p.pinsOf(p.flowOf(f), &back)
 	}
 	return nil
 }
 
-// pinsOf returns the pins of fn: of each map that it uses in a loop the first
+// pinsOf returns the pins of a function: of each map that it uses in a loop the first
 // constant there, of maps that it uses more often first. jumps are those
-// that lead back from here on; it takes off what it has seen.
-func (p *Program) pinsOf(fn *prog.FuncInfo, jumps *[]Head) []Pin {
+// that lead back from there on; it takes off what it has seen.
+func (p *Program) pinsOf(steps []step, jumps *[]Head) []Pin {
 	type use struct {
 		pc    prog.PC
 		count int
@@ -34,20 +34,21 @@ func (p *Program) pinsOf(fn *prog.FuncInfo, jumps *[]Head) []Pin {
 	var uses []use // of maps, in order of appearance
 	var used Regs
 	end := prog.PC(0) // loops seen so far reach up to there
-	for pc := fn.Entry; pc < fn.End; pc = p.Next(pc) {
+	for k := range steps {
+		s := &steps[k]
+		pc := s.pc
 		for len(*jumps) > 0 && (*jumps)[0].PC <= pc {
 			end = max(end, (*jumps)[0].Far)
 			*jumps = (*jumps)[1:]
 		}
-		in := p.Insns[pc]
 		if p.Info[pc].Dead {
 			continue
 		}
-		if in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call) || in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X) || in.Op.Class() == isa.LD && !in.IsWide() {
+		in := p.Insns[pc]
+		if s.calls || in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X) {
 			return nil
 		}
-		reads, writes := p.effect(pc)
-		used |= reads | writes
+		used |= s.reads | s.writes
 		if in.IsWide() && in.Src == isa.PseudoMapValue && pc < end {
 			i := slices.IndexFunc(uses, func(u use) bool { return p.Insns[u.pc].Imm == in.Imm })
 			switch {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
@@ -49,24 +50,28 @@ type Program struct {
 	// Heads are where code of loops begins, in order; see Head.
 	Heads []Head
 
+	memory  *memory
+	flow    []step         // of all functions, in order
+	subs    bool           // a function is called, or a loop calls one
+	own     bool           // Program is a copy
 	back    []Head         // jumps backwards: PC is where to, Near and Far where from
 	layouts []*maps.Layout // of maps, by index
 }
 
-// Info is what is known of one instruction.
+// Info is what is known of one instruction. It has 64 bytes, a cache line.
 type Info struct {
-	Dead   bool        // no path leads here
-	Target bool        // a jump or call of the program leads here
 	Field  *hook.Field // the context field that the access touches; nil: other memory
-	Call   int32       // a call of the host: index into Calls; -1: none, or Inline does without
 	Inline *Inline     // what code can do in place of the call; nil: it calls
 	Loop   *Loop       // what the call is, if code can do it itself
+	Call   int32       // a call of the host: index into Calls; -1: none, or Inline does without
+	Charge int32       // at a loop's head: what each iteration costs; else 0
+	Load   prog.PC     // one past the load, Merged, whose memory is an operand in place of its register; 0: none
+	Idiom  Idiom       // of which this is the instruction to lower
 	Live   Regs        // R0 to R9 that are read after the instruction before they are written
 	Unset  Regs        // R1 to R5 that a call leaves undefined and a later one may pass all the same: they become 0
-	Charge int32       // at a loop's head: what each iteration costs; else 0
+	Dead   bool        // no path leads here
+	Target bool        // a jump or call of the program leads here
 	Merged bool        // part of an idiom that another instruction has
-	Idiom  Idiom       // of which this is the instruction to lower
-	Load   prog.PC     // one past the load, Merged, whose memory is an operand in place of its register; 0: none
 }
 
 // Func is what is known of one function.
@@ -76,6 +81,7 @@ type Func struct {
 	Depth    int   // frames that its chain of direct calls may need, its own included
 	Callback bool  // its address is taken
 	MayGoto  bool
+	flow     int   // index in Program.flow of its first instruction
 	Pins     []Pin // what registers that it does not use hold from entry to exit
 }
 
@@ -114,18 +120,42 @@ func bit(r prog.Reg) Regs { return 1 << r }
 // where the maps that it will be bound to keep their values, by index; nil where
 // only the map knows. The error wraps ErrUnsupported.
 func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
-	p := &Program{Program: v.Program(), layouts: layouts}
-	p.Info = make([]Info, len(p.Insns))
+	p := &Program{Program: v.Program(), layouts: layouts, memory: memories.Get().(*memory)}
+	if m := p.memory; cap(m.info) < len(p.Insns) {
+		m.info = make([]Info, len(p.Insns))
+	}
+	p.memory.info = p.memory.info[:len(p.Insns)] // Free has left zeros
+	p.Info = p.memory.info
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
-		(*Program).direct, (*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).heads, (*Program).loops, (*Program).records, (*Program).tails, (*Program).bound,
+		(*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).heads, (*Program).loops, (*Program).records, (*Program).tails, (*Program).bound,
 		(*Program).depth, (*Program).liveness, (*Program).pins, (*Program).idioms,
 	} {
 		if err := pass(p, v); err != nil {
+			p.Free()
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// A memory is what programs under way take most of; there is one for each that
+// is not yet free.
+type memory struct {
+	info []Info
+	flow []step
+	live []Regs
+}
+
+var memories = sync.Pool{New: func() any { return new(memory) }}
+
+// Free ends the use of p.Info, whose memory serves another program.
+func (p *Program) Free() {
+	if p.memory != nil {
+		clear(p.memory.info) // of pointers
+		memories.Put(p.memory)
+	}
+	p.memory, p.Info, p.flow = nil, nil, nil
 }
 
 // Metered reports whether the program charges the meter anywhere.
@@ -166,36 +196,40 @@ func (p *Program) Next(pc prog.PC) prog.PC {
 	return pc + 1
 }
 
-// direct replaces calls through registers that always call the same by direct
-// calls. Requires nothing.
-func (p *Program) direct(v *verifier.Verified) error {
-	own := false
-	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
-		in := p.Insns[pc]
-		if in.Op != isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X) || !v.Fact(pc).Reached {
-			continue
-		}
-		d := v.Fact(pc).Direct
-		if d.Op == 0 {
-			continue
-		}
-		if !own {
-			with := *p.Program
-			with.Insns = slices.Clone(p.Insns)
-			p.Program, own = &with, true
-		}
-		p.Insns[pc] = d
+// direct replaces the instruction at pc, if it calls through a register and always
+// the same, by a direct call.
+func (p *Program) direct(v *verifier.Verified, pc prog.PC) {
+	if p.Insns[pc].Op != isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X) || !v.Reached(pc) {
+		return
 	}
-	return nil
+	d := v.Fact(pc).Direct
+	if d.Op == 0 {
+		return
+	}
+	if !p.own {
+		with := *p.Program
+		with.Insns = slices.Clone(p.Insns)
+		p.Program, p.own = &with, true
+	}
+	p.Insns[pc] = d
 }
 
-// accesses finds which loads and stores touch the context. Requires nothing.
+// accesses finds which loads and stores touch the context, and what calls
+// through registers call. Requires nothing.
 func (p *Program) accesses(v *verifier.Verified) error {
 	p.ZeroStack = v.ReadsUninitStack()
 	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
 		in, i := p.Insns[pc], &p.Info[pc]
+		i.Call, i.Dead = -1, !v.Reached(pc)
+		switch in.Op.Class() {
+		case isa.LDX, isa.ST, isa.STX:
+		case isa.JMP:
+			p.direct(v, pc)
+			continue
+		default:
+			continue
+		}
 		f := v.Fact(pc)
-		i.Call, i.Dead = -1, !f.Reached
 		switch {
 		case f.Region&verifier.RegionCtx == 0:
 			continue

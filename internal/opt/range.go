@@ -23,10 +23,8 @@ func (b *bound) forget() {
 
 // drop forgets the registers in rs.
 func (b *bound) drop(rs Regs) {
-	for r := range b {
-		if rs>>r&1 != 0 {
-			b[r] = math.MaxUint64
-		}
+	for ; rs != 0; rs &= rs - 1 {
+		b[bits.TrailingZeros16(uint16(rs))] = math.MaxUint64
 	}
 }
 

@@ -2,6 +2,7 @@ package opt
 
 import (
 	"math"
+	"math/bits"
 
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
@@ -9,7 +10,7 @@ import (
 
 // A shared is a Sum that nothing but addresses were made of so far.
 type shared struct {
-	n    int // accesses, from 1 on; 0: there is none
+	n    int // accesses, from 1 on
 	sum  prog.PC
 	at   [maxShared]prog.PC
 	from Regs // that it was computed of
@@ -28,38 +29,37 @@ const maxShared = 4
 // what is live for the host between calls, of which there is none, is what
 // nothing has written.
 func (m *matcher) share(in prog.Insn, x *line) {
-	reads := x.reads
 	i := &m.Info[m.at]
-	if i.Idiom.Kind == Sum {
-		reads = bit(i.Idiom.Src)
-		if i.Idiom.Index != NoIndex {
-			reads |= bit(i.Idiom.Index)
-		}
+	sum := i.Idiom.Kind == Sum
+	if m.open == 0 && !sum {
+		return
 	}
-	if p, ok := m.address(in); ok && i.Idiom.Kind == NoIdiom {
-		if s := &m.sums[p]; s.n > 0 && s.n <= maxShared && !(in.Op.Class() == isa.STX && in.Src == p) && m.within(s, in) {
+	reads := x.reads
+	if sum {
+		reads = i.Idiom.reads()
+	} else if p, ok := m.address(in); ok && i.Idiom.Kind == NoIdiom && m.open.Has(p) {
+		if s := &m.sums[p]; s.n <= maxShared && !(in.Op.Class() == isa.STX && in.Src == p) && m.within(s, in) {
 			s.at[s.n-1] = m.at
 			s.n++
 			reads &^= bit(p)
 			x.reads |= s.from
 		}
 	}
-	for p := range m.sums {
-		s, r := &m.sums[p], prog.Reg(p)
-		if s.n == 0 {
-			continue
-		}
+	for rest := m.open; rest != 0; rest &= rest - 1 {
+		r := prog.Reg(bits.TrailingZeros16(uint16(rest)))
+		s := &m.sums[r]
 		switch {
 		case reads.Has(r):
-			s.n = 0
 		case x.writes.Has(r) || !m.lives(r):
 			m.settle(s)
-		case x.writes&s.from != 0:
-			s.n = 0
+		case x.writes&s.from == 0:
+			continue
 		}
+		m.open &^= bit(r)
 	}
-	if i.Idiom.Kind == Sum && i.Idiom.Wide && i.Idiom.Src != i.Idiom.Dst && i.Idiom.Index != i.Idiom.Dst && i.Load == 0 {
+	if sum && i.Idiom.Wide && i.Idiom.Src != i.Idiom.Dst && i.Idiom.Index != i.Idiom.Dst {
 		m.sums[i.Idiom.Dst] = shared{n: 1, sum: m.at, from: reads}
+		m.open |= bit(i.Idiom.Dst)
 	}
 }
 
@@ -75,7 +75,6 @@ func (m *matcher) settle(s *shared) {
 		}
 		sum.Merged, sum.Idiom = true, Idiom{}
 	}
-	s.n = 0
 }
 
 // within reports whether what in accesses is an Imm away from what s is made of.

@@ -1,6 +1,8 @@
 package opt
 
 import (
+	"slices"
+
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
@@ -9,6 +11,9 @@ import (
 // tails finds the tail calls that can be jumps: those of the main program, for a
 // subprogram's caller gets the result. Requires Info.Call.
 func (p *Program) tails(v *verifier.Verified) error {
+	if !slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Kind == CallTail }) {
+		return nil
+	}
 	for pc := p.Program.Funcs[0].Entry; pc < p.Program.Funcs[0].End; pc = p.Next(pc) {
 		i := &p.Info[pc]
 		if i.Dead || i.Call < 0 || p.Calls[i.Call].Kind != CallTail {

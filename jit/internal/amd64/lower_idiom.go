@@ -20,7 +20,7 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 	case opt.Set:
 		op, dst := in.Op.JmpOp(), host[x.Dst]
 		l.compare(pc, in)
-		c := conds[op]
+		c := cond(op)
 		if x.Imm == 0 {
 			c = c.Not()
 		}
@@ -29,7 +29,7 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 	case opt.Branch:
 		op := in.Op.JmpOp()
 		l.compare(pc, in)
-		l.JccL(conds[op].Not(), l.label(x.To))
+		l.JccL(cond(op).Not(), l.label(x.To))
 		if to, _ := in.Target(pc); to != pc+2 {
 			l.JmpL(l.label(to))
 		}

@@ -8,11 +8,14 @@ import (
 
 // Jumps (RFC 9669, section 4.3).
 
-var conds = map[isa.JmpOp]Cond{
-	isa.JEq: E, isa.JNe: NE, isa.JSet: NE,
-	isa.JGt: A, isa.JGe: AE, isa.JLt: B, isa.JLe: BE,
-	isa.JSGt: G, isa.JSGe: GE, isa.JSLt: L, isa.JSLe: LE,
+var conds = [16]Cond{
+	isa.JEq >> 4: E, isa.JNe >> 4: NE, isa.JSet >> 4: NE,
+	isa.JGt >> 4: A, isa.JGe >> 4: AE, isa.JLt >> 4: B, isa.JLe >> 4: BE,
+	isa.JSGt >> 4: G, isa.JSGe >> 4: GE, isa.JSLt >> 4: L, isa.JSLe >> 4: LE,
 }
+
+// cond returns the condition of a jump.
+func cond(op isa.JmpOp) Cond { return conds[op>>4] }
 
 func (l *lowerer) jump(pc prog.PC, in prog.Insn) error {
 	target, _ := in.Target(pc)
@@ -27,7 +30,7 @@ func (l *lowerer) jump(pc prog.PC, in prog.Insn) error {
 		l.mayGoto(target)
 	default:
 		l.compare(pc, in)
-		l.JccL(conds[op], l.label(target))
+		l.JccL(cond(op), l.label(target))
 	}
 	return nil
 }

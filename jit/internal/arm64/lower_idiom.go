@@ -24,7 +24,7 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 	case opt.Set:
 		op := in.Op.JmpOp()
 		l.compare(in, op == isa.JSet)
-		c := conds[op]
+		c := cond(op)
 		if x.Imm == 0 {
 			c = c.Not()
 		}
@@ -32,7 +32,7 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 	case opt.Branch:
 		op := in.Op.JmpOp()
 		l.compare(in, op == isa.JSet)
-		l.BCond(conds[op].Not(), l.label(x.To))
+		l.BCond(cond(op).Not(), l.label(x.To))
 		if to, _ := in.Target(pc); to != pc+2 {
 			l.B(l.label(to))
 		}

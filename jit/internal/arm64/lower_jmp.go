@@ -8,11 +8,14 @@ import (
 
 // Jumps (RFC 9669, section 4.3).
 
-var conds = map[isa.JmpOp]Cond{
-	isa.JEq: EQ, isa.JNe: NE, isa.JSet: NE,
-	isa.JGt: HI, isa.JGe: HS, isa.JLt: LO, isa.JLe: LS,
-	isa.JSGt: GT, isa.JSGe: GE, isa.JSLt: LT, isa.JSLe: LE,
+var conds = [16]Cond{
+	isa.JEq >> 4: EQ, isa.JNe >> 4: NE, isa.JSet >> 4: NE,
+	isa.JGt >> 4: HI, isa.JGe >> 4: HS, isa.JLt >> 4: LO, isa.JLe >> 4: LS,
+	isa.JSGt >> 4: GT, isa.JSGe >> 4: GE, isa.JSLt >> 4: LT, isa.JSLe >> 4: LE,
 }
+
+// cond returns the condition of a jump.
+func cond(op isa.JmpOp) Cond { return conds[op>>4] }
 
 func (l *lowerer) jump(pc prog.PC, in prog.Insn) error {
 	target, _ := in.Target(pc)
@@ -27,7 +30,7 @@ func (l *lowerer) jump(pc prog.PC, in prog.Insn) error {
 		l.mayGoto(target)
 	default:
 		l.compare(in, op == isa.JSet)
-		l.BCond(conds[op], l.label(target))
+		l.BCond(cond(op), l.label(target))
 	}
 	return nil
 }
