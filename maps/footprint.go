@@ -28,6 +28,9 @@ func Footprint(s *Spec) uint64 {
 		// A table has four entries or more for each bucket of 64 bytes when it
 		// grows, to twice its size, and begins with one.
 		tables := segs*(64+bucketSize) + times(n, bucketSize/2)
+		if times(n, bucketSize) >= sharedBlock { // there is one for every segment when the first needs it
+			tables = plus(tables, times(n, bucketSize/2))
+		}
 		use := uint64(0)
 		if s.Type == LRUHash || s.Type == LRUPerCPUHash {
 			use = 4 * (n + min(max(spareBytes/(key+value), 64), 1<<20) + segs*spareBatch)
@@ -35,7 +38,11 @@ func Footprint(s *Spec) uint64 {
 		return plus(poolBytes(n+segs*spareBatch, n, key+value), plus(tables, use))
 	case LPMTrie:
 		node := lpmNodeWords*8 + up8(max(s.KeySize, lpmHeader)-lpmHeader) + value
-		return poolBytes(2*n+64, n, node)
+		levels := uint64(0)
+		for bits := lpmFirstLevel; bits <= min(lpmLastLevel, 8*(int(s.KeySize)-lpmHeader)) && n >= 1<<bits/lpmShare; bits += lpmLevelStep {
+			levels += 4 << bits
+		}
+		return plus(poolBytes(2*n+64, n, node), levels)
 	}
 	return times(n, plus(key, max(value, 16)))
 }

@@ -47,21 +47,23 @@ import (
 //     within the lookup.
 //   - Entries that were replaced or deleted go through the reclamation rule
 //     (package vcpu) before they hold another key. Readers have a lease or a
-//     pin while they look.
+//     pin while they look, or see afterwards that no entry was used again.
 type hash struct {
 	core
-	seeds seeds
-	kind  keyKind
-	cpus  int
-	segAt int // hash bits to shift away for the segment's number
-	segs  []segment
-	pool  pool
-	dir   directory
-	clock *clock // nil unless the map evicts
-	proto mem.Slab
-	_     [64]byte
-	count atomic.Int64 // entries in the map; never more than MaxEntries
-	_     [64]byte
+	seeds  seeds
+	kind   keyKind
+	cpus   int
+	words  bool // keys and values are plain words of 8 bytes, and may be read optimistically
+	segAt  int  // hash bits to shift away for the segment's number
+	segs   []segment
+	blocks blocks
+	pool   pool
+	dir    directory
+	clock  *clock // nil unless the map evicts
+	proto  mem.Slab
+	_      [64]byte
+	count  atomic.Int64 // entries in the map; never more than MaxEntries
+	_      [64]byte
 }
 
 // perCPUHash is a hash as Go code sees it: an entry's value is the values of
@@ -83,13 +85,16 @@ const (
 	bucketSize = (slots + 1) * 8 // bytes
 )
 
-// A segment is one part of a hash, on cache lines of its own.
+// A segment is one part of a hash, on cache lines of its own: one for those who
+// read, one for those who write.
 type segment struct {
-	table atomic.Pointer[table]
+	table  atomic.Pointer[table]
+	reused atomic.Uint64 // raised before an entry gets another key
+	_      [64 - 16]byte
+
 	mu    sync.Mutex // held to write
 	live  int        // entries
 	spare spares
-	_     [128 - 8 - 8 - 8 - 48]byte
 }
 
 // A table is the buckets of a segment at one time.
@@ -98,18 +103,6 @@ type table struct {
 	shift uint8  // tag bits to shift away for the home
 	words []uint64
 	addr  uint64 // of words, a multiple of 64
-}
-
-// newTable returns a table of buckets, a power of two.
-func newTable(buckets int) *table {
-	n := buckets * (slots + 1)
-	words, bytes := mem.Alloc(n)
-	if mem.Addr(bytes)%bucketSize != 0 { // not what Go's allocator does with powers of two
-		words, bytes = mem.Alloc(n + slots)
-		skip := int(-mem.Addr(bytes)%bucketSize) / 8
-		words, bytes = words[skip:skip+n], bytes[skip*8:]
-	}
-	return &table{mask: uint32(buckets - 1), shift: uint8(32 - bits.TrailingZeros(uint(buckets))), words: words, addr: mem.Addr(bytes)}
 }
 
 // tagOf returns the tag of a key with hash h. It is odd, so no slot that holds a
@@ -153,6 +146,7 @@ func (m *hash) alloc(spec *Spec, cpus int) error {
 	if spec.KeySize == 4 || spec.KeySize == 8 {
 		m.kind = keyWord
 	}
+	m.words = optimistic && spec.KeySize == 8 && spec.ValueSize == 8 && cpus == 1 && m.value.special == nil
 	entry := uint64(roundUp8(int(spec.KeySize)) + roundUp8(m.value.size)*cpus)
 	if spec.Flags&NoPrealloc == 0 {
 		if err := checkMemory(spec, uint64(spec.MaxEntries), entry+16); err != nil {
@@ -173,8 +167,9 @@ func (m *hash) alloc(spec *Spec, cpus int) error {
 	}
 	m.segAt = 64 - bits.TrailingZeros(uint(segs))
 	m.segs = make([]segment, segs)
+	m.blocks.init(segs)
 	for i := range m.segs {
-		m.setTable(i, newTable(1))
+		m.setTable(i, m.blocks.table(i, 1, 0))
 	}
 	return nil
 }
@@ -196,7 +191,7 @@ func (m *hash) Bytes() int64 {
 	for i := range m.segs {
 		n += int64(len(m.segs[i].table.Load().words)) * 8
 	}
-	return n
+	return n + m.blocks.rest()
 }
 
 // hashOf returns the hash of key, which has KeySize bytes.
@@ -232,45 +227,52 @@ func (m *hash) has(i uint32, key []byte) bool {
 	return string(m.pool.key(i, len(key))) == string(key)
 }
 
+// match returns a slot of bucket w that has the given tag, or any if none has.
+// Which slot it is decides no branch: the processor would guess wrong for the
+// keys that are not where they prefer to be, and wait for w before it begins
+// with the next lookup.
+func match(w *[slots + 1]uint64, tag uint32) (slot int) {
+	if uint32(atomic.LoadUint64(&w[1])>>32) == tag {
+		slot = 1
+	}
+	if uint32(atomic.LoadUint64(&w[2])>>32) == tag {
+		slot = 2
+	}
+	if uint32(atomic.LoadUint64(&w[3])>>32) == tag {
+		slot = 3
+	}
+	if uint32(atomic.LoadUint64(&w[4])>>32) == tag {
+		slot = 4
+	}
+	if uint32(atomic.LoadUint64(&w[5])>>32) == tag {
+		slot = 5
+	}
+	if uint32(atomic.LoadUint64(&w[6])>>32) == tag {
+		slot = 6
+	}
+	return slot
+}
+
 // find returns the entry with the given key, whose hash is h, in t. The caller
 // has a lease or a pin, or the segment's lock.
 func (m *hash) find(t *table, key []byte, h uint64) (entry uint32, ok bool) {
-	if m.kind != keyBytes {
-		return m.findWord(t, wordOf(key), h)
-	}
 	tag := tagOf(h)
-	b := t.home(tag)
-	if s := atomic.LoadUint64(&t.bucket(b)[prefers(tag)]); uint32(s>>32) == tag && m.has(uint32(s), key) {
+	w := t.bucket(t.home(tag))
+	s := atomic.LoadUint64(&w[match(w, tag)&7])
+	if uint32(s>>32) == tag && m.has(uint32(s), key) {
 		return uint32(s), true
 	}
+	return m.search(t, key, tag)
+}
+
+// search is find for keys that share their tag, or their home with too many.
+func (m *hash) search(t *table, key []byte, tag uint32) (entry uint32, ok bool) {
+	b := t.home(tag)
 	for range t.mask + 1 {
 		w := t.bucket(b)
 		for i := range slots {
 			s := atomic.LoadUint64(&w[i])
 			if uint32(s>>32) == tag && m.has(uint32(s), key) {
-				return uint32(s), true
-			}
-		}
-		if atomic.LoadUint64(&w[passes]) == 0 {
-			break
-		}
-		b = (b + 1) & t.mask
-	}
-	return 0, false
-}
-
-// findWord is find for keys that are one word.
-func (m *hash) findWord(t *table, word, h uint64) (entry uint32, ok bool) {
-	tag := tagOf(h)
-	b := t.home(tag)
-	if s := atomic.LoadUint64(&t.bucket(b)[prefers(tag)]); uint32(s>>32) == tag && m.pool.keyWord(uint32(s)) == word {
-		return uint32(s), true
-	}
-	for range t.mask + 1 {
-		w := t.bucket(b)
-		for i := range slots {
-			s := atomic.LoadUint64(&w[i])
-			if uint32(s>>32) == tag && m.pool.keyWord(uint32(s)) == word {
 				return uint32(s), true
 			}
 		}
@@ -300,7 +302,33 @@ func (m *hash) LookupElem(cpu int, key []byte) []byte {
 	return m.pool.value(i, cpu, m.value.size)
 }
 
-func (m *hash) Lookup(key, value []byte) error { return m.lookup(key, value, Any) }
+func (m *hash) Lookup(key, value []byte) error {
+	if m.words && len(key) == 8 && len(value) == 8 && m.mayRead() == nil {
+		if v, ok := m.lookupWord(binary.NativeEndian.Uint64(key)); ok {
+			binary.NativeEndian.PutUint64(value, v)
+			return nil
+		}
+	}
+	return m.lookup(key, value, Any)
+}
+
+// lookupWord returns the value for key in a map of words. ok is false if the key
+// is not there, or not where it prefers to be, or not for sure.
+func (m *hash) lookupWord(key uint64) (value uint64, ok bool) {
+	h := m.seeds.word(key)
+	s := m.segment(h)
+	reused := s.reused.Load()
+	t := s.table.Load()
+	tag := tagOf(h)
+	w := t.bucket(t.home(tag))
+	word := atomic.LoadUint64(&w[match(w, tag)&7])
+	if uint32(word>>32) != tag {
+		return 0, false
+	}
+	e := m.pool.entryWords(uint32(word))
+	value = e[1]
+	return value, e[0] == key && s.reused.Load() == reused
+}
 
 func (m *hash) lookup(key, value []byte, flags UpdateFlags) error {
 	if err := m.mayRead(); err != nil {
@@ -313,9 +341,29 @@ func (m *hash) lookup(key, value []byte, flags UpdateFlags) error {
 		return err
 	}
 	h := m.hashOf(key)
+	s := m.segment(h)
+	if optimistic && flags == Any {
+		// Without a pin, as long as no entry of the segment holds another key
+		// than before: then all that was read is as with a pin.
+		reused := s.reused.Load()
+		i, ok := m.find(s.table.Load(), key, h)
+		if ok {
+			m.copyOut(value, i, Any)
+		}
+		if s.reused.Load() == reused {
+			if !ok {
+				return errno.ENOENT
+			}
+			return nil
+		}
+	}
+	return m.lookupPinned(s, h, key, value, flags)
+}
+
+func (m *hash) lookupPinned(s *segment, h uint64, key, value []byte, flags UpdateFlags) error {
 	pin := vcpu.NewPin()
 	defer pin.Unpin()
-	i, ok := m.find(m.segment(h).table.Load(), key, h)
+	i, ok := m.find(s.table.Load(), key, h)
 	if !ok {
 		return errno.ENOENT
 	}

@@ -131,7 +131,7 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 	case !exists && !m.reserve():
 		return errno.E2BIG
 	}
-	i, ok := s.spare.take(&m.pool, &m.proto)
+	i, ok := m.take(s)
 	if !ok {
 		if !exists {
 			m.count.Add(-1)
@@ -153,11 +153,18 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 		return nil
 	}
 	if s.live++; s.live > int(t.mask+1)*(slots+1)/2 {
-		t = t.grown()
-		m.setTable(int(h>>m.segAt), t)
+		i := int(h >> m.segAt)
+		t = t.grownTo(m.blocks.table(i, 2*int(t.mask+1), m.count.Load()))
+		m.setTable(i, t)
 	}
 	t.insert(word)
 	return nil
+}
+
+// take returns an entry that nobody can reach. The caller has the lock of s.
+func (m *hash) take(s *segment) (entry uint32, ok bool) {
+	s.reused.Add(1)
+	return s.spare.take(&m.pool, &m.proto)
 }
 
 // reserve counts one entry more, unless the map is full.
@@ -271,9 +278,8 @@ func (t *table) remove(slot *uint64) {
 	}
 }
 
-// grown returns a table of twice the buckets with the words of t.
-func (t *table) grown() *table {
-	n := newTable(2 * int(t.mask+1))
+// grownTo puts the words of t into n, which is empty and larger, and returns n.
+func (t *table) grownTo(n *table) *table {
 	for b := range t.mask + 1 {
 		for _, word := range t.bucket(b)[:slots] {
 			if word != 0 {
@@ -324,7 +330,7 @@ func (m *hash) scavenge(s *segment) bool {
 	for i := range m.segs {
 		o := &m.segs[i]
 		o.mu.Lock()
-		e, ok := o.spare.take(&m.pool, &m.proto)
+		e, ok := m.take(o)
 		o.mu.Unlock()
 		if ok {
 			s.mu.Lock()

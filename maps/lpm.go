@@ -29,14 +29,19 @@ import (
 // A node is an entry of a pool:
 //
 //	word 0   child 0, child 1: entry+1 in 32 bits each, or 0
-//	word 1   prefix length, intermediate
+//	word 1   prefix length in 31 bits, intermediate in 1; the parent, entry+1
 //	word 2…  the data, each word with the first byte at the top
 //	value
 //
 // A node's data and length never change. Replacing a value replaces the node,
 // so that programs keep the old value. Those who write hold mu; readers take no
 // lock: they load word 0 and word 1 atomically, and have a lease or a pin, which
-// keeps the nodes they may have come to from being used again.
+// keeps the nodes they may have come to from being used again. They look again
+// if changes says that somebody wrote meanwhile: on the way past a prefix that
+// came, to one that went, a walk would find neither.
+//
+// A walk from the root through a million prefixes passes twenty nodes, each of
+// which the cache may miss. So levels lead into the middle (lpm_level.go).
 type lpmTrie struct {
 	core
 	data    int    // bytes of data in a key
@@ -44,16 +49,20 @@ type lpmTrie struct {
 	pool    pool
 	proto   mem.Slab
 
-	root  atomic.Uint32 // entry+1
+	root    atomic.Uint32 // entry+1
+	levels  atomic.Pointer[[]lpmLevel]
+	changes atomic.Uint32 // odd: somebody writes
+
 	mu    sync.Mutex
 	spare spares
 	count uint32
+	held  [lpmMaxData - 8]byte
 }
 
 const (
 	lpmHeader       = 4 // bytes of a key before the data
 	lpmMaxData      = 256
-	lpmIntermediate = 1 << 32 // in word 1
+	lpmIntermediate = 1 << 31 // in word 1
 	lpmNodeWords    = 2       // before the data
 )
 
@@ -71,34 +80,67 @@ func newLPM(spec *Spec) (Map, error) {
 	spare := min(max(spareBytes/entry, 64), 1<<20)
 	limit := min(2*uint64(spec.MaxEntries)+spare, memoryLimit()/entry, 1<<32-2)
 	m.pool.init(key, m.value.size, 1, spec.MaxEntries, uint32(limit))
+	m.levels.Store(&[]lpmLevel{})
 	return m, nil
 }
 
 func (m *lpmTrie) Slabs() []mem.Slab { return *m.pool.slabs.Load() }
 
-func (m *lpmTrie) Bytes() int64 { return m.pool.bytes.Load() }
-
-// An lpmKey is a key in words, as nodes hold it.
-type lpmKey struct {
-	bits  uint32
-	words [lpmMaxData / 8]uint64
+func (m *lpmTrie) Bytes() int64 {
+	n := m.pool.bytes.Load()
+	for _, l := range *m.levels.Load() {
+		n += int64(len(l.first)) * 4
+	}
+	return n
 }
 
-// parse reads key into k. ok is false if the prefix is longer than the data.
+// An lpmKey is a key, of which word returns the words that nodes hold.
+type lpmKey struct {
+	bits  uint32
+	first uint64
+	rest  []byte // of the data, behind the first word
+}
+
+// parse reads key into k, which refers to it. ok is false if the prefix is
+// longer than the data.
 func (m *lpmTrie) parse(k *lpmKey, key []byte) (ok bool) {
 	k.bits = binary.NativeEndian.Uint32(key)
 	b := key[lpmHeader:]
-	i := 0
-	for ; len(b) >= 8; b = b[8:] {
-		k.words[i] = binary.BigEndian.Uint64(b)
-		i++
-	}
-	if len(b) > 0 {
-		var last [8]byte
-		copy(last[:], b)
-		k.words[i] = binary.BigEndian.Uint64(last[:])
-	}
+	k.first = bigEndianWord(b)
+	k.rest = b[min(8, len(b)):]
 	return k.bits <= m.maxBits
+}
+
+// hold makes k a key that stays as it is, while a program may write to the memory
+// it was parsed from. The caller holds mu until it is done with k.
+func (m *lpmTrie) hold(k *lpmKey) {
+	k.rest = m.held[:copy(m.held[:], k.rest)]
+}
+
+// bigEndianWord returns up to 8 bytes of b, the first at the top.
+func bigEndianWord(b []byte) uint64 {
+	switch {
+	case len(b) >= 8:
+		return binary.BigEndian.Uint64(b)
+	case len(b) == 4:
+		return uint64(binary.BigEndian.Uint32(b)) << 32
+	}
+	w := uint64(0)
+	for i, c := range b {
+		w |= uint64(c) << (56 - 8*i)
+	}
+	return w
+}
+
+// word returns word i of the data, 0 behind it.
+func (k *lpmKey) word(i uint32) uint64 {
+	switch at := int(i)*8 - 8; {
+	case i == 0:
+		return k.first
+	case at < len(k.rest):
+		return bigEndianWord(k.rest[at:])
+	}
+	return 0
 }
 
 // An lpmNode is a node's words before the value.
@@ -109,7 +151,14 @@ func (m *lpmTrie) node(entry uint32) lpmNode { return m.pool.words(entry) }
 // prefix returns the node's length and whether it is intermediate.
 func (n lpmNode) prefix() (length uint32, intermediate bool) {
 	w := atomic.LoadUint64(&n[1])
-	return uint32(w), w&lpmIntermediate != 0
+	return uint32(w) &^ lpmIntermediate, w&lpmIntermediate != 0
+}
+
+// parent returns the node above, as entry+1, or 0. The caller holds mu.
+func (n lpmNode) parent() uint32 { return uint32(n[1] >> 32) }
+
+func (n lpmNode) setParent(p uint32) {
+	atomic.StoreUint64(&n[1], n[1]&(1<<32-1)|uint64(p)<<32)
 }
 
 // children returns both children, as entry+1, or 0.
@@ -123,7 +172,7 @@ func (n lpmNode) setChildren(c [2]uint32) { atomic.StoreUint64(&n[0], uint64(c[0
 // match returns how many bits k and n have in common, up to limit.
 func (k *lpmKey) match(n lpmNode, limit uint32) uint32 {
 	for i := uint32(0); i*64 < limit; i++ {
-		if d := k.words[i] ^ n[lpmNodeWords+i]; d != 0 {
+		if d := k.word(i) ^ n[lpmNodeWords+i]; d != 0 {
 			return min(limit, i*64+uint32(bits.LeadingZeros64(d)))
 		}
 	}
@@ -131,20 +180,45 @@ func (k *lpmKey) match(n lpmNode, limit uint32) uint32 {
 }
 
 // bit returns bit i of the data, from the most significant on; 0 behind it.
-func (k *lpmKey) bit(i uint32) uint32 {
-	if i >= lpmMaxData*8 {
-		return 0
-	}
-	return uint32(k.words[i/64]>>(63-i%64)) & 1
-}
+func (k *lpmKey) bit(i uint32) uint32 { return uint32(k.word(i/64)>>(63-i%64)) & 1 }
 
 // find returns the node of the longest prefix of k. The caller has a lease or
 // a pin.
 func (m *lpmTrie) find(k *lpmKey) (entry uint32, ok bool) {
-	for at := m.root.Load(); at != 0; {
+	for range 3 {
+		changes := m.changes.Load()
+		entry, ok = m.search(k)
+		if changes&1 == 0 && m.changes.Load() == changes {
+			return entry, ok
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.search(k)
+}
+
+// search is find as long as nobody writes. It looks for long prefixes first.
+func (m *lpmTrie) search(k *lpmKey) (entry uint32, ok bool) {
+	limit := m.maxBits + 1
+	for _, l := range *m.levels.Load() {
+		if l.bits > k.bits {
+			continue
+		}
+		if entry, ok = m.descend(l.load(k), k, limit); ok {
+			return entry, true
+		}
+		limit = l.bits
+	}
+	return m.descend(m.root.Load(), k, limit)
+}
+
+// descend returns the node of the longest prefix of k of less than limit bits
+// that is at or below the node at, which is entry+1.
+func (m *lpmTrie) descend(at uint32, k *lpmKey, limit uint32) (entry uint32, ok bool) {
+	for at != 0 {
 		n := m.node(at - 1)
 		length, intermediate := n.prefix()
-		if k.match(n, min(length, k.bits)) < length {
+		if length >= limit || k.match(n, min(length, k.bits)) < length {
 			break
 		}
 		if !intermediate {
@@ -196,26 +270,45 @@ type lpmPath struct {
 	at     uint32 // entry+1; 0: nothing there
 	match  uint32 // bits that key and node have in common
 	parent uint32 // entry+1; 0: at is the root
-	above  uint32 // the parent's parent
 }
 
 // walk goes towards k until a node differs from it, is as long, or is missing.
 // The caller holds mu.
 func (m *lpmTrie) walk(k *lpmKey) (p lpmPath) {
-	for p.at = m.root.Load(); p.at != 0; {
+	p.at = m.start(k)
+	if p.at != 0 {
+		p.parent = m.node(p.at - 1).parent()
+	}
+	for p.at != 0 {
 		n := m.node(p.at - 1)
 		length, _ := n.prefix()
 		p.match = k.match(n, min(length, k.bits))
 		if p.match != length || length == k.bits {
 			return p
 		}
-		p.above, p.parent, p.at = p.parent, p.at, n.children()[k.bit(length)]
+		p.parent, p.at = p.at, n.children()[k.bit(length)]
 	}
 	return p
 }
 
-// replace puts the node to, entry+1, where from was below parent.
+// start returns a node, as entry+1, that a walk from the root to k comes to.
+func (m *lpmTrie) start(k *lpmKey) uint32 {
+	for _, l := range *m.levels.Load() {
+		if l.bits <= k.bits {
+			if at := l.load(k); at != 0 {
+				return at
+			}
+		}
+	}
+	return m.root.Load()
+}
+
+// replace puts the node to, entry+1 or 0, where from was below parent. k begins
+// with what all that is below to has in common.
 func (m *lpmTrie) replace(parent, from, to uint32, k *lpmKey) {
+	if to != 0 {
+		m.node(to - 1).setParent(parent)
+	}
 	if parent == 0 {
 		m.root.Store(to)
 		return
@@ -247,7 +340,9 @@ func (m *lpmTrie) create(k *lpmKey, length uint32, intermediate uint64) (entry u
 	n := m.node(entry)
 	atomic.StoreUint64(&n[0], 0)
 	atomic.StoreUint64(&n[1], uint64(length)|intermediate)
-	copy(n[lpmNodeWords:], k.words[:])
+	for i := range n[lpmNodeWords:] {
+		n[lpmNodeWords+i] = k.word(uint32(i))
+	}
 	return entry, true
 }
 
@@ -270,15 +365,17 @@ func (m *lpmTrie) put(key, value []byte, flags UpdateFlags) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.hold(&k)
 	p := m.walk(&k)
+	above := m.length(p.parent)
 	var old lpmNode
-	var length uint32 // of old
-	there := false    // the prefix has a value
+	var oldLength uint32
+	there := false // the prefix has a value
 	if p.at != 0 {
 		var intermediate bool
 		old = m.node(p.at - 1)
-		length, intermediate = old.prefix()
-		there = p.match == length && !intermediate
+		oldLength, intermediate = old.prefix()
+		there = p.match == oldLength && !intermediate
 	}
 	if !there {
 		if err := m.room(flags); err != nil {
@@ -293,28 +390,42 @@ func (m *lpmTrie) put(key, value []byte, flags UpdateFlags) error {
 	}
 	m.value.store(m.pool.value(entry, 0, m.value.size), value, 0)
 	n := m.node(entry)
+	to, length := entry+1, k.bits // the node that comes to where the walk ended
+	m.changes.Add(1)
+	defer m.changes.Add(1)
 	switch {
 	case p.at == 0: // a free place
-		m.replace(p.parent, 0, entry+1, &k)
-	case p.match == length: // the same prefix
-		n.setChildren(old.children())
-		m.replace(p.parent, p.at, entry+1, &k)
-		m.spare.retire(p.at - 1)
+	case p.match == oldLength: // the same prefix
+		c := old.children()
+		n.setChildren(c)
+		for _, child := range c {
+			if child != 0 {
+				m.node(child - 1).setParent(to)
+			}
+		}
 	case p.match == k.bits: // a prefix of old's
 		n.setChildren(place(old.bit(k.bits), p.at, 0))
-		m.replace(p.parent, p.at, entry+1, &k)
+		old.setParent(to)
 	default: // both part ways behind match
 		fork, ok := m.create(&k, p.match, lpmIntermediate)
 		if !ok {
 			m.spare.give(entry)
 			return errno.ENOMEM
 		}
-		copy(m.node(fork)[lpmNodeWords:], old[lpmNodeWords:])
-		m.node(fork).setChildren(place(old.bit(p.match), p.at, entry+1))
-		m.replace(p.parent, p.at, fork+1, &k)
+		m.node(fork).setChildren(place(old.bit(p.match), p.at, to))
+		old.setParent(fork + 1)
+		n.setParent(fork + 1)
+		m.setLevels(&k, int(p.match), k.bits, to)
+		to, length = fork+1, p.match
+	}
+	m.replace(p.parent, p.at, to, &k)
+	m.setLevels(&k, above, length, to)
+	if p.at != 0 && p.match == oldLength {
+		m.spare.retire(p.at - 1)
 	}
 	if !there {
 		m.count++
+		m.addLevel()
 	}
 	return nil
 }
@@ -338,6 +449,7 @@ func (m *lpmTrie) remove(key []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.hold(&k)
 	p := m.walk(&k)
 	if p.at == 0 {
 		return errno.ENOENT
@@ -348,22 +460,29 @@ func (m *lpmTrie) remove(key []byte) error {
 		return errno.ENOENT
 	}
 	m.count--
+	m.changes.Add(1)
+	defer m.changes.Add(1)
 	c := n.children()
 	if c[0] != 0 && c[1] != 0 {
-		atomic.StoreUint64(&n[1], uint64(length)|lpmIntermediate)
+		atomic.StoreUint64(&n[1], n[1]|lpmIntermediate)
 		return nil
 	}
 	child := c[0] | c[1]
 	if child == 0 && p.parent != 0 {
 		if parent := m.node(p.parent - 1); isIntermediate(parent) {
+			above, between := parent.parent(), m.length(p.parent)
 			pc := parent.children()
-			m.replace(p.above, p.parent, pc[index(pc[0] == p.at)], &k)
+			other := pc[index(pc[0] == p.at)]
+			m.replace(above, p.parent, other, &k)
+			m.setLevels(&k, m.length(above), uint32(between), other)
+			m.setLevels(&k, between, length, 0)
 			m.spare.retire(p.parent - 1)
 			m.spare.retire(p.at - 1)
 			return nil
 		}
 	}
 	m.replace(p.parent, p.at, child, &k)
+	m.setLevels(&k, m.length(p.parent), length, child)
 	m.spare.retire(p.at - 1)
 	return nil
 }

@@ -105,7 +105,7 @@ func (p *pool) steps() (key, value int) {
 // the limit.
 func (p *pool) grow(c *chunk, first uint32, proto *mem.Slab) {
 	n := int(min(first, p.end-first))
-	words, bytes := mem.Alloc(n * p.entryBytes() / 8)
+	words, bytes := mem.AllocDense(n * p.entryBytes() / 8)
 	*c = chunk{words: words, bytes: bytes}
 	c.keyStep, c.valStep = p.steps()
 	if p.cpus == 1 {
@@ -129,6 +129,13 @@ func (p *pool) grow(c *chunk, first uint32, proto *mem.Slab) {
 func (p *pool) keyWord(i uint32) uint64 {
 	c, at := p.place(i)
 	return c.words[at*c.keyStep]
+}
+
+// entryWords returns the key and the value of entry i, if both are one word and
+// there is one value.
+func (p *pool) entryWords(i uint32) *[2]uint64 {
+	c, at := p.place(i)
+	return (*[2]uint64)(c.words[at*2:])
 }
 
 // words returns the key of entry i as words.

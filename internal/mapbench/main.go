@@ -12,8 +12,8 @@
 // this command and not otherwise. Before anything is timed, the results of
 // programs whose results are determined are compared.
 //
-// The kernel runs programs by BPF_PROG_TEST_RUN, which repeats them and says
-// what a repetition took; that needs root.
+// The kernel repeats programs by BPF_PROG_TEST_RUN, which needs root. All are
+// charged what their thread computed.
 //
 // It writes a table and the numbers to a directory, and fails if a limit is not
 // met and -enforce is given.

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package mem
+
+const askHuge = false
+
+func wantHuge([]byte) {}
