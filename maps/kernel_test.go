@@ -81,9 +81,18 @@ func TestKernelCreate(t *testing.T) {
 	for _, typ := range []maps.Type{maps.Hash, maps.Array, maps.ProgArray, maps.PerCPUHash, maps.PerCPUArray, maps.RingBuf,
 		maps.Queue, maps.Stack, maps.BloomFilter, maps.LPMTrie, maps.PerfEventArray,
 		maps.LRUHash, maps.LRUPerCPUHash, maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap,
-		maps.SockMap, maps.SockHash, maps.ReuseportSockArray} {
+		maps.SockMap, maps.SockHash, maps.ReuseportSockArray, maps.StackTrace} {
 		base := maps.Spec{Type: typ, KeySize: 4, ValueSize: 4, MaxEntries: 4}
 		switch typ {
+		case maps.StackTrace:
+			base.ValueSize = 64
+			for v := uint32(0); v < 4200; v += 4 {
+				for _, f := range []maps.Flags{0, maps.StackBuildID} {
+					s := base
+					s.ValueSize, s.Flags = v, f
+					check(s)
+				}
+			}
 		case maps.RingBuf:
 			base = maps.Spec{Type: typ, MaxEntries: 4096}
 		case maps.Queue, maps.Stack, maps.BloomFilter:

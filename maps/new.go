@@ -41,6 +41,8 @@ var constructors = map[Type]struct {
 	CPUMap:     {checkTargets, newCPUMap},
 	XSKMap:     {checkTargets, newXSKMap},
 
+	StackTrace: {checkStackTrace, newStackTrace},
+
 	SockMap:            {checkSockets, newSockArray},
 	SockHash:           {checkSockets, newSockHash},
 	ReuseportSockArray: {checkSockArray, newSockArray},

@@ -112,7 +112,7 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	21:  runs(declare("skb_set_tunnel_key", integer, args{ctx, mem, size, anything}), skbSetTunnelKey),
 	22:  asks(declare("perf_event_read", integer, args{mapPtr, anything}, gpl), needsCounters, perfEventRead),
 	25:  perfEventOutput,
-	27:  declare("get_stackid", integer, args{ctx, mapPtr, anything}, gpl),
+	27:  asks(declare("get_stackid", integer, args{ctx, mapPtr, anything}, gpl), needsStack, getStackID),
 	29:  runs(declare("skb_get_tunnel_opt", integer, args{ctx, memOut, size}), skbGetTunnelOpt),
 	30:  runs(declare("skb_set_tunnel_opt", integer, args{ctx, mem, size}), skbSetTunnelOpt),
 	33:  declare("skb_under_cgroup", integer, args{ctx, mapPtr, anything}),
@@ -137,7 +137,7 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	63:  runs(declare("msg_pull_data", integer, args{ctx, anything, anything, anything}, moves), msgPullData),
 	64:  declare("bind", integer, args{ctx, mem, size}),
 	66:  runs(declare("skb_get_xfrm_state", integer, args{ctx, anything, memOut, size, anything}), skbGetXfrmState),
-	67:  declare("get_stack", integer, args{ctx, memOut, sizeZero, anything}, gpl),
+	67:  asks(declare("get_stack", integer, args{ctx, memOut, sizeZero, anything}, gpl), needsStack, getStack),
 	69:  asks(declare("fib_lookup", integer, args{ctx, memInOut, size, anything}, gpl, packets), needsRoutes, fibLookup),
 	70:  addSocket("sock_hash_update"),
 	71:  msgRedirectHash,
@@ -194,7 +194,7 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	138: declare("skc_to_tcp_timewait_sock", objectNull("tcp_timewait_sock"), args{object("sock_common")}),
 	139: declare("skc_to_tcp_request_sock", objectNull("tcp_request_sock"), args{object("sock_common")}),
 	140: declare("skc_to_udp6_sock", objectNull("udp6_sock"), args{object("sock_common")}),
-	141: declare("get_task_stack", integer, args{object("task_struct"), memOut, sizeZero, anything}),
+	141: asks(declare("get_task_stack", integer, args{object("task_struct"), memOut, sizeZero, anything}), needsStack, getTaskStack),
 	142: declare("load_hdr_opt", integer, args{ctx, memInOut, size, anything}),
 	143: declare("store_hdr_opt", integer, args{ctx, mem, size, anything}, moves),
 	144: declare("reserve_hdr_opt", integer, args{ctx, anything, anything}),
@@ -253,7 +253,7 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 // Forms of helpers that only some types have.
 var (
 	perfEventFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
-		27: declare("get_stackid", integer, args{ctx, mapPtr, anything}),
+		27: asks(declare("get_stackid", integer, args{ctx, mapPtr, anything}), needsStack, getStackID),
 	}, nil)
 	sockoptFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 		49: asks(declare("setsockopt", integer, args{object("sock_common"), anything, anything, mem, size}), needsSetOption, setSockOpt(argument)),

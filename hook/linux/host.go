@@ -18,6 +18,7 @@ import (
 type Host struct {
 	Memory   Memory
 	Task     Task
+	Stack    Stack
 	Counters Counters
 	Sockets  Sockets
 	Routes   Routes

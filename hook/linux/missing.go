@@ -9,9 +9,6 @@ import (
 var missing = map[string]string{
 	"copy_from_user_task":          "the host's memory",
 	"current_task_under_cgroup":    "the host's current task",
-	"get_stackid":                  "a walk of the host's stack",
-	"get_stack":                    "a walk of the host's stack",
-	"get_task_stack":               "a walk of the host's stack",
 	"skb_under_cgroup":             "the host's sockets",
 	"load_hdr_opt":                 "the host's sockets",
 	"store_hdr_opt":                "the host's sockets",

@@ -19,7 +19,6 @@ var notVerified = byName(map[string]string{
 
 // notRunning says why maps of a type cannot be made, and why kfuncs do not run.
 var notRunning = byName(map[string]string{
-	"needs a walk of the host's stack":   "stack_trace",
 	"needs the host's cgroups":           "cgroup_array cgroup_storage percpu_cgroup_storage cgrp_storage",
 	"needs the host's sockets":           "sk_storage",
 	"needs objects of the Linux kernel":  "inode_storage task_storage",
