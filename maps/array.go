@@ -21,6 +21,7 @@ type array struct {
 	cpus   int // values per entry
 	data   []byte
 	slabs  []mem.Slab
+	mapped mapped
 }
 
 // perCPUArray is an array as Go code sees it: an entry's value is the values of

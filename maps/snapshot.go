@@ -49,7 +49,8 @@ func TakeSnapshot(m Map) (*Snapshot, error) {
 	case saver:
 		s.state = m.save()
 		return s, nil
-	case RingBuffer, EventArray:
+	}
+	if Bundled(m) {
 		return nil, fmt.Errorf("map %q: snapshot of a %v: %w", s.spec.Name, s.spec.Type, errno.ENOTSUPP)
 	}
 	all, err := walked(m)

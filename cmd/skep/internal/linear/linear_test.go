@@ -115,6 +115,9 @@ func (s *subject) round(w crowd, seed uint64, keys uint32, goOps, ops []opKind) 
 			for ready.Load() < uint64(clients) {
 				runtime.Gosched()
 			}
+			// An array is plain memory, as in the kernel: a store may wait in
+			// the processor's buffer after the operation, until an atomic one.
+			var fence atomic.Uint64
 			for range w.each {
 				in := input{kind: kinds[r.IntN(len(kinds))], key: r.Uint32N(keys), value: values.Add(1)}
 				in.flags = s.flags(r, in.kind)
@@ -128,6 +131,9 @@ func (s *subject) round(w crowd, seed uint64, keys uint32, goOps, ops []opKind) 
 					out, ok = s.byGo(in)
 				} else {
 					out = s.byProgram(in)
+				}
+				if s.typ == maps.Array {
+					fence.Add(1)
 				}
 				op.Return, op.Output = int64(time.Since(begin)), out
 				if ok {
