@@ -3,9 +3,10 @@
 // and helper numbers, and the section names by which libbpf knows them.
 //
 // What the package says of a type is what the kernel's verifier enforces for a
-// privileged program on Linux 6.18. Types whose hook points are not bundled
-// (no packet, no host side) describe the program all the same, so that it can
-// be read, verified and, with a context of the user's, run.
+// privileged program on Linux 6.18. What a program asks the host is in Host, what
+// its helpers know of one run, and leave, in State; contexts that are more than a
+// packet or bytes are made by the Sources (SockAddr, Sysctl, Call and so on), which
+// vm.Program.RunSource takes.
 package linux
 
 import "github.com/skepvm/skep/hook"

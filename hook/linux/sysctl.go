@@ -14,7 +14,8 @@ type Sysctl struct {
 	Current []byte // what a read gives
 	New     []byte // what a write is to store, and what the program made of it
 	Write   bool
-	Updated bool // the program replaced New
+	Pos     uint32 // in the file
+	Updated bool   // the program replaced New
 }
 
 const (

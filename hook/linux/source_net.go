@@ -1,0 +1,270 @@
+package linux
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
+)
+
+// A Lookup is the packet that needs a socket, for sk_lookup programs, which may
+// choose one: Assigned.
+type Lookup struct {
+	Protocol      uint32         // IPPROTO_TCP or IPPROTO_UDP
+	Remote, Local netip.AddrPort // the packet's source and destination
+	Ifindex       uint32         // where it came in
+	Socket        *Socket        // chosen by a program before this one
+
+	Assigned    *Socket // nil: none
+	NoReuseport bool
+}
+
+// Enter implements hook.Source.
+func (l *Lookup) Enter(t *hook.Type, r hook.Run) error {
+	f, err := enter(t, r, "sk_lookup")
+	if err != nil {
+		return err
+	}
+	f.put("family", uint64(familyOf(l.Local.Addr())))
+	f.put("protocol", uint64(l.Protocol))
+	f.put4("remote_ip4", l.Remote.Addr())
+	f.put6("remote_ip6", l.Remote.Addr())
+	f.put("remote_port", networkPort(l.Remote.Port()))
+	f.put4("local_ip4", l.Local.Addr())
+	f.put6("local_ip6", l.Local.Addr())
+	f.put("local_port", uint64(l.Local.Port()))
+	f.put("ingress_ifindex", uint64(l.Ifindex))
+	stateOf(r).Assigned = l.Socket
+	return point(r, l.Socket)
+}
+
+// Leave implements hook.Source.
+func (l *Lookup) Leave(_ *hook.Type, r hook.Run) {
+	l.Assigned, l.NoReuseport = stateOf(r).Assigned, stateOf(r).NoReuseport
+}
+
+// A SockEvent is what happened to a TCP connection, for sock_ops programs.
+type SockEvent struct {
+	Op     uint32    // BPF_SOCK_OPS_*
+	Args   [4]uint32 // what they are, the op says
+	Socket *Socket   // the connection: addresses, ports, counters
+	Packet []byte    // from its TCP header on, where the op has one
+
+	Reply     uint32 // what the program answers
+	Callbacks uint32 // the events that it asks for (sock_ops_cb_flags_set); before the run, those it asked for
+	TxHash    uint32 // sk_txhash
+}
+
+// Enter implements hook.Source.
+func (e *SockEvent) Enter(t *hook.Type, r hook.Run) error {
+	f, err := enter(t, r, "sock_ops")
+	if err != nil {
+		return err
+	}
+	if err := packet(r, e.Packet); err != nil {
+		return err
+	}
+	f.put("op", uint64(e.Op))
+	f.put("reply", uint64(e.Args[0])) // they share a union
+	for i, v := range e.Args[1:] {
+		f.put(fmt.Sprintf("args[%d]", i+1), uint64(v))
+	}
+	f.put("bpf_sock_ops_cb_flags", uint64(e.Callbacks))
+	f.put("sk_txhash", uint64(e.TxHash))
+	f.put("skb_len", uint64(len(e.Packet)))
+	if len(e.Packet) > 13 {
+		f.put("skb_tcp_flags", uint64(e.Packet[13]))
+	}
+	if e.Socket == nil {
+		return nil
+	}
+	info := e.Socket.Info()
+	f.endpoints(&info)
+	f.put("state", uint64(info.State))
+	if !info.Mini {
+		f.put("is_fullsock", 1)
+	}
+	if info.TCP != nil {
+		f.counters(info.TCP)
+	}
+	stateOf(r).Socket = e.Socket
+	if info.Mini {
+		return nil // the context's sk is a full one or null
+	}
+	return point(r, e.Socket)
+}
+
+// endpoints stores a socket's addresses and ports: the local port in the host's
+// order, the remote one as a word in the network's.
+func (f frame) endpoints(i *SocketInfo) {
+	f.put("family", uint64(i.Family))
+	f.put4("remote_ip4", i.Remote.Addr())
+	f.put6("remote_ip6", i.Remote.Addr())
+	f.put("remote_port", networkWord(uint32(i.Remote.Port())))
+	f.put4("local_ip4", i.Local.Addr())
+	f.put6("local_ip6", i.Local.Addr())
+	f.put("local_port", uint64(i.Local.Port()))
+}
+
+// counters stores those of a connection's counters that the context has, which
+// are laid out as in struct bpf_tcp_sock.
+func (f frame) counters(i *TCPInfo) {
+	b := make([]byte, tcpSock.Size)
+	if _, err := binary.Encode(b, binary.NativeEndian, i); err != nil {
+		panic("BUG: TCPInfo is not struct bpf_tcp_sock")
+	}
+	for _, c := range tcpSock.Fields {
+		v := uint64(binary.NativeEndian.Uint32(b[c.Off:]))
+		if c.Size == 8 {
+			v = binary.NativeEndian.Uint64(b[c.Off:])
+		}
+		f.put(c.Name, v)
+	}
+}
+
+// Leave implements hook.Source.
+func (e *SockEvent) Leave(t *hook.Type, r hook.Run) {
+	f := frame{t, r.Ctx()}
+	e.Reply, e.Callbacks, e.TxHash = f.get("reply"), f.get("bpf_sock_ops_cb_flags"), f.get("sk_txhash")
+}
+
+// A SendMessage is the message that an sk_msg program judges, and may change.
+type SendMessage struct {
+	Data    []byte // the program writes it in place, unless it pushes more into it
+	Socket  *Socket
+	Message Message // what the program says of it
+	// Redirect is the socket that the message goes to instead, if the program
+	// says so and passes it.
+	Redirect Redirect
+}
+
+// Enter implements hook.Source.
+func (m *SendMessage) Enter(t *hook.Type, r hook.Run) error {
+	f, err := enter(t, r, "sk_msg")
+	if err != nil {
+		return err
+	}
+	if err := packet(r, m.Data); err != nil {
+		return err
+	}
+	f.put("size", uint64(len(m.Data)))
+	if m.Socket == nil {
+		return nil
+	}
+	info := m.Socket.Info()
+	f.endpoints(&info)
+	stateOf(r).Socket = m.Socket
+	return point(r, m.Socket)
+}
+
+// Leave implements hook.Source.
+func (m *SendMessage) Leave(_ *hook.Type, r hook.Run) {
+	st := stateOf(r)
+	p := *r.Packet()
+	st.Message.whole(&p)
+	m.Data = p.Data()
+	m.Message, m.Redirect = st.Message, st.Redirect
+}
+
+// A Dissection is a packet that a flow_dissector program takes apart, and what it
+// finds. The packet begins with an Ethernet header.
+type Dissection struct {
+	Packet []byte
+	Flags  uint32 // BPF_FLOW_DISSECTOR_F_*
+
+	Keys [56]byte // struct bpf_flow_keys
+}
+
+// Offsets in struct bpf_flow_keys.
+const (
+	keysNhoff  = 0
+	keysThoff  = 2
+	keysNProto = 10
+	keysFlags  = 48
+)
+
+// Memory implements hook.Object: programs write the keys.
+func (k *keys) Memory(name string) []byte {
+	if name == "bpf_flow_keys" {
+		return k.b
+	}
+	return nil
+}
+
+type keys struct{ b []byte }
+
+// Enter implements hook.Source.
+func (d *Dissection) Enter(t *hook.Type, r hook.Run) error {
+	if _, err := enter(t, r, "flow_dissector"); err != nil {
+		return err
+	}
+	if len(d.Packet) < ethHeader {
+		return fmt.Errorf("a packet of %d bytes has no Ethernet header", len(d.Packet))
+	}
+	if err := packet(r, d.Packet); err != nil {
+		return err
+	}
+	b := make([]byte, flowKeys.Size) // as bpf_flow_dissect leaves them (net/core/flow_dissector.c)
+	binary.NativeEndian.PutUint16(b[keysNhoff:], ethHeader)
+	binary.NativeEndian.PutUint16(b[keysThoff:], ethHeader)
+	copy(b[keysNProto:], d.Packet[12:14])
+	binary.NativeEndian.PutUint32(b[keysFlags:], d.Flags)
+	return r.Point("flow_keys", &keys{b})
+}
+
+// Leave implements hook.Source. Offsets outside the packet are moved into it.
+func (d *Dissection) Leave(t *hook.Type, r hook.Run) {
+	at := binary.NativeEndian.Uint64(r.Ctx()[t.Ctx.Field("flow_keys").HostOff:])
+	k, ok := r.Object(at).(*keys)
+	if !ok {
+		return
+	}
+	end := uint16(min(len(d.Packet), 1<<16-1))
+	nhoff := min(max(binary.NativeEndian.Uint16(k.b[keysNhoff:]), ethHeader), end)
+	thoff := min(max(binary.NativeEndian.Uint16(k.b[keysThoff:]), nhoff), end)
+	binary.NativeEndian.PutUint16(k.b[keysNhoff:], nhoff)
+	binary.NativeEndian.PutUint16(k.b[keysThoff:], thoff)
+	copy(d.Keys[:], k.b)
+}
+
+var _ = []hook.Source{(*SockAddr)(nil), (*SockCreate)(nil), (*Sockopt)(nil), (*Sysctl)(nil), (*Device)(nil), (*Lookup)(nil),
+	(*SockEvent)(nil), (*SendMessage)(nil), (*Dissection)(nil), (*Call)(nil), (*Sample)(nil), (*Frame)(nil)}
+
+// A Frame is a packet of an skb or XDP program with what goes with it besides.
+type Frame struct {
+	Packet *helpers.Packet // NewPacket makes one
+	Fields map[string]uint64
+	Socket *Socket // the packet's; not of XDP
+	State  State   // before the run what helpers are to know, after it what they left
+}
+
+// Enter implements hook.Source.
+func (p *Frame) Enter(t *hook.Type, r hook.Run) error {
+	if t.Input != hook.InputPacket || p.Packet == nil {
+		return fmt.Errorf("a packet is the input of programs on packets, not %s", t.Name)
+	}
+	if err := r.GivePacket(*p.Packet); err != nil {
+		return err
+	}
+	for name, v := range p.Fields {
+		if err := t.Ctx.Set(r.Ctx(), name, v); err != nil {
+			return err
+		}
+	}
+	st := stateOf(r)
+	mac := st.mac
+	*st = p.State
+	st.mac, st.Socket = mac, p.Socket
+	if f := t.Ctx.Field("sk"); f == nil || p.Socket == nil {
+		return nil
+	}
+	return r.Point("sk", p.Socket)
+}
+
+// Leave implements hook.Source.
+func (p *Frame) Leave(_ *hook.Type, r hook.Run) {
+	*p.Packet = *r.Packet()
+	p.State = *stateOf(r)
+}
