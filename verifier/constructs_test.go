@@ -3,6 +3,7 @@ package verifier
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -903,5 +904,22 @@ func TestArmsThatMeet(t *testing.T) {
 		{"constants", "xdp", memory + "r1 = r10\nr1 += -16\nr2 = 16\nif r0 == 0 goto +3\nr1 = r10\nr1 += -8\nr2 = 8\n" + sum, "", ""},
 		{"ranges", "xdp", memory + "r6 = r0\ncall 7\nr1 = r10\nr2 = r6\nr2 &= 8\nr2 += 8\nif r0 == 0 goto +3\nr1 += -16\nr2 &= 12\ngoto +3\nr2 = r6\nr2 &= 4\nr1 += -8\n" + sum, "", ""},
 		{"too far", "xdp", memory + "r1 = r10\nr1 += -16\nr2 = 20\nif r0 == 0 goto +3\nr1 = r10\nr1 += -8\nr2 = 8\n" + sum, OutOfBounds, ""},
+	})
+}
+
+// TestStackRemembers has stack slots whose contents survive what happens to
+// them: a pointer that an atomic operation fetches, zeros over which zeros are
+// written somewhere.
+func TestStackRemembers(t *testing.T) {
+	const smear = "*(u64 *)(r10 -8) = %s\ncall 7\nr1 = r10\nr0 &= 7\nr1 += -8\nr1 += r0\n*(u8 *)(r1 +0) = %s\nr0 = *(u8 *)(r10 -8)\nr2 = map[10][0]+0\nr2 += r0\nr0 = *(u8 *)(r2 +63)" + out
+	checkShapes(t, []shape{
+		{"fetched pointer", "xdp", "r0 = r10\n*(u64 *)(r10 -8) = r0\nr1 = 0\nr0 = atomic64_cmpxchg((u64 *)(r10 -8), r0, r1)\nr1 = *(u64 *)(r0 -8)" + out, "", ""},
+		{"exchanged pointer", "xdp", "*(u64 *)(r10 -8) = r10\nr1 = 0\nr1 = xchg_64(r10 - 8, r1)\nr0 = *(u64 *)(r1 -8)" + out, "", ""},
+		{"what is left of it", "xdp", "*(u64 *)(r10 -8) = r10\nr1 = 1\nlock *(u64 *)(r10 -8) += r1\nr1 = *(u64 *)(r10 -8)\nr0 = *(u64 *)(r1 -8)" + out, NotPointer, ""},
+		{"number made of one", "xdp", "*(u64 *)(r10 -8) = r10\nr1 = 1\nr1 = atomic64_fetch_add((u64 *)(r10 -8), r1)\nr1 *= r1" + out, BadArithmetic, ""},
+		{"half of one", "xdp", "*(u64 *)(r10 -8) = r10\nr1 = 1\nw1 = xchg32_32(r10 - 8, w1)\nr0 = *(u8 *)(r1 +0)" + out, NotPointer, ""},
+		{"zeros", "xdp", fmt.Sprintf(smear, "0", "0"), "", ""},
+		{"a one among zeros", "xdp", fmt.Sprintf(smear, "0", "1"), OutOfBounds, ""},
+		{"zeros among ones", "xdp", fmt.Sprintf(smear, "1", "0"), OutOfBounds, ""},
 	})
 }

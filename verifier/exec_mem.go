@@ -384,7 +384,11 @@ func (m *machine) storeStack(p state.Reg, off int64, size int, v state.Reg) erro
 		if m.sv.o.Strict && st.HasPointer(lo, hi-lo) {
 			return m.fail(Leak, "a store at a variable offset may overwrite part of a pointer")
 		}
-		st.Smear(lo, hi-lo)
+		if v == state.Const(0) {
+			st.SmearZero(lo, hi-lo)
+		} else {
+			st.Smear(lo, hi-lo)
+		}
 		return nil
 	}
 	m.s.Store(f, int(p.C+off), size, v)
@@ -414,6 +418,7 @@ func (m *machine) atomic(in prog.Insn, p state.Reg) error {
 	if err != nil {
 		return err
 	}
+	fetched := old // of a spilled pointer the pointer itself
 	if old.Kind.IsPointer() {
 		if m.sv.o.Strict {
 			return m.fail(Leak, "an atomic operation on a %v pointer", old.Kind)
@@ -431,7 +436,7 @@ func (m *machine) atomic(in prog.Insn, p state.Reg) error {
 	}
 	after := m.anything(size, false)
 	if p.Kind != state.Stack || p.V != state.Zero {
-		old = m.anything(size, false) // others may write there at any time
+		fetched = m.anything(size, false) // others may write there at any time
 	} else if in.Imm != isa.AtomicCmpXchg {
 		after = m.combine(in.Imm, size, old, v)
 	}
@@ -440,9 +445,9 @@ func (m *machine) atomic(in prog.Insn, p state.Reg) error {
 	}
 	switch {
 	case in.Imm == isa.AtomicCmpXchg:
-		m.write(prog.R0, old)
+		m.write(prog.R0, fetched)
 	case in.Imm&isa.AtomicFetch != 0:
-		m.write(in.Src, old)
+		m.write(in.Src, fetched)
 	}
 	return nil
 }

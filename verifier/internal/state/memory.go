@@ -107,6 +107,19 @@ func (m *Memory) Forget(off, size int) {
 // Smear says that some bytes of [off, off+size) may have been written.
 func (m *Memory) Smear(off, size int) { m.forget(off, size) }
 
+// SmearZero says that zeros may have been written to some of [off, off+size).
+func (m *Memory) SmearZero(off, size int) {
+	lo, hi := m.overlap(off, size)
+	for i := hi - 1; i >= lo; i-- {
+		c := m.cells[i]
+		if c.Reg == Const(0) {
+			continue
+		}
+		from, to := max(off, int(c.Off)), min(off+size, int(c.Off)+int(c.Size))
+		m.forget(from, to-from)
+	}
+}
+
 // Store writes r, of which the low size bytes count, at off in frame f. A
 // pointer in fewer than 8 bytes leaves unknown bytes.
 func (s *State) Store(f, off, size int, r Reg) {

@@ -285,6 +285,9 @@ func (w *walk) memory(r int) {
 		case 5: // anything is written somewhere there
 			stack[at+w.r.IntN(size)] = byte(w.r.Uint32())
 			m.s.Frames[0].Stack.Smear(off, size)
+		case 6: // a zero is
+			stack[at+w.r.IntN(size)] = 0
+			m.s.Frames[0].Stack.SmearZero(off, size)
 		default:
 			copy(b[:size], stack[at:])
 			v := m.s.Load(0, off, size)
