@@ -22,6 +22,13 @@ type Inline struct {
 	// that of the run's.
 	GivenCPU bool
 
+	// Test is the instruction after the call, 0 if it is none such, that goes
+	// elsewhere if R0 is 0, or if it is not: the call does that, too.
+	Test prog.PC
+	// Base, if not 0, says that Base-1 of the function's Bases is the address of
+	// the map's first value of the run's CPU.
+	Base int
+
 	// Size is how many bytes are copied, or reserved.
 	Size uint32
 	// Drop: the record is not for readers.

@@ -83,6 +83,9 @@ type Func struct {
 	MayGoto  bool
 	flow     int   // index in Program.flow of its first instruction
 	Pins     []Pin // what registers that it does not use hold from entry to exit
+	// Bases are lookups, one of each per-CPU array that the function looks up in
+	// in a loop: it finds the first value of the run's CPU on entry.
+	Bases []*Inline
 }
 
 // A Pin is a constant in a register that the function does not use.
@@ -129,7 +132,7 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
 		(*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).heads, (*Program).loops, (*Program).records, (*Program).tails, (*Program).bound,
-		(*Program).depth, (*Program).liveness, (*Program).pins, (*Program).idioms,
+		(*Program).depth, (*Program).liveness, (*Program).pins, (*Program).idioms, (*Program).lookups,
 	} {
 		if err := pass(p, v); err != nil {
 			p.Free()

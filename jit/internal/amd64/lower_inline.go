@@ -3,6 +3,7 @@ package amd64
 import (
 	"math/bits"
 
+	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit/internal/emit"
@@ -25,6 +26,11 @@ func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
 	case opt.InlineNull:
 		l.ZeroR(r0)
 	case opt.InlineEntry:
+		if x.Base > 0 {
+			l.MovRM(W64, r0, baseAt(x))
+			l.AddRI(W64, r0, int32(x.Entry*x.Layout.ValueStride))
+			break
+		}
 		l.mapAddress(r0, x.Map, x.Entry*x.Layout.ValueStride)
 		l.toCPU(x)
 	case opt.InlineArray:
@@ -49,11 +55,21 @@ func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
 		l.inlineCopy(x)
 	}
 	l.Bind(end)
+	missed := end
+	if x.Test != 0 { // for 0, or for anything else
+		in := l.p.Insns[x.Test]
+		if to, _ := in.Target(x.Test); in.Op.JmpOp() == isa.JEq {
+			missed = l.label(to)
+		} else {
+			missed = l.label(x.Test + 1)
+			l.JmpL(l.label(to))
+		}
+	}
 	if x.Misses() {
 		l.late = append(l.late, func() {
 			l.Bind(null)
 			l.ZeroR(r0)
-			l.JmpL(end)
+			l.JmpL(missed)
 		})
 	}
 }
@@ -64,6 +80,15 @@ func (l *lowerer) inlineArray(x *opt.Inline, null emit.Label) {
 	l.MovRM(W32, r0, At(host[prog.R2], 0))
 	l.CmpRI(W32, r0, int32(x.Layout.Entries))
 	l.JccL(AE, null)
+	if x.Base > 0 {
+		if stride := x.Layout.ValueStride; stride&(stride-1) == 0 {
+			l.ShlRI(W64, r0, uint8(bits.TrailingZeros32(stride)))
+		} else {
+			l.ImulRRI(W64, r0, r0, int32(stride))
+		}
+		l.AddRM(W64, r0, baseAt(x))
+		return
+	}
 	l.mapAddress(scratch, x.Map, 0)
 	switch stride := x.Layout.ValueStride; {
 	case stride == 8:
@@ -76,6 +101,18 @@ func (l *lowerer) inlineArray(x *opt.Inline, null emit.Label) {
 		l.AddRR(W64, r0, scratch)
 	}
 	l.toCPU(x)
+}
+
+// baseAt is where the function keeps x's base.
+func baseAt(x *opt.Inline) Mem { return inFrame(layout.Bases + 8*int32(x.Base-1)) }
+
+// bases finds the function's bases.
+func (l *lowerer) bases() {
+	for _, x := range l.p.Funcs[l.f].Bases {
+		l.mapAddress(host[prog.R0], x.Map, 0)
+		l.toCPU(x)
+		l.MovMR(W64, baseAt(x), host[prog.R0])
+	}
 }
 
 // toCPU adds to R0, the address of a value of CPU 0, what leads to the value of

@@ -97,6 +97,7 @@ func (l *lowerer) function(f int) error {
 	fn := &l.p.Program.Funcs[f]
 	l.Mark(emit.PC(fn.Entry))
 	l.prologue()
+	l.bases()
 	for _, x := range l.p.Funcs[f].Pins {
 		in := l.p.Insns[x.PC]
 		in.Dst = x.Reg

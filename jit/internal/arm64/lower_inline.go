@@ -3,6 +3,7 @@ package arm64
 import (
 	"math/bits"
 
+	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit/internal/emit"
@@ -24,6 +25,12 @@ func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
 	case opt.InlineNull:
 		l.Mov(W64, R0, ZR)
 	case opt.InlineEntry:
+		if x.Base > 0 {
+			l.Ldr(S64, R0, baseAt(x))
+			l.MovI(tmp0, uint64(x.Entry*x.Layout.ValueStride))
+			l.Add(W64, R0, R0, tmp0)
+			break
+		}
 		l.mapAddress(R0, x.Map, x.Entry*x.Layout.ValueStride)
 		l.toCPU(x)
 	case opt.InlineArray:
@@ -48,11 +55,21 @@ func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
 		l.inlineCopy(x)
 	}
 	l.Bind(end)
+	missed := end
+	if x.Test != 0 { // for 0, or for anything else
+		in := l.p.Insns[x.Test]
+		if to, _ := in.Target(x.Test); in.Op.JmpOp() == isa.JEq {
+			missed = l.label(to)
+		} else {
+			missed = l.label(x.Test + 1)
+			l.B(l.label(to))
+		}
+	}
 	if x.Misses() {
 		l.late = append(l.late, func() {
 			l.Bind(null)
 			l.Mov(W64, R0, ZR)
-			l.B(end)
+			l.B(missed)
 		})
 	}
 }
@@ -62,14 +79,32 @@ func (l *lowerer) inlineArray(x *opt.Inline, null emit.Label) {
 	l.Ldr(S32, R0, At(host[prog.R2], 0))
 	l.cmpLimit(R0, x.Layout.Entries)
 	l.BCond(HS, null)
-	l.mapAddress(tmp1, x.Map, 0)
+	if x.Base > 0 {
+		l.Ldr(S64, tmp1, baseAt(x))
+	} else {
+		l.mapAddress(tmp1, x.Map, 0)
+	}
 	if stride := x.Layout.ValueStride; stride&(stride-1) == 0 {
 		l.AddShifted(W64, R0, tmp1, R0, LSL, uint(bits.TrailingZeros32(stride)))
 	} else {
 		l.MovI(tmp0, uint64(stride))
 		l.Madd(W64, R0, R0, tmp0, tmp1)
 	}
-	l.toCPU(x)
+	if x.Base == 0 {
+		l.toCPU(x)
+	}
+}
+
+// baseAt is where the function keeps x's base.
+func baseAt(x *opt.Inline) Mem { return inFrame(layout.Bases + 8*int32(x.Base-1)) }
+
+// bases finds the function's bases.
+func (l *lowerer) bases() {
+	for _, x := range l.p.Funcs[l.f].Bases {
+		l.mapAddress(R0, x.Map, 0)
+		l.toCPU(x)
+		l.Str(S64, R0, baseAt(x))
+	}
 }
 
 // cmpLimit compares the 32 bits of r with n.

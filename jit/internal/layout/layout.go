@@ -18,7 +18,8 @@
 //	  +64     │ a loop that calls a      │
 //	          │   function: iteration,   │
 //	          │   end, value, argument   │
-//	  +96     ├──────────────────────────┤
+//	  +96     │ where per-CPU arrays are │
+//	 +112     ├──────────────────────────┤
 //	          │ stack of a callee …      │
 //
 // A call leaves nothing in registers but Frame, Ctx and the meter; the caller
@@ -40,9 +41,10 @@ const (
 	LoopEnd = 72
 	LoopVal = 80
 	LoopArg = 88
+	Bases   = 96 // opt.Func.Bases
 
 	Stack = 512
-	Size  = 512 + 96 // of a frame
+	Size  = Stack + Bases + 8*opt.MaxBases // of a frame
 
 	// All is the memory of a run's frames.
 	All = opt.MaxFrames * Size
