@@ -343,7 +343,18 @@ func idiomBody(r *rand.Rand, regs int) string {
 			if r.IntN(3) > 0 {
 				line("r%d = 7", v)
 			}
-		case 8: // small numbers
+		case 8: // small numbers, and what their flags say
+			if r.IntN(3) == 0 {
+				x, w := reg(), r.IntN(2) == 0
+				line("%s %s %s", name(w, x), []string{"+=", "-=", "&=", "|=", "^="}[r.IntN(5)],
+					[]string{name(w, reg()), fmt.Sprint(int32(r.Uint32()) >> r.IntN(32)), fmt.Sprint([]int{255, 1, 2, 4}[r.IntN(4)])}[r.IntN(3)])
+				if r.IntN(4) == 0 {
+					line("r%d = %d", reg(), r.IntN(9))
+				}
+				line("if %s %s 0 goto +1", name(w != (r.IntN(4) == 0), x), []string{"==", "!=", ">", ">=", "<", "<=", "s>", "s>=", "s<", "s<="}[r.IntN(10)])
+				line("r%d = %d", other(x), r.IntN(9))
+				break
+			}
 			x, y := reg(), reg()
 			line("%s &= %d", name(r.IntN(2) == 0, x), []int{255, 65535, 15, 3, 0x7fffffff, 0x0ff0}[r.IntN(6)])
 			for range 1 + r.IntN(6) {
@@ -389,6 +400,24 @@ func idiomBody(r *rand.Rand, regs int) string {
 			w := r.IntN(2) == 0
 			c := []int32{1, 2, 3, 5, 7, 10, 16, 100, 641, 1000, 65521, 1000000007, -1, -7, 1 << 30, int32(r.Uint32() >> r.IntN(31))}[r.IntN(16)]
 			op := []string{"/=", "%=", "s/=", "s%="}[r.IntN(4)]
+			if r.IntN(2) == 0 { // by registers; of those that the host needs for it not all live
+				d, by := []int{0, 3, reg(), reg()}[r.IntN(4)], []int{0, 3, reg(), reg()}[r.IntN(4)]
+				switch r.IntN(4) {
+				case 0:
+					line("r%d |= %d", by, 1+r.IntN(9))
+				case 1:
+					line("w%d &= %d", by, r.IntN(4))
+				case 2:
+					line("r%d = -1", by)
+				}
+				line("%s %s %s", name(w, d), op, name(w, by))
+				for _, k := range []int{0, 3} {
+					if k != d && r.IntN(2) == 0 {
+						line("r%d = %d", k, r.IntN(9))
+					}
+				}
+				break
+			}
 			line("%s %s %d", name(w, reg()), op, max(c, 1)|c)
 		}
 	}

@@ -103,6 +103,10 @@ func (m *matcher) insn(i *Info, s *step) {
 		}
 		m.share(in, &x)
 		m.most[in.Dst] = m.most.after(in)
+		if op := in.Op.ALUOp(); op == isa.Div || op == isa.Mod {
+			m.cut() // hosts need registers for it, and take those that are not live
+			return
+		}
 		if i.Load != 0 || i.Idiom.Kind == Rotate {
 			m.n = 0 // what was merged takes part in nothing else
 			return

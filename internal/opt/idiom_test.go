@@ -220,6 +220,7 @@ func TestOperand(t *testing.T) {
 		"r2 = *(u64 *)(r6 +0)\nr6 = 1\nr0 += r2":                    false, // its address is gone
 		"r2 = *(u64 *)(r6 +0)\n*(u8 *)(r10 -8) = 1\nr0 += r2":       false, // it may change
 		"r6 = *(u64 *)(r6 +0)\nr0 += r6":                            true,
+		"r2 = *(u64 *)(r6 +0)\nr5 /= r7\nr0 += r2":                  false, // hosts want registers for it
 		"r2 = *(u64 *)(r6 +0)\nif r2 > r0 goto +0":                  true,
 		"r2 = *(u64 *)(r6 +0)\nif r0 s> r2 goto +0":                 true,
 		"r2 = *(u8 *)(r6 +0)\nif r0 > r2 goto +0":                   false,
@@ -260,6 +261,7 @@ func TestShare(t *testing.T) {
 		sum + "*(u64 *)(r10 -32) = r3\nr5 = *(u64 *)(r3 -24)\nr4 = *(u8 *)(r3 -24)":                                          0,
 		sum + "r2 = *(u64 *)(r3 -32)\nr5 = *(u64 *)(r3 -24)":                                                                 0, // the index is gone
 		sum + "r4 = *(u64 *)(r3 -32)\nr2 = *(u64 *)(r3 -24)\nr0 = r2":                                                        2,
+		sum + "r4 = *(u64 *)(r3 -32)\nr5 = 3\nr5 /= r4\nr4 = *(u64 *)(r3 -24)":                                               0, // hosts want registers for it
 		sum + "r4 = *(u64 *)(r3 -32)\nif r4 == 5 goto +0\nr5 = *(u64 *)(r3 -24)":                                             0, // beyond a jump
 		"r3 = r10\nr3 += -32\nr4 = *(u64 *)(r3 +0)\nr5 = *(u64 *)(r3 +8)":                                                    2,
 		sum + "r4 = *(u8 *)(r3 -32)\nr4 = *(u8 *)(r3 -31)\nr4 = *(u8 *)(r3 -30)\nr4 = *(u8 *)(r3 -29)\nr4 = *(u8 *)(r3 -28)": 0, // too many
@@ -302,5 +304,21 @@ func TestPins(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNonZero says whose divisor needs no test.
+func TestNonZero(t *testing.T) {
+	const head = "r2 = *(u32 *)(r1 +16)\nr0 = 100\n"
+	for text, want := range map[string]bool{
+		head + "r0 /= r2\nexit":                                false,
+		head + "if r2 == 0 goto +1\nr0 %= r2\nexit":            true,
+		head + "r2 <<= 32\nif r2 == 0 goto +1\nw0 %= w2\nexit": false, // on 32 bits it is
+		head + "r2 |= 1\nr0 s/= r2\nexit":                      true,
+	} {
+		p := prepare(t, text)
+		if got := p.Info[len(p.Insns)-2].NonZero; got != want {
+			t.Errorf("%q: never 0: %v", text, got)
+		}
 	}
 }

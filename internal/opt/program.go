@@ -71,7 +71,9 @@ type Info struct {
 	Unset  Regs        // R1 to R5 that a call leaves undefined and a later one may pass all the same: they become 0
 	Dead   bool        // no path leads here
 	Target bool        // a jump or call of the program leads here
-	Merged bool        // part of an idiom that another instruction has
+	// NonZero: the register that is divided by is never 0.
+	NonZero bool
+	Merged  bool // part of an idiom that another instruction has
 }
 
 // Func is what is known of one function.
@@ -226,6 +228,11 @@ func (p *Program) accesses(v *verifier.Verified) error {
 		i.Call, i.Dead = -1, !v.Reached(pc)
 		switch in.Op.Class() {
 		case isa.LDX, isa.ST, isa.STX:
+		case isa.ALU, isa.ALU64:
+			if op := in.Op.ALUOp(); (op == isa.Div || op == isa.Mod) && in.Op.Source() == isa.X {
+				i.NonZero = v.Fact(pc).NonZero
+			}
+			continue
 		case isa.JMP:
 			p.direct(v, pc)
 			continue

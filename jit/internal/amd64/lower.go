@@ -45,6 +45,7 @@ type lowerer struct {
 	relocs  []reloc
 	f       int        // function under way
 	heads   []opt.Head // to come
+	flags   flags
 }
 
 // A yield is the code, out of line, that gives Go a turn.

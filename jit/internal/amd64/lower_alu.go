@@ -1,7 +1,11 @@
 package amd64
 
 import (
+	"slices"
+
 	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/jit/internal/emit"
 	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/prog"
 )
@@ -32,7 +36,7 @@ func (l *lowerer) alu(pc prog.PC, in prog.Insn) {
 			l.binary(pc, in, (*Asm).ImulRR, nil, (*Asm).ImulRM)
 		}
 	case isa.Div, isa.Mod:
-		l.divide(in)
+		l.divide(pc, in)
 	case isa.Lsh:
 		l.shift(in, (*Asm).ShlRI, (*Asm).ShlRCL, (*Asm).ShlxRRR)
 	case isa.Rsh:
@@ -60,6 +64,32 @@ func (l *lowerer) binary(pc prog.PC, in prog.Insn, rr func(*Asm, Width, Reg, Reg
 	default:
 		rr(l.Asm, w, dst, host[in.Src])
 	}
+	if op := in.Op.ALUOp(); op != isa.Mul {
+		l.flags = flags{at: l.Len(), reg: dst, w: w, logical: op != isa.Add && op != isa.Sub}
+	}
+}
+
+// flags are what the flags say: of the result of an operation, with no overflow
+// or carry if it is logical, as long as no code follows it.
+type flags struct {
+	at      emit.Off
+	reg     Reg
+	w       Width
+	logical bool
+}
+
+// tested reports whether the flags are as a comparison of in's register with 0
+// at pc would set them, as far as op needs. None leads to pc but what is before.
+func (l *lowerer) tested(pc prog.PC, in prog.Insn) bool {
+	f, w := &l.flags, operandWidth(in)
+	if f.at != l.Len() || f.reg != host[in.Dst] || l.p.Info[pc].Target {
+		return false
+	}
+	switch in.Op.JmpOp() {
+	case isa.JEq, isa.JNe:
+		return f.w == w || f.w == W32 // whose upper half is 0
+	}
+	return f.w == w && f.logical
 }
 
 // mask lowers dst &= imm if a zero extension does it, in fewer bytes.
@@ -152,7 +182,7 @@ func (l *lowerer) shift(in prog.Insn, ri func(*Asm, Width, Reg, uint8), cl func(
 
 // divide lowers division and modulo. By zero they give 0 and dst; the least
 // number by −1, which the host traps, itself and 0.
-func (l *lowerer) divide(in prog.Insn) {
+func (l *lowerer) divide(pc prog.PC, in prog.Insn) {
 	w, dst := operandWidth(in), host[in.Dst]
 	signed, mod := in.Off == 1, in.Op.ALUOp() == isa.Mod
 	if in.Op.Source() == isa.K {
@@ -170,26 +200,35 @@ func (l *lowerer) divide(in prog.Insn) {
 		default:
 			l.MovRI(scratch, uint64(int64(in.Imm)))
 		}
-		l.quotient(w, dst, signed, mod)
+		l.quotient(pc, in, scratch)
 		return
 	}
-	end, zero, minusOne := l.NewLabel(), l.NewLabel(), l.NewLabel()
-	l.MovRR(w, scratch, host[in.Src])
-	l.TestRR(w, scratch, scratch)
-	l.JccL(E, zero)
-	if signed {
-		l.CmpRI(w, scratch, -1)
-		l.JccL(E, minusOne)
+	by := host[in.Src]
+	if by == RAX || by == RDX {
+		l.MovRR(W64, scratch, by)
+		by = scratch
 	}
-	l.quotient(w, dst, signed, mod)
-	l.JmpL(end)
-	l.Bind(zero)
-	l.byZero(w, dst, mod)
-	if signed {
-		l.JmpL(end)
-		l.Bind(minusOne)
-		l.byMinusOne(w, dst, mod)
+	end := l.NewLabel()
+	// rare writes out of line what happens if the divisor is what was compared.
+	rare := func(write func(w Width, dst Reg, mod bool)) {
+		at := l.NewLabel()
+		l.JccL(E, at)
+		l.late = append(l.late, func() {
+			l.Mark(emit.PC(pc))
+			l.Bind(at)
+			write(w, dst, mod)
+			l.JmpL(end)
+		})
 	}
+	if !l.p.Info[pc].NonZero {
+		l.TestRR(w, by, by)
+		rare(l.byZero)
+	}
+	if signed {
+		l.CmpRI(w, by, -1)
+		rare(l.byMinusOne)
+	}
+	l.quotient(pc, in, by)
 	l.Bind(end)
 }
 
@@ -210,37 +249,56 @@ func (l *lowerer) byMinusOne(w Width, dst Reg, mod bool) {
 	}
 }
 
-// quotient divides dst by scratch, which is a divisor that does not trap.
-func (l *lowerer) quotient(w Width, dst Reg, signed, mod bool) {
-	const saveRAX, saveRDX = layout.Scratch, layout.Scratch + 8
-	if dst != RAX {
-		l.MovMR(W64, inFrame(saveRAX), RAX)
-		l.MovRR(W64, RAX, dst)
+// quotient divides dst by a register that is neither RAX nor RDX and holds a
+// divisor that does not trap; if it is scratch, it may be a copy of in.Src.
+func (l *lowerer) quotient(pc prog.PC, in prog.Insn, by Reg) {
+	w, dst := operandWidth(in), host[in.Dst]
+	result := RAX
+	if in.Op.ALUOp() == isa.Mod {
+		result = RDX
 	}
-	if dst != RDX {
-		l.MovMR(W64, inFrame(saveRDX), RDX)
+	// keep puts r aside, if the program needs it; back gets it back.
+	spare := by != scratch
+	keep := func(r Reg, of prog.Reg, off int32) (back func()) {
+		switch {
+		case dst == r || !l.lives(pc, of):
+			return func() {}
+		case in.Op.Source() == isa.X && host[in.Src] == r: // which scratch is a copy of
+			return func() { l.MovRR(W64, r, scratch) }
+		case spare:
+			spare = false
+			l.MovRR(W64, scratch, r)
+			return func() { l.MovRR(W64, r, scratch) }
+		}
+		l.MovMR(W64, inFrame(off), r)
+		return func() { l.MovRM(W64, r, inFrame(off)) }
+	}
+	backRAX := keep(RAX, prog.R0, layout.Scratch)
+	backRDX := keep(RDX, prog.R3, layout.Scratch+8)
+	if dst != RAX {
+		l.MovRR(w, RAX, dst)
 	}
 	switch {
-	case !signed:
+	case in.Off != 1:
 		l.ZeroR(RDX)
-		l.DivR(w, scratch)
+		l.DivR(w, by)
 	case w == W64:
 		l.Cqo()
-		l.IdivR(w, scratch)
+		l.IdivR(w, by)
 	default:
 		l.Cdq()
-		l.IdivR(w, scratch)
+		l.IdivR(w, by)
 	}
-	if mod {
-		l.MovRR(w, scratch, RDX)
-	} else {
-		l.MovRR(w, scratch, RAX)
+	if dst != result {
+		l.MovRR(w, dst, result)
 	}
-	if dst != RAX {
-		l.MovRM(W64, RAX, inFrame(saveRAX))
-	}
-	if dst != RDX {
-		l.MovRM(W64, RDX, inFrame(saveRDX))
-	}
-	l.MovRR(W64, dst, scratch)
+	backRAX()
+	backRDX()
+}
+
+// lives reports whether r holds something after the instruction at pc, which
+// ends a straight line: package opt moves nothing over it.
+func (l *lowerer) lives(pc prog.PC, r prog.Reg) bool {
+	return l.p.Info[pc].Live.Has(r) ||
+		slices.ContainsFunc(l.p.Funcs[l.f].Pins, func(x opt.Pin) bool { return x.Reg == r })
 }

@@ -65,7 +65,9 @@ func (l *lowerer) compare(pc prog.PC, in prog.Insn) {
 	case bits:
 		l.TestRR(w, dst, src)
 	case k && in.Imm == 0:
-		l.TestRR(w, dst, dst)
+		if !l.tested(pc, in) {
+			l.TestRR(w, dst, dst)
+		}
 	case k:
 		l.CmpRI(w, dst, in.Imm)
 	default:
