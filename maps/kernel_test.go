@@ -81,7 +81,7 @@ func TestKernelCreate(t *testing.T) {
 	for _, typ := range []maps.Type{maps.Hash, maps.Array, maps.ProgArray, maps.PerCPUHash, maps.PerCPUArray, maps.RingBuf,
 		maps.Queue, maps.Stack, maps.BloomFilter, maps.LPMTrie, maps.PerfEventArray,
 		maps.LRUHash, maps.LRUPerCPUHash, maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap,
-		maps.SockMap, maps.SockHash, maps.ReuseportSockArray, maps.StackTrace} {
+		maps.SockMap, maps.SockHash, maps.ReuseportSockArray, maps.StackTrace, maps.CgroupArray} {
 		base := maps.Spec{Type: typ, KeySize: 4, ValueSize: 4, MaxEntries: 4}
 		switch typ {
 		case maps.StackTrace:

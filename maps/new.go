@@ -41,7 +41,8 @@ var constructors = map[Type]struct {
 	CPUMap:     {checkTargets, newCPUMap},
 	XSKMap:     {checkTargets, newXSKMap},
 
-	StackTrace: {checkStackTrace, newStackTrace},
+	StackTrace:  {checkStackTrace, newStackTrace},
+	CgroupArray: {checkFDArray, newCgroupArray},
 
 	SockMap:            {checkSockets, newSockArray},
 	SockHash:           {checkSockets, newSockHash},

@@ -8,8 +8,6 @@ import (
 // reads that a program was refused, and for docs/support.md.
 var missing = map[string]string{
 	"copy_from_user_task":          "the host's memory",
-	"current_task_under_cgroup":    "the host's current task",
-	"skb_under_cgroup":             "the host's sockets",
 	"load_hdr_opt":                 "the host's sockets",
 	"store_hdr_opt":                "the host's sockets",
 	"reserve_hdr_opt":              "the host's sockets",

@@ -19,7 +19,7 @@ var notVerified = byName(map[string]string{
 
 // notRunning says why maps of a type cannot be made, and why kfuncs do not run.
 var notRunning = byName(map[string]string{
-	"needs the host's cgroups":           "cgroup_array cgroup_storage percpu_cgroup_storage cgrp_storage",
+	"needs the host's cgroups":           "cgroup_storage percpu_cgroup_storage cgrp_storage",
 	"needs the host's sockets":           "sk_storage",
 	"needs objects of the Linux kernel":  "inode_storage task_storage",
 	"tables of kernel functions: later":  "struct_ops",
@@ -39,7 +39,7 @@ var notCompared = byName(map[string]string{
 	"the kernel runs it on traffic only": "sk_redirect_map sk_redirect_hash msg_redirect_map msg_redirect_hash sock_map_update sock_hash_update " +
 		"sk_select_reuseport",
 	hosts: "get_current_pid_tgid get_current_uid_gid get_current_comm get_cgroup_classid get_socket_cookie get_socket_uid " +
-		"skb_cgroup_id skb_ancestor_cgroup_id sk_cgroup_id sk_ancestor_cgroup_id skb_cgroup_classid",
+		"skb_cgroup_id skb_ancestor_cgroup_id sk_cgroup_id sk_ancestor_cgroup_id skb_cgroup_classid skb_under_cgroup",
 	"bpf(2) runs no such programs": "sock_ops_cb_flags_set msg_apply_bytes msg_cork_bytes msg_pull_data msg_push_data msg_pop_data sysctl_get_name " +
 		"sysctl_get_current_value sysctl_get_new_value sysctl_set_new_value get_retval set_retval",
 })
