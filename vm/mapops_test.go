@@ -47,13 +47,18 @@ func mapOp(r *rand.Rand, s *maps.Spec) string {
 		return fmt.Sprintf("*(u64 *)(r10 -16) = %d\n", r.IntN(1000)) + key +
 			fmt.Sprintf("r3 = r10\nr3 += -16\nr4 = %d\ncall 2\n", flags) + fold
 	}
+	if r.IntN(3) == 0 {
+		return key + "call 1\nif r0 == 0 goto +3\nr1 = 3\nr1 = atomic_fetch_add((u64 *)(r0 +0), r1)\nr0 = *(u64 *)(r0 +0)\n" + fold
+	}
 	return key + "call 1\nif r0 == 0 goto +1\nr0 = *(u64 *)(r0 +0)\n" + fold
 }
 
 // TestKernelMapOps compares what programs get from every kind of map with what
-// they get in the kernel: a hash of all results.
+// they get in the kernel: a hash of all results, of each of many runs on the same
+// map.
 func TestKernelMapOps(t *testing.T) {
 	oracle.Skip(t)
+	const runs = 20
 	n := envInt(t, "SKEP_DIFF_PROGS", 20)
 	if testing.Short() {
 		n = 10
@@ -79,10 +84,11 @@ func TestKernelMapOps(t *testing.T) {
 					b.WriteString(mapOp(r, s))
 				}
 				b.WriteString("r0 = r9\nr9 >>= 32\nr0 ^= r9\nw0 = w0\nexit")
-				if msg := sameAsKernel(t, b.String(), s); msg != "" {
+				if msg := runsAsKernel(t, runs, b.String(), s); msg != "" {
 					t.Fatalf("seed %d: %s\n%s", seed, msg, b.String())
 				}
 			}
+			t.Logf("%d operations", n*runs*60)
 		})
 	}
 }
@@ -140,6 +146,12 @@ func TestKernelMapCalls(t *testing.T) {
 // times each on the same maps, and says what differs.
 func sameAsKernel(t *testing.T, text string, ms ...*maps.Spec) string {
 	t.Helper()
+	return runsAsKernel(t, 2, text, ms...)
+}
+
+// runsAsKernel is sameAsKernel with a number of runs.
+func runsAsKernel(t *testing.T, runs int, text string, ms ...*maps.Spec) string {
+	t.Helper()
 	var theirs []*oracle.Map
 	for _, s := range ms {
 		m, err := oracle.NewMap(s, nil)
@@ -155,7 +167,7 @@ func sameAsKernel(t *testing.T, text string, ms ...*maps.Spec) string {
 	}
 	defer k.Close()
 	pkt := make([]byte, 64)
-	var want [2]uint64
+	want := make([]uint64, runs)
 	for i := range want {
 		res, err := k.Run(oracle.RunInput{Data: pkt})
 		if err != nil {
