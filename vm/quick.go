@@ -122,7 +122,7 @@ type lean struct {
 
 	// Of runs that may leave for the host: the CPU and the packet, in case they do.
 	cpu *vcpu.CPU
-	pkt []byte
+	pkt helpers.Packet
 }
 
 // Run runs the program and returns its R0; hook.Type.Verdict names it. What in
@@ -139,6 +139,11 @@ type lean struct {
 // can run. The verdict is 0 then.
 func (p *Program) Run(in any) (uint64, error) {
 	b, ok := in.([]byte)
+	var v *Packet
+	if !ok {
+		v, b = quickPacket(in)
+		ok = v != nil
+	}
 	if !ok || p == nil || len(b) > MaxPacket {
 		return p.run(uncancelled, in, nil, nil)
 	}
@@ -161,7 +166,7 @@ func (p *Program) Run(in any) (uint64, error) {
 		}
 	}
 	if q.others {
-		p.prepare(s, cpu, b)
+		p.prepare(s, cpu, b, v)
 	}
 	head := (*[0]byte)(b)
 	if len(q.words) > 0 {
@@ -173,7 +178,7 @@ func (p *Program) Run(in any) (uint64, error) {
 	c.Frame = m.top
 	c.CPU = uint64(cpu.ID()) & q.cpus
 	if q.calls {
-		return p.runCalls(s, cpu, q, b)
+		return p.runCalls(s, cpu, q, b, v)
 	}
 	n, insns := s.lean.counters, q.weight
 	if q.metered {
@@ -195,6 +200,26 @@ func (p *Program) Run(in any) (uint64, error) {
 	r0 := c.R0
 	cpu.Release()
 	return r0, nil
+}
+
+// quickPacket returns the packet that in points to, and its bytes, if a quick run
+// may have it; nil otherwise. It has bytes, lest an address after the last of the
+// buffer be needed, and no metadata.
+func quickPacket(in any) (v *Packet, b []byte) {
+	v, _ = in.(*Packet)
+	if v == nil || v.Head >= v.Tail || v.Meta != v.Head || checkPacket(v) != nil {
+		return nil, nil
+	}
+	return v, v.Data()
+}
+
+// setTo makes p what v is or, if that is nil, b: word by word (see setPacket).
+func setTo(p *helpers.Packet, b []byte, v *Packet) {
+	if v != nil {
+		p.Buf, p.Meta, p.Head, p.Tail = v.Buf, v.Meta, v.Head, v.Tail
+		return
+	}
+	p.Buf, p.Meta, p.Head, p.Tail = b[:len(b):len(b)], 0, 0, len(b)
 }
 
 // ready returns the slot of cpu, which is leased, ready for a quick run; or nil, and
@@ -236,10 +261,11 @@ func packetAddr(b []byte) uint64 {
 
 // runCalls is what remains of a quick run that may leave for the host: what helpers
 // need is made ready when it does so for the first time (machine.moved).
-func (p *Program) runCalls(s *slot, cpu *vcpu.CPU, q *quick, b []byte) (r0 uint64, err error) {
+func (p *Program) runCalls(s *slot, cpu *vcpu.CPU, q *quick, b []byte, v *Packet) (r0 uint64, err error) {
 	m := &s.native
 	c := m.rt.Context
-	s.lean.cpu, s.lean.pkt = cpu, b
+	s.lean.cpu = cpu
+	setTo(&s.lean.pkt, b, v)
 	c.Packet = packetAddr(b)
 	c.PacketEnd = c.Packet + uint64(len(b))
 	c.Tails, c.Kind, c.Meter = 0, p.target.Kind, 0
@@ -252,6 +278,9 @@ func (p *Program) runCalls(s *slot, cpu *vcpu.CPU, q *quick, b []byte) (r0 uint6
 	exit := rt.Enter(&m.rt, q.entry)
 	runtime.KeepAlive(b)
 	runtime.KeepAlive(p)
+	if v != nil && s.prog != nil {
+		s.takeBack(v)
+	}
 	if exit != rt.Done {
 		return 0, m.err
 	}
@@ -270,20 +299,20 @@ func (s *slot) leave(p *Program) {
 	mem.Count(&n.insns, m.insns())
 	m.cur, m.fixed, m.given, s.ok = nil, 0, 0, false
 	m.rt.Leave()
-	s.lean.pkt = nil
+	s.lean.pkt.Buf = nil
 	cpu.Release()
 }
 
 // beginLate makes s ready for helpers, in the middle of a quick run of p.
 func (s *slot) beginLate(p *Program) {
-	b, others := s.lean.pkt, s.lean.last.others
-	s.lean.pkt = nil
+	kept, others := &s.lean.pkt, s.lean.last.others
 	s.lease = s.lean.cpu
 	s.beginWith(p, s.space[:p.ctxRoom:p.ctxRoom])
 	if !others { // what the program did not ask for is not there yet
 		clear(s.ctx)
 	}
-	s.pkt = helpers.Packet{Buf: b[:len(b):len(b)], Tail: len(b)}
+	setTo(&s.pkt, nil, kept)
+	kept.Buf = nil
 	s.SetPacket()
 }
 
@@ -311,7 +340,7 @@ func (s *slot) meet(p *Program, q *quick, cpu *vcpu.CPU) (ok bool) {
 
 // prepare fills the context but for the packet's pointers. The host's own
 // Prepare may panic; then the lease ends.
-func (p *Program) prepare(s *slot, cpu *vcpu.CPU, b []byte) {
+func (p *Program) prepare(s *slot, cpu *vcpu.CPU, b []byte, v *Packet) {
 	clear(s.space[:p.ctxRoom])
 	prepare := p.typ.Prepare
 	if prepare == nil {
@@ -324,7 +353,7 @@ func (p *Program) prepare(s *slot, cpu *vcpu.CPU, b []byte) {
 			cpu.Release()
 		}
 	}()
-	s.pkt = helpers.Packet{Buf: b, Tail: len(b)}
+	setTo(&s.pkt, b, v)
 	prepare(s.space[:p.typ.Ctx.HostSize], &s.pkt)
 	panics = false
 }
