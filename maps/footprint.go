@@ -31,11 +31,7 @@ func Footprint(s *Spec) uint64 {
 		if times(n, bucketSize) >= sharedBlock { // there is one for every segment when the first needs it
 			tables = plus(tables, times(n, bucketSize/2))
 		}
-		use := uint64(0)
-		if s.Type == LRUHash || s.Type == LRUPerCPUHash {
-			use = 4 * (n + min(max(spareBytes/(key+value), 64), 1<<20) + segs*spareBatch)
-		}
-		return plus(poolBytes(n+segs*spareBatch, n, key+value), plus(tables, use))
+		return plus(poolBytes(n+segs*spareBatch, n, key+value), tables)
 	case LPMTrie:
 		node := lpmNodeWords*8 + up8(max(s.KeySize, lpmHeader)-lpmHeader) + value
 		levels := uint64(0)

@@ -21,7 +21,9 @@ import (
 //
 //	bucket   slot 0 | slot 1 | … | slot 6 | passes
 //	slot     tag<<32 | entry, or 0: empty
-//	passes   how many keys whose home is this bucket or one before lie behind it
+//	passes   byte 0: how many keys whose home is this bucket or one before lie
+//	         behind it, up to 255, which it stays; bytes 1 to 7: when the entry
+//	         in slot 0 to 6 was last used, in maps that evict (type clock)
 //
 // The upper bits of the tag are the number of the key's home, its lowest byte
 // prefers one of the slots. The key lies there, or in another slot of its home,
@@ -85,15 +87,22 @@ const (
 	bucketSize = (slots + 1) * 8 // bytes
 )
 
+// manyPassed is the count of keys behind a bucket that is not kept any more.
+const manyPassed = 255
+
+// passed returns how many keys lie behind bucket w.
+func passed(w *[slots + 1]uint64) uint8 { return uint8(atomic.LoadUint64(&w[passes])) }
+
 // A segment is one part of a hash, on cache lines of its own: one for those who
 // read, one for those who write.
 type segment struct {
 	table  atomic.Pointer[table]
-	reused atomic.Uint64 // raised before an entry gets another key
+	reused uint64 // raised before an entry gets another key; loaded atomically
 	_      [64 - 16]byte
 
 	mu    sync.Mutex // held to write
 	live  int        // entries
+	came  uint32     // keys that came, in maps that evict
 	spare spares
 }
 
@@ -276,7 +285,7 @@ func (m *hash) search(t *table, key []byte, tag uint32) (entry uint32, ok bool) 
 				return uint32(s), true
 			}
 		}
-		if atomic.LoadUint64(&w[passes]) == 0 {
+		if passed(w) == 0 {
 			break
 		}
 		b = (b + 1) & t.mask
@@ -292,12 +301,16 @@ func (m *hash) LookupElem(cpu int, key []byte) []byte {
 		return nil
 	}
 	h := m.hashOf(key)
-	i, ok := m.find(m.segment(h).table.Load(), key, h)
+	t := m.segment(h).table.Load()
+	var i uint32
+	var ok bool
+	if m.clock == nil {
+		i, ok = m.find(t, key, h)
+	} else {
+		i, ok = m.findUsed(t, key, h)
+	}
 	if !ok {
 		return nil
-	}
-	if m.clock != nil {
-		m.clock.touch(i)
 	}
 	return m.pool.value(i, cpu, m.value.size)
 }
@@ -313,11 +326,11 @@ func (m *hash) Lookup(key, value []byte) error {
 }
 
 // lookupWord returns the value for key in a map of words. ok is false if the key
-// is not there, or not where it prefers to be, or not for sure.
+// is not there, or not in its home, or not for sure.
 func (m *hash) lookupWord(key uint64) (value uint64, ok bool) {
 	h := m.seeds.word(key)
 	s := m.segment(h)
-	reused := s.reused.Load()
+	reused := atomic.LoadUint64(&s.reused)
 	t := s.table.Load()
 	tag := tagOf(h)
 	w := t.bucket(t.home(tag))
@@ -327,7 +340,7 @@ func (m *hash) lookupWord(key uint64) (value uint64, ok bool) {
 	}
 	e := m.pool.entryWords(uint32(word))
 	value = e[1]
-	return value, e[0] == key && s.reused.Load() == reused
+	return value, e[0] == key && atomic.LoadUint64(&s.reused) == reused
 }
 
 func (m *hash) lookup(key, value []byte, flags UpdateFlags) error {
@@ -345,12 +358,12 @@ func (m *hash) lookup(key, value []byte, flags UpdateFlags) error {
 	if optimistic && flags == Any {
 		// Without a pin, as long as no entry of the segment holds another key
 		// than before: then all that was read is as with a pin.
-		reused := s.reused.Load()
+		reused := atomic.LoadUint64(&s.reused)
 		i, ok := m.find(s.table.Load(), key, h)
 		if ok {
 			m.copyOut(value, i, Any)
 		}
-		if s.reused.Load() == reused {
+		if atomic.LoadUint64(&s.reused) == reused {
 			if !ok {
 				return errno.ENOENT
 			}

@@ -23,11 +23,15 @@ const (
 	// keys that are not one word begins with.
 	DirSeeds = 0
 	DirStart = 3
+	// DirClock is the time in a map that evicts, of which the lowest byte
+	// counts: code that finds an entry in slot i of a bucket stores it in byte
+	// 1+i of the bucket's last word, if it is not there.
+	DirClock = 4
 	// DirKeys, DirValues and DirSteps have a word for each chunk of entries,
 	// in the place of the number of zeros above the top bit of the chunk's
 	// entries, taken as 32 bits. The key of entry e is at DirKeys + e·Stride,
 	// its value for CPU c at DirValues + e·ValueStride + c·DirSteps.
-	DirKeys   = DirStart + 1
+	DirKeys   = DirClock + 1
 	DirValues = DirKeys + 32
 	DirSteps  = DirValues + 32
 	// DirTables has a word for each segment: the address of the table's first

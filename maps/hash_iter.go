@@ -63,7 +63,7 @@ func (m *hash) afterIn(s *segment, tag uint32, key []byte) (entry, entryTag uint
 					entry, entryTag, ok = i, r, true
 				}
 			}
-			if atomic.LoadUint64(&w[passes]) == 0 {
+			if passed(w) == 0 {
 				break
 			}
 			b = (b + 1) & t.mask

@@ -115,7 +115,8 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table.Load()
-	at, exists := m.locate(t, key, h)
+	w, slot, exists := m.locate(t, key, h)
+	at := &w[slot]
 	switch {
 	case exists && flags&NoExist != 0:
 		return errno.EEXIST
@@ -125,11 +126,13 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 		m.copyIn(uint32(*at), cpu, value, flags)
 		m.endEntry(uint32(*at))
 		if m.clock != nil {
-			m.clock.touch(uint32(*at))
+			m.touch(w, slot)
 		}
 		return nil
 	case !exists && !m.reserve():
-		return errno.E2BIG
+		if m.clock == nil || !m.evict(s, int(h>>m.segAt)) {
+			return errno.E2BIG
+		}
 	}
 	i, ok := m.take(s)
 	if !ok {
@@ -138,9 +141,6 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 		}
 		return errno.ENOMEM
 	}
-	if m.clock != nil {
-		m.clock.begin(i)
-	}
 	copy(m.pool.key(i, len(key)), key)
 	m.clearNew(i, cpu)
 	m.copyIn(i, cpu, value, 0)
@@ -148,6 +148,9 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 	if exists {
 		old := uint32(*at)
 		atomic.StoreUint64(at, word)
+		if m.clock != nil {
+			m.touch(w, slot)
+		}
 		m.endEntry(old)
 		s.spare.retire(old)
 		return nil
@@ -157,13 +160,13 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 		t = t.grownTo(m.blocks.table(i, 2*int(t.mask+1), m.count.Load()))
 		m.setTable(i, t)
 	}
-	t.insert(word)
+	t.insert(word, m.begin(s))
 	return nil
 }
 
 // take returns an entry that nobody can reach. The caller has the lock of s.
 func (m *hash) take(s *segment) (entry uint32, ok bool) {
-	s.reused.Add(1)
+	mem.Publish(&s.reused, s.reused+1)
 	return s.spare.take(&m.pool, &m.proto)
 }
 
@@ -180,24 +183,24 @@ func (m *hash) reserve() bool {
 	}
 }
 
-// locate returns the slot of key, whose hash is h. The caller has the
-// segment's lock.
-func (m *hash) locate(t *table, key []byte, h uint64) (slot *uint64, ok bool) {
+// locate returns the bucket and the slot of key, whose hash is h; any if it is
+// not there. The caller has the segment's lock.
+func (m *hash) locate(t *table, key []byte, h uint64) (w *[slots + 1]uint64, slot int, ok bool) {
 	tag := tagOf(h)
 	b := t.home(tag)
 	for range t.mask + 1 {
-		w := t.bucket(b)
+		w = t.bucket(b)
 		for i := range slots {
 			if s := w[i]; uint32(s>>32) == tag && m.has(uint32(s), key) {
-				return &w[i], true
+				return w, i, true
 			}
 		}
-		if w[passes] == 0 {
+		if passed(w) == 0 {
 			break
 		}
 		b = (b + 1) & t.mask
 	}
-	return nil, false
+	return w, 0, false
 }
 
 // clearNew zeroes what copyIn leaves of a new entry's value.
@@ -234,9 +237,9 @@ func (m *hash) copyIn(i uint32, cpu int, value []byte, flags UpdateFlags) {
 	}
 }
 
-// insert puts word into the first bucket with room, from its home on. There is
-// one: tables are never full.
-func (t *table) insert(word uint64) {
+// insert puts word, last used at the given time, into the first bucket with
+// room, from its home on. There is one: tables are never full.
+func (t *table) insert(word uint64, used uint8) {
 	home := t.home(uint32(word >> 32))
 	b, slot := home, -1
 	for slot < 0 {
@@ -257,9 +260,14 @@ func (t *table) insert(word uint64) {
 	}
 	for p := home; p != b; p = (p + 1) & t.mask {
 		w := t.bucket(p)
-		atomic.StoreUint64(&w[passes], w[passes]+1)
+		if passed(w) != manyPassed {
+			atomic.AddUint64(&w[passes], 1)
+		}
 	}
-	atomic.StoreUint64(&t.bucket(b)[slot], word)
+	w := t.bucket(b)
+	for !setUsed(w, slot, used) {
+	}
+	mem.Publish(&w[slot], word)
 }
 
 // remove empties slot and uncounts its key in the buckets before it.
@@ -273,7 +281,9 @@ func (t *table) remove(slot *uint64) {
 				return
 			}
 		}
-		atomic.StoreUint64(&w[passes], w[passes]-1)
+		if passed(w) != manyPassed {
+			atomic.AddUint64(&w[passes], ^uint64(0))
+		}
 		b = (b + 1) & t.mask
 	}
 }
@@ -281,9 +291,10 @@ func (t *table) remove(slot *uint64) {
 // grownTo puts the words of t into n, which is empty and larger, and returns n.
 func (t *table) grownTo(n *table) *table {
 	for b := range t.mask + 1 {
-		for _, word := range t.bucket(b)[:slots] {
+		w := t.bucket(b)
+		for i, word := range w[:slots] {
 			if word != 0 {
-				n.insert(word)
+				n.insert(word, usedAt(atomic.LoadUint64(&w[passes]), i))
 			}
 		}
 	}
@@ -298,25 +309,25 @@ func (m *hash) remove(key, value []byte, flags UpdateFlags) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table.Load()
-	at, ok := m.locate(t, key, h)
+	w, slot, ok := m.locate(t, key, h)
 	if !ok {
 		return errno.ENOENT
 	}
-	i := uint32(*at)
+	i := uint32(w[slot])
 	if value != nil {
 		m.copyOut(value, i, flags)
 	}
-	m.unlink(s, t, at)
+	m.unlink(s, t, &w[slot])
+	m.count.Add(-1)
 	return nil
 }
 
 // unlink removes the entry in slot at of t, the table of s, whose lock the
-// caller has.
+// caller has. The map's count still includes it.
 func (m *hash) unlink(s *segment, t *table, at *uint64) {
 	i := uint32(*at)
 	t.remove(at)
 	s.live--
-	m.count.Add(-1)
 	m.endEntry(i)
 	s.spare.retire(i)
 }

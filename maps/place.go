@@ -29,6 +29,7 @@ type Layout struct {
 	KeySize   uint32
 	KeyStride uint32
 	SegShift  uint8
+	Clock     bool // lookups note when (DirClock)
 }
 
 // A LayoutKind tells layouts apart.
@@ -62,12 +63,14 @@ func (m *array) layout() *Layout {
 }
 
 func (m *hash) layout() *Layout {
-	if m.spec.Type != Hash && m.spec.Type != PerCPUHash {
+	switch m.spec.Type {
+	case Hash, PerCPUHash, LRUHash, LRUPerCPUHash:
+	default:
 		return nil
 	}
 	keyStep, valueStep := m.pool.steps()
 	return &Layout{Kind: LayoutHash, Base: m.dir.addr(), CPUs: uint32(m.cpus), ValueStride: uint32(valueStep) * 8,
-		KeySize: m.spec.KeySize, KeyStride: uint32(keyStep) * 8, SegShift: uint8(m.segAt)}
+		KeySize: m.spec.KeySize, KeyStride: uint32(keyStep) * 8, SegShift: uint8(m.segAt), Clock: m.clock != nil}
 }
 
 func (m *ringBuf) layout() *Layout {

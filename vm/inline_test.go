@@ -115,7 +115,7 @@ func testInlineConstants(t *testing.T, o vm.Options) {
 func TestInlineHashes(t *testing.T) {
 	needCompiler(t)
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, typ := range []maps.Type{maps.Hash, maps.PerCPUHash} {
+	for _, typ := range []maps.Type{maps.Hash, maps.PerCPUHash, maps.LRUHash, maps.LRUPerCPUHash} {
 		for _, keySize := range []uint32{1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 18, 20, 23, 24, 31, 32, 33, 40, 47, 48, 49, 63, 64, 65, 100} {
 			spec := &maps.Spec{Name: "m", Type: typ, KeySize: keySize, ValueSize: 1 + r.Uint32N(30), MaxEntries: 1 + r.Uint32N(1500)}
 			if testing.Short() {
@@ -134,7 +134,11 @@ func TestInlineHashes(t *testing.T) {
 					t.Fatalf("%v of %d keys of %d bytes: key %x: got %d, %v, want %d", typ, len(there), keySize, key, got, err, want)
 				}
 			}
-			for range 2 * spec.MaxEntries {
+			rounds := 2 * spec.MaxEntries
+			if typ == maps.LRUHash || typ == maps.LRUPerCPUHash {
+				rounds = spec.MaxEntries // nothing has to give way
+			}
+			for range rounds {
 				if r.IntN(2) == 0 || keySize == 1 {
 					clear(key)
 				}
@@ -157,6 +161,46 @@ func TestInlineHashes(t *testing.T) {
 			}
 			c.Close()
 		}
+	}
+}
+
+// TestInlineLookupsAreUses fills an LRU map many times over. Keys that machine
+// code looks up meanwhile stay; others go.
+func TestInlineLookupsAreUses(t *testing.T) {
+	needCompiler(t)
+	for _, typ := range []maps.Type{maps.LRUHash, maps.LRUPerCPUHash} {
+		spec := &maps.Spec{Name: "m", Type: typ, KeySize: 8, ValueSize: 8, MaxEntries: 3000}
+		c := load(t, packetType, lookupKeys(spec), vm.Options{Engine: vm.JIT, Deterministic: true}, spec)
+		m := c.Map("m")
+		key := func(i uint64) []byte { return binary.LittleEndian.AppendUint64(nil, i) }
+		store := func(i uint64) {
+			if err := m.UpdateElem(0, key(i), key(7), maps.Any); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const hot = 40
+		for i := range uint64(2 * hot) {
+			store(i)
+		}
+		lost := 0
+		for i := range uint64(12 * spec.MaxEntries) {
+			store(1000 + i)
+			if got, err := c.Program("p").Run(append([]byte{1, 2, 3}, key(i%hot)...)); err != nil {
+				t.Fatal(err)
+			} else if got != 7 {
+				lost++
+				store(i % hot)
+			}
+		}
+		if lost > hot {
+			t.Errorf("%v: of %d keys in constant use one was gone %d times", typ, hot, lost)
+		}
+		for i := range uint64(hot) {
+			if m.LookupElem(0, key(hot+i)) != nil {
+				t.Errorf("%v: a key that nobody used is there after the map was filled 12 times", typ)
+			}
+		}
+		c.Close()
 	}
 }
 

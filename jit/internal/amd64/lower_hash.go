@@ -47,6 +47,12 @@ func (l *lowerer) inlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 	l.CmpRR(W32, hashTemp, hashTag)
 	l.JccL(NE, far)
 	l.hashCompare(x, far)
+	if x.Layout.Clock {
+		l.MovzxRR(W8, hashTemp, hashTag)
+		l.ImulRRI(W32, hashTemp, hashTemp, slots)
+		l.ShrRI(W32, hashTemp, 8)
+		l.hashTouch()
+	}
 	l.Bind(found)
 	if x.Layout.CPUs > 1 {
 		l.MovRR(W64, r0, hashEntry)
@@ -181,6 +187,10 @@ func (l *lowerer) hashSearch(pc prog.PC, x *opt.Inline, found, null, end emit.La
 	l.JccL(NE, next)
 	l.MovMR(W64, inFrame(layout.Scratch), index)
 	l.hashCompare(x, differ)
+	if x.Layout.Clock {
+		l.MovRM(W64, index, inFrame(layout.Scratch))
+		l.hashTouch()
+	}
 	l.JmpL(found)
 	l.Bind(differ)
 	l.MovRM(W64, index, inFrame(layout.Scratch))
@@ -188,7 +198,7 @@ func (l *lowerer) hashSearch(pc prog.PC, x *opt.Inline, found, null, end emit.La
 	l.AddRI(W32, index, 1)
 	l.CmpRI(W32, index, slots)
 	l.JccL(B, loop)
-	l.CmpMI(W64, At(hashBucket, 8*slots), 0)
+	l.CmpMI(W8, At(hashBucket, 8*slots), 0)
 	l.JccL(E, null)
 
 	l.MovRI(hashTemp, layout.MapHandle|uint64(x.Map))
@@ -199,6 +209,19 @@ func (l *lowerer) hashSearch(pc prog.PC, x *opt.Inline, found, null, end emit.La
 		l.MovMR(W64, inCtx(rt.OffArg+16), hashTemp)
 	}
 	l.callAside(pc, end)
+}
+
+// hashTouch notes that the entry in the slot with the number in hashTemp is used.
+// The tag is needed no more.
+func (l *lowerer) hashTouch() {
+	const now = hashTag
+	noted := l.NewLabel()
+	used := Indexed(hashBucket, hashTemp, 1, 8*slots+1)
+	l.MovzxRM(W8, now, inDir(maps.DirClock))
+	l.CmpMR(W8, used, now)
+	l.JccL(E, noted)
+	l.MovMR(W8, used, now)
+	l.Bind(noted)
 }
 
 // inDir is word i of the directory.

@@ -39,12 +39,13 @@ func (l *lowerer) inlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 		l.hashBytes(int32(n))
 	}
 	l.hashHome(x)
-	l.Uxtb(tmp0, hashTag) // the slot that it prefers
-	l.LslI(W32, tmp1, tmp0, 3)
-	l.Sub(W32, tmp0, tmp1, tmp0)
-	l.LsrI(W32, tmp0, tmp0, 8)
+	l.hashPreferred()
 	l.hashSlot(tmp0, far)
 	l.hashCompare(x, far)
+	if x.Layout.Clock {
+		l.hashPreferred()
+		l.hashTouch()
+	}
 	l.Bind(found)
 	if x.Layout.CPUs > 1 {
 		l.Mov(W64, R0, hashEntry)
@@ -143,6 +144,27 @@ func (l *lowerer) hashHome(x *opt.Inline) {
 	l.AddShifted(W64, hashBucket, hashBucket, tmp0, LSL, 6)
 }
 
+// hashPreferred leaves the slot that the tag prefers in tmp0.
+func (l *lowerer) hashPreferred() {
+	l.Uxtb(tmp0, hashTag)
+	l.LslI(W32, tmp1, tmp0, 3)
+	l.Sub(W32, tmp0, tmp1, tmp0)
+	l.LsrI(W32, tmp0, tmp0, 8)
+}
+
+// hashTouch notes that the entry in the slot with the number in tmp0 is used. It
+// uses R0 and R1.
+func (l *lowerer) hashTouch() {
+	noted := l.NewLabel()
+	l.Ldr(S8, tmp1, inDir(maps.DirClock))
+	l.Add(W64, R1, hashBucket, tmp0)
+	l.Ldr(S8, R0, At(R1, 8*slots+1))
+	l.Cmp(W32, R0, tmp1)
+	l.BCond(EQ, noted)
+	l.Str(S8, tmp1, At(R1, 8*slots+1))
+	l.Bind(noted)
+}
+
 // hashSlot loads slot i of the bucket, and goes to differ if its tag is another
 // one.
 func (l *lowerer) hashSlot(i Reg, differ emit.Label) {
@@ -186,6 +208,10 @@ func (l *lowerer) hashSearch(pc prog.PC, x *opt.Inline, found, null, end emit.La
 	l.hashSlot(index, next)
 	l.Str(S64, index, inFrame(layout.Scratch))
 	l.hashCompare(x, differ)
+	if x.Layout.Clock {
+		l.Ldr(S64, index, inFrame(layout.Scratch))
+		l.hashTouch()
+	}
 	l.B(found)
 	l.Bind(differ)
 	l.Ldr(S64, index, inFrame(layout.Scratch))
@@ -195,6 +221,7 @@ func (l *lowerer) hashSearch(pc prog.PC, x *opt.Inline, found, null, end emit.La
 	l.BCond(LO, loop)
 	l.AddI(W64, tmp1, hashBucket, 8*slots)
 	l.Ldar(S64, tmp1, tmp1)
+	l.Uxtb(tmp1, tmp1)
 	l.Cbz(W64, tmp1, null)
 
 	l.MovI(tmp0, layout.MapHandle|uint64(x.Map))
