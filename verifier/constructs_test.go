@@ -923,3 +923,15 @@ func TestStackRemembers(t *testing.T) {
 		{"zeros among ones", "xdp", fmt.Sprintf(smear, "1", "0"), OutOfBounds, ""},
 	})
 }
+
+// TestDifferences subtracts numbers of which one is known to be the smaller.
+func TestDifferences(t *testing.T) {
+	const kernel = "the kernel does not compare numbers with each other"
+	const access = "r3 += r10\n*(u8 *)(r3 -512) = 1\nno:" + out
+	checkShapes(t, []shape{
+		{"after a comparison", "xdp", "call 7\nr3 = r0\nr3 &= 63\nr0 >>= 17\nif r0 > r3 goto no\nr3 -= r0\n" + access, "", kernel},
+		{"the other way", "xdp", "call 7\nr3 = r0\nr3 &= 63\nr0 >>= 17\nif r0 > r3 goto no\nr0 -= r3\nr3 = r0\n" + access, OutOfBounds, ""},
+		{"with its half", "xdp", "call 7\nr3 = r0\nr3 &= 63\nif r3 == 9 goto no\nr1 = r3\nr1 >>= 1\nr3 -= r1\n" + access, "", kernel},
+		{"of unsigned numbers that are negative", "xdp", "r1 = map[10][0]+0\nr3 = *(u64 *)(r1 +0)\nr0 = *(u64 *)(r1 +8)\nif r0 > r3 goto no\nr3 -= r0\nif r3 s> 63 goto no\n" + access, OutOfBounds, ""},
+	})
+}

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"math"
+
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/verifier/internal/scalar"
 )
@@ -62,7 +64,11 @@ func (s *State) eval(d *Def) scalar.Scalar {
 	switch d.Op {
 	case OpALU64:
 		if b := s.num(d.B, d.BC); d.ALU != isa.Mov {
-			return scalar.ALU(d.ALU, scalar.W64, d.Off != 0, a, b)
+			num := scalar.ALU(d.ALU, scalar.W64, d.Off != 0, a, b)
+			if d.ALU == isa.Sub && d.AC == 0 && d.BC == 0 {
+				return s.apart(num, d.A, d.B)
+			}
+			return num
 		} else {
 			return scalar.SignExtend(b, uint(d.Off))
 		}
@@ -76,6 +82,23 @@ func (s *State) eval(d *Def) scalar.Scalar {
 		return scalar.Low(a)
 	}
 	panic("BUG: eval of a value without a definition")
+}
+
+// apart returns what is left of num, the difference x − y, by the bounds of that
+// difference as an integer. With one on either side it does not wrap.
+func (s *State) apart(num scalar.Scalar, x, y ValID) scalar.Scalar {
+	most, ok := s.Diff(x, y)
+	if !ok {
+		return num
+	}
+	least, ok := s.Diff(y, x)
+	if !ok || least == math.MinInt64 || -least > most {
+		return num
+	}
+	if n, ok := num.Meet(scalar.Signed(-least, most)); ok {
+		return n
+	}
+	return num
 }
 
 // define returns the scalar that d computes: a constant if it is one, the
