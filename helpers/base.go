@@ -37,6 +37,10 @@ var base = NewSet(map[ID]*Func{
 	164: ForEachMapElem,
 	165: Snprintf,
 	177: TraceVprintk,
+	169: TimerInit,
+	170: TimerSetCallback,
+	171: TimerStart,
+	172: TimerCancel,
 	181: Loop,
 	182: Strncmp,
 	195: MapLookupPerCPUElem,
@@ -48,4 +52,5 @@ var base = NewSet(map[ID]*Func{
 	202: DynptrWrite,
 	203: DynptrData,
 	208: KtimeGetTaiNs,
+	209: UserRingBufDrain,
 }, nil)

@@ -1,6 +1,10 @@
 package helpers
 
-import "github.com/skepvm/skep/maps"
+import (
+	"time"
+
+	"github.com/skepvm/skep/maps"
+)
 
 // Env is what a running helper may touch. It belongs to one run and must not
 // be kept or used from another goroutine.
@@ -44,6 +48,8 @@ type Env interface {
 	Lock(addr uint64)
 	Unlock(addr uint64)
 
+	// Timers are the timers of map values.
+	Timers() Timers
 	// Dynptrs returns the dynptrs of the run.
 	Dynptrs() *Dynptrs
 
@@ -100,15 +106,21 @@ const (
 	ClockCoarse                 // ktime_get_coarse_ns
 	ClockTAI                    // ktime_get_tai_ns
 	ClockJiffies                // jiffies64
+	ClockRealtime               // for timers: since 1970
 )
 
 // Host is what programs learn of the world outside. Every field may be
 // replaced by a fake; nil fields are filled with the real thing (clock,
 // random) or with 0 (identities) when a collection is loaded.
 type Host struct {
-	Now     func(Clock) uint64 // nanoseconds; ClockJiffies: ticks
-	Random  func() uint32
-	Trace   func(line string) // one line of trace_printk, without a newline
+	Now    func(Clock) uint64 // nanoseconds; ClockJiffies: ticks
+	Random func() uint32
+	Trace  func(line string) // one line of trace_printk, without a newline
+	// After calls f when d has passed, on a goroutine that it may hold up, and not
+	// before it returns; stop takes that back, and reports whether it could. f may
+	// be called late, and after stop: timers of map values ask it. A fake
+	// belongs to a fake Now.
+	After   func(d time.Duration, f func()) (stop func() bool)
 	PidTgid func() uint64
 	UidGid  func() uint64
 	Comm    func() string

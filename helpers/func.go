@@ -135,6 +135,20 @@ type Ret struct {
 	ReadOnly bool   // RetMem: the program may not write it
 }
 
+// RunsLater reports whether f takes a function of the program which runs when
+// the call is over, as a run of its own.
+func (f *Func) RunsLater() bool {
+	if f.Proto.Control == Callback {
+		return false
+	}
+	for _, a := range f.Proto.Args {
+		if a.Kind == ArgFunc {
+			return true
+		}
+	}
+	return false
+}
+
 // NumArgs returns how many of R1 to R5 the call uses.
 func (p *Proto) NumArgs() int {
 	for i, a := range p.Args {

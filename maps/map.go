@@ -226,6 +226,16 @@ type (
 		Output(cpu int, index uint32, data, more []byte) error
 	}
 
+	// A UserRingBuffer gives records of Go code to programs
+	// (bpf_user_ringbuf_drain). Flags are those of a RingBuffer.
+	UserRingBuffer interface {
+		// Drain calls f for each record that is whole, oldest first, until f
+		// returns false, and returns how many there were; the record is taken
+		// out when f returns. EBUSY: another drain is under way; EINVAL:
+		// unknown flags; E2BIG: a record is longer than programs can be given.
+		Drain(flags uint64, f func(record []byte) (more bool)) (n int, err error)
+	}
+
 	// A RingBuffer takes records from programs. Flags are BPF_RB_NO_WAKEUP
 	// and BPF_RB_FORCE_WAKEUP.
 	RingBuffer interface {

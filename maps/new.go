@@ -22,6 +22,7 @@ var constructors = map[Type]struct {
 	Hash:        {checkHash, newHash},
 	ProgArray:   {checkFDArray, newProgArray},
 	RingBuf:     {checkRingBuf, newRingBuf},
+	UserRingBuf: {checkRingBuf, newUserRingBuf},
 	PerCPUHash:  {checkHash, newPerCPUHash},
 	PerCPUArray: {checkArray, newPerCPUArray},
 	Queue:       {checkQueue, newQueue},

@@ -9,8 +9,8 @@ package prog
 
 import (
 	"slices"
-
 	"sort"
+	"strings"
 
 	"github.com/skepvm/skep/btf"
 	"github.com/skepvm/skep/hook"
@@ -60,6 +60,21 @@ type FuncInfo struct {
 	End    PC // after the last slot
 	Global bool
 	Type   *btf.Type // of kind btf.Func; nil without BTF
+}
+
+// ExceptionHandler returns the name of the function that the program asks to
+// have called by bpf_throw (a BTF declaration tag, "exception_callback:NAME");
+// "" if there is none, so that what is thrown is the program's result.
+func (p *Program) ExceptionHandler() string {
+	if len(p.Funcs) == 0 || p.Funcs[0].Type == nil {
+		return ""
+	}
+	for _, tag := range p.Funcs[0].Type.Tags {
+		if name, ok := strings.CutPrefix(tag, "exception_callback:"); ok {
+			return name
+		}
+	}
+	return ""
 }
 
 // An Extern is a function of the host that the program calls by name.

@@ -57,6 +57,9 @@ func (m *machine) throw(f *helpers.Func) error {
 	if _, err := m.arguments(f); err != nil {
 		return err
 	}
+	if name := m.sv.p.ExceptionHandler(); name != "" {
+		return m.fail(Unsupported, "exceptions that a function of the program handles, %s", name)
+	}
 	for i := range m.s.Frames {
 		if k := m.s.Frames[i].Kind; k != state.Subprogram {
 			return m.fail(BadArgument, "%s in a callback, or in a function that is proved by its contract", f.Name)

@@ -14,6 +14,10 @@ import (
 type executor interface {
 	// exec runs the slot's program, whose input is in place, and returns R0.
 	exec() (r0 uint64, err error)
+	// enter runs a function of the slot's program instead.
+	enter(fn, a1, a2, a3 uint64) (r0 uint64, err error)
+	// running returns the program that runs: another one after a tail call.
+	running() *Program
 	// call is helpers.Env.Call.
 	call(fn, a1, a2, a3, a4, a5 uint64) (r0 uint64, err error)
 	// stack returns the n bytes at addr of the programs' stack; ok is false if
@@ -49,7 +53,11 @@ var makers = []maker{
 type reference struct{ *checked.Machine }
 
 func (r *reference) exec() (r0 uint64, err error) {
-	r0, err = r.Exec()
+	return r.result(r.Exec())
+}
+
+// result makes an error of the machine's the caller's.
+func (r *reference) result(r0 uint64, err error) (uint64, error) {
 	if f, ok := err.(*checked.Fault); ok {
 		err = newFault(f)
 	}
@@ -58,6 +66,12 @@ func (r *reference) exec() (r0 uint64, err error) {
 	}
 	return r0, nil
 }
+
+func (r *reference) enter(fn, a1, a2, a3 uint64) (r0 uint64, err error) {
+	return r.result(r.ExecFunc(fn, a1, a2, a3))
+}
+
+func (r *reference) running() *Program { return r.Owner().(*Program) }
 
 func (r *reference) call(fn, a1, a2, a3, a4, a5 uint64) (uint64, error) {
 	return r.Call(fn, a1, a2, a3, a4, a5)

@@ -60,7 +60,14 @@ func (f *fast) prepare(s *slot) *fast {
 	return f
 }
 
-func (f *fast) exec() (r0 uint64, err error) {
+func (f *fast) exec() (r0 uint64, err error) { return f.begin(f.m.Exec) }
+
+func (f *fast) enter(fn, a1, a2, a3 uint64) (r0 uint64, err error) {
+	return f.begin(func() (uint64, bool) { return f.m.Call(fn, a1, a2, a3, 0, 0) })
+}
+
+// begin makes the machine ready and has it run.
+func (f *fast) begin(run func() (r0 uint64, ok bool)) (r0 uint64, err error) {
 	f.tails, f.given, f.err, f.done = 0, 0, nil, nil
 	if f.left = f.slot.run.MaxInsns; f.left == 0 {
 		f.left = 1<<64 - 1
@@ -74,12 +81,14 @@ func (f *fast) exec() (r0 uint64, err error) {
 	f.cur = f.slot.prog
 	f.m.Begin(f.slot.prog.fast, f.slot.machine.CtxAddr(), f.slot.cpu)
 	f.grant()
-	r0, ok := f.m.Exec()
+	r0, ok := run()
 	if !ok {
 		return 0, f.err
 	}
 	return r0, nil
 }
+
+func (f *fast) running() *Program { return f.cur }
 
 // grant gives the meter what it may spend before the next look.
 func (f *fast) grant() {

@@ -17,6 +17,12 @@ func fillHost(h helpers.Host, deterministic bool) *helpers.Host {
 			h.Now = steppingClock()
 		}
 	}
+	if h.After == nil {
+		h.After = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
+		if deterministic {
+			h.After = func(time.Duration, func()) func() bool { return func() bool { return true } }
+		}
+	}
 	if h.Random == nil {
 		h.Random = rand.Uint32
 		if deterministic {
@@ -40,6 +46,9 @@ func fillHost(h helpers.Host, deterministic bool) *helpers.Host {
 
 var started = time.Now()
 
+// jiffy is the unit of jiffies: HZ is 250.
+const jiffy = 4 * time.Millisecond
+
 // taiOffset is how far TAI is ahead of UTC, since 2017.
 const taiOffset = 37 * time.Second
 
@@ -49,8 +58,10 @@ func realClock(c helpers.Clock) uint64 {
 	switch c {
 	case helpers.ClockTAI:
 		return uint64(time.Now().Add(taiOffset).UnixNano())
+	case helpers.ClockRealtime:
+		return uint64(time.Now().UnixNano())
 	case helpers.ClockJiffies:
-		return uint64(time.Since(started) / (4 * time.Millisecond)) // HZ=250
+		return uint64(time.Since(started) / jiffy)
 	}
 	return uint64(time.Since(started))
 }
@@ -62,7 +73,7 @@ func steppingClock() func(helpers.Clock) uint64 {
 	return func(c helpers.Clock) uint64 {
 		ns := uint64(time.Second) + reads.Add(1)*1000
 		if c == helpers.ClockJiffies {
-			return ns / uint64(4*time.Millisecond)
+			return ns / uint64(jiffy)
 		}
 		return ns
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"github.com/skepvm/skep/errno"
@@ -36,6 +37,9 @@ type Collection struct {
 	batch   execmem.Batch  // machine code, until it is sealed
 	block   *execmem.Block // after that; nil: there is none
 	cleanup runtime.Cleanup
+
+	timersMu sync.Mutex
+	timers   map[*timer]struct{} // those that call functions of its programs
 }
 
 // Load makes the maps of obj, links its programs and makes them ready to run.
@@ -403,6 +407,7 @@ func (c *Collection) Close() error {
 		p.quick.Store(nil)
 		p.target.Enter(0)
 	}
+	c.endTimers()
 	c.release()
 	var errs []error
 	for _, m := range c.own {

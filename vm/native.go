@@ -74,6 +74,9 @@ type machine struct {
 	fixed uint64 // of main programs, which no meter counts
 	err   error  // ended the run
 	done  <-chan struct{}
+
+	thrown bool // cookie is the program's result
+	cookie uint64
 }
 
 // prepare returns m, ready to run in s.
@@ -93,11 +96,28 @@ func (m *machine) prepare(s *slot) *machine {
 }
 
 func (m *machine) exec() (r0 uint64, err error) {
+	n := m.slot.prog.native
+	m.rt.Context.Arg[0] = m.slot.machine.CtxAddr()
+	return m.begin(n.main(), uint64(n.code.Weight()))
+}
+
+func (m *machine) enter(fn, a1, a2, a3 uint64) (r0 uint64, err error) {
+	n := m.slot.prog.native
+	off, _, ok := n.code.Function(fn)
+	if !ok {
+		return 0, fmt.Errorf("%#x is no subprogram", fn)
+	}
+	m.rt.Context.Arg = [5]uint64{a1, a2, a3}
+	return m.begin(n.addr+uintptr(off), 1)
+}
+
+// begin runs the slot's program from entry on, of which fixed instructions are
+// not counted by the meter.
+func (m *machine) begin(entry uintptr, fixed uint64) (r0 uint64, err error) {
 	s, c := m.slot, m.rt.Context
 	c.Meter = 0
 	c.Frame = m.top
 	c.CPU = uint64(s.cpu)
-	c.Arg[0] = s.machine.CtxAddr()
 	c.Tails = 0
 	c.Kind = s.prog.target.Kind
 	m.given, m.err, m.done = 0, nil, nil
@@ -108,9 +128,9 @@ func (m *machine) exec() (r0 uint64, err error) {
 	if m.cancelled() {
 		return 0, m.err
 	}
-	m.fixed = uint64(s.prog.native.code.Weight())
+	m.fixed = fixed
 	m.grant()
-	r0, ok := m.enter(s.prog, s.prog.native.main())
+	r0, ok := m.run(s.prog, entry)
 	if !ok {
 		return 0, m.err
 	}
@@ -147,16 +167,34 @@ func (n *native) main() uintptr {
 	return n.addr + uintptr(off)
 }
 
-// enter runs code of p at the context's frame. ok is false if the run is over.
-func (m *machine) enter(p *Program, entry uintptr) (r0 uint64, ok bool) {
+// run runs code of p at the context's frame. ok is false if the run is over.
+func (m *machine) run(p *Program, entry uintptr) (r0 uint64, ok bool) {
 	m.cur = p
 	m.rt.Go(p.native.at)
 	m.frame = m.rt.Context.Frame
 	exit := rt.Enter(&m.rt, entry)
+	if m.thrown {
+		m.thrown = false
+		m.rt.Context.Resume()
+		m.rt.Context.R0, exit = m.cookie, rt.Done
+	}
 	return m.rt.Context.R0, exit == rt.Done
 }
 
-// nest is enter for code that runs within a helper of other code.
+func (m *machine) running() *Program { return m.cur }
+
+// nativeThrow is what code calls for bpf_throw: the program ends, whatever
+// functions of it are at work.
+func nativeThrow(env helpers.Env, cookie, _, _, _, _ uint64) uint64 {
+	m := &env.(*slot).native
+	if m.err == nil {
+		m.thrown, m.cookie = true, cookie
+	}
+	m.rt.Context.Stop()
+	return 0
+}
+
+// nest is run for code that runs within a helper of other code.
 func (m *machine) nest(p *Program, entry uintptr) (r0 uint64, ok bool) {
 	s, c := m.slot, m.rt.Context
 	cur, main, frame, save := m.cur, m.frame, c.Frame, c.Save
@@ -171,7 +209,7 @@ func (m *machine) nest(p *Program, entry uintptr) (r0 uint64, ok bool) {
 		m.rt.Go(cur.native.at)
 		m.frame, c.Frame, c.Save = main, frame, save
 	}()
-	return m.enter(p, entry)
+	return m.run(p, entry)
 }
 
 // grant gives the meter what it may spend before the next look.
@@ -235,7 +273,7 @@ func (m *machine) end() {
 	if m.rt.Context.HeldTop > 0 {
 		m.dropHeld()
 	}
-	m.cur, m.err, m.done, m.fixed, m.given = nil, nil, nil, 0, 0
+	m.cur, m.err, m.done, m.fixed, m.given, m.thrown = nil, nil, nil, 0, 0, false
 	m.rt.Leave()
 	if len(m.kept) > 0 {
 		clear(m.kept)

@@ -18,6 +18,9 @@ import (
 // own function may ask Env for other memory than its contract names, and so
 // gets the Env that looks every address up.
 func proven(c jit.Call, ms []maps.Map) helpers.Impl {
+	if c.Func.Proto.Control == helpers.Throw {
+		return nativeThrow
+	}
 	form := c.Func.Inline()
 	if c.Map >= 0 {
 		if _, ok := ms[c.Map].(maps.Slabber); ok { // what is looked up can be found again

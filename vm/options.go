@@ -117,9 +117,15 @@ type Options struct {
 	// Deterministic makes runs repeatable: each collection has a clock that
 	// starts at one second and advances by 1000 ns whenever it is read, the
 	// random numbers of a generator with a fixed seed, and one CPU, number 0.
-	// Runs that are to repeat must not be concurrent. A field that Host gives
+	// Runs that are to repeat must not be concurrent. Timers of map values do not
+	// fire; see ManualClock for a clock of the host's. A field that Host gives
 	// stays as it is.
 	Deterministic bool
+
+	// CallbackError is called with the error of a timer's callback, which runs on
+	// its own: nobody else gets it. It must not wait. Without it such errors
+	// count in Stats alone, and a helper that panics ends the process.
+	CallbackError func(p *Program, err error)
 
 	// MaxInsns is how many instructions one run may execute. 0 means
 	// DefaultMaxInsns; a negative value means no limit.

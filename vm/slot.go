@@ -44,6 +44,7 @@ type slot struct {
 	lockAt uint64         // its address
 
 	dynptrs helpers.Dynptrs
+	timer   *timer // whose callback the run is; nil: of none
 }
 
 // A held is borrowed memory.
@@ -280,6 +281,7 @@ func (s *slot) end() {
 		s.unlock()
 	}
 	s.dynptrs.Reset()
+	s.timer = nil
 	for len(s.held) > 0 {
 		last := len(s.held) - 1
 		h := s.held[last]

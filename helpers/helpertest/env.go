@@ -26,6 +26,8 @@ type Env struct {
 
 	Locked uint64 // address of the spin lock that is held
 
+	TimerFuncs helpers.Timers // what Timers returns
+
 	dynptrs  helpers.Dynptrs
 	regions  []region
 	objects  []object
@@ -200,6 +202,9 @@ func (e *Env) Unlock(addr uint64) {
 	}
 	e.Locked = 0
 }
+
+// Timers implements helpers.Env.
+func (e *Env) Timers() helpers.Timers { return e.TimerFuncs }
 
 // Dynptrs implements helpers.Env.
 func (e *Env) Dynptrs() *helpers.Dynptrs { return &e.dynptrs }

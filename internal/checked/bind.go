@@ -259,6 +259,9 @@ func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
 			return nil, &BindError{pc, fmt.Sprintf("call of %s, which %s", f.Name, missing)}
 		}
 	}
+	if name := b.prog.ExceptionHandler(); name != "" && f.Proto.Control == helpers.Throw {
+		return nil, &BindError{pc, fmt.Sprintf("call of %s in a program whose exceptions a function of its own handles, %s: that is not supported", f.Name, name)}
+	}
 	c := newCall(f)
 	b.callAt[pc] = len(b.calls)
 	b.calls = append(b.calls, c)
@@ -271,7 +274,7 @@ func (b *binder) missing(f *helpers.Func) string {
 	switch {
 	case f.Impl != nil && what != "":
 		return "needs what the host does not give: " + what
-	case f.Impl != nil || f.Proto.Control == helpers.TailCall:
+	case f.Impl != nil || f.Proto.Control == helpers.TailCall || f.Proto.Control == helpers.Throw:
 		return ""
 	case what != "":
 		return "is declared but has no implementation here: it needs " + what + "; a host can provide the helper"

@@ -345,12 +345,31 @@ func (m *Machine) tailCall() (jumped bool) {
 	if c == nil {
 		return false
 	}
+	if m.depth > 0 {
+		m.frames[m.depth-1].entered = true
+	}
 	m.tails++
 	m.Switch(c)
 	m.clearFrame()
 	m.loops = maxLoops
 	m.live = ^c.tracked | bit(1) | frameReg
 	return true
+}
+
+// throw ends the program that runs with cookie as its result: returns from its
+// functions up to its first, and from that. ret is where to go on; -1: in Go.
+func (m *Machine) throw(cookie uint64) (ret int32, ok bool) {
+	for m.depth > 0 && !m.frames[m.depth-1].entered {
+		if m.frames[m.depth-1].ret < 0 {
+			return 0, m.breach("an exception in a callback")
+		}
+		m.pop()
+	}
+	m.reg[0] = cookie
+	if m.depth == 0 {
+		return -1, true
+	}
+	return m.pop(), true
 }
 
 // Switch makes c the code whose maps and functions handles mean. An engine that

@@ -421,6 +421,19 @@ func (m *Machine) exec(pc int) {
 			if m.tailCall() {
 				ops, pc = m.code.ops, 0
 			}
+		case opThrow:
+			m.n = n
+			if !m.checkArgs(&m.code.calls[o.imm]) {
+				goto failed
+			}
+			ret, ok := m.throw(reg[1])
+			if !ok {
+				goto failed
+			}
+			if ret < 0 {
+				return
+			}
+			ops, pc = m.code.ops, int(ret)
 		case opNeed:
 			n--
 			if need := regs(o.imm); m.live&need != need {

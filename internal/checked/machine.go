@@ -3,6 +3,8 @@ package checked
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/mem"
@@ -84,6 +86,8 @@ type frame struct {
 	live  regs
 	loops uint32
 	saved [4]uint64 // R6 to R9
+	// entered: a tail call put another program in the callee's place.
+	entered bool
 }
 
 // NewMachine returns a machine whose helpers get env.
@@ -133,6 +137,22 @@ func (m *Machine) Exec() (r0 uint64, err error) {
 	m.exec(0)
 	return m.reg[0], m.err
 }
+
+// ExecFunc is Exec of the function that fn means, with a1 to a3 in R1 to R3.
+func (m *Machine) ExecFunc(fn, a1, a2, a3 uint64) (r0 uint64, err error) {
+	entry := m.function(fn)
+	if entry < 0 {
+		return 0, fmt.Errorf("%#x is no subprogram", fn)
+	}
+	m.openFrame()
+	m.live = ^m.code.tracked | argRegs | frameReg
+	m.reg[1], m.reg[2], m.reg[3], m.reg[4], m.reg[5] = a1, a2, a3, 0, 0
+	m.exec(int(entry))
+	return m.reg[0], m.err
+}
+
+// Owner returns that of the code that runs.
+func (m *Machine) Owner() any { return m.code.owner }
 
 // GoOn is Exec of c in the middle of a run that another engine began: it has
 // made tails tail calls, and left instructions may still be executed.
@@ -199,6 +219,15 @@ func (m *Machine) ShareMap(inner maps.Map) uint64 {
 	return mapHandle | uint64(sharedMaps+len(m.shared)-1)
 }
 
+// HandleOf returns the handle that means of, which becomes a map of the run if it
+// is none.
+func (m *Machine) HandleOf(of maps.Map) uint64 {
+	if i := slices.Index(m.code.maps, of); i >= 0 {
+		return mapHandle | uint64(i)
+	}
+	return m.ShareMap(of)
+}
+
 // Refresh makes the memory live that maps have taken since they were last
 // looked at.
 func (m *Machine) Refresh() {
@@ -261,7 +290,7 @@ func (m *Machine) push(ret int32) (ok bool) {
 		return false
 	}
 	f := &m.frames[m.depth]
-	f.code, f.ret, f.live, f.loops = m.code, ret, m.live, m.loops
+	f.code, f.ret, f.live, f.loops, f.entered = m.code, ret, m.live, m.loops, false
 	copy(f.saved[:], m.reg[6:10])
 	m.depth++
 	m.live = ^m.code.tracked | m.live&argRegs | frameReg

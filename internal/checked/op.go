@@ -130,6 +130,7 @@ const (
 	opCallX // through a register
 	opHelper
 	opTailCall
+	opThrow
 	opExit
 
 	// What bind adds; they are no instructions and do not count as such.

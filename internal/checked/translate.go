@@ -129,8 +129,11 @@ func (b *binder) translateJump(pc prog.PC, in prog.Insn, o op) op {
 		default:
 			i := b.callAt[pc]
 			o.code, o.imm = opHelper, uint64(i)
-			if b.calls[i].fn.Proto.Control == helpers.TailCall {
+			switch b.calls[i].fn.Proto.Control {
+			case helpers.TailCall:
 				o.code = opTailCall
+			case helpers.Throw:
+				o.code = opThrow
 			}
 		}
 	default:

@@ -139,6 +139,23 @@ func (m *Machine) tailCall() (ok bool) {
 	return m.yield()
 }
 
+// throw ends the program that runs with R1 as its result: returns from its
+// functions up to its first, from which the next op returns.
+func (m *Machine) throw() {
+	m.reg[0] = m.reg[1]
+	for {
+		f := &m.frames[m.depth-1]
+		if f.ret == doneAt*opSize || f.code != nil {
+			break
+		}
+		m.depth--
+		copy(m.reg[6:10], f.saved[:])
+		m.loops = f.loops
+		m.reg[10] -= frameSize
+	}
+	m.at = exitAt * opSize
+}
+
 // back returns from a program that took the place of a subprogram.
 func (m *Machine) back() {
 	f := &m.frames[m.depth] // the one that was just left

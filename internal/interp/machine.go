@@ -187,6 +187,8 @@ func (m *Machine) exec() (ok bool) {
 			if !m.tailCall() {
 				return false
 			}
+		case leaveThrow:
+			m.throw()
 		case leaveBack:
 			m.back()
 		case leaveCallX:

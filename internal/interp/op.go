@@ -28,6 +28,7 @@ const (
 	leaveHelper        // imm is the index of the function
 	leavePacket        // imm is the index; the offset is imm2, if d2 plus register a; b2 the size
 	leaveTail          // tail call
+	leaveThrow         // bpf_throw
 	leaveCallX         // call through register a
 	leaveAtomic        // imm is the operation, d2 the size, a and off the place, b the operand
 	leaveZero          // clear the stack of the function

@@ -3,6 +3,7 @@ package interp
 import (
 	"fmt"
 
+	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/prog"
@@ -310,8 +311,11 @@ func (t *translator) call(pc prog.PC, in prog.Insn) error {
 		return t.inline(pc, t.p.Info[pc].Inline)
 	default:
 		o := op{code: opLeave, sub: leaveHelper, imm: t.p.Info[pc].Call}
-		if t.p.Calls[o.imm].Kind == opt.CallTail {
+		switch c := &t.p.Calls[o.imm]; {
+		case c.Kind == opt.CallTail:
 			o.sub = leaveTail
+		case c.Func.Proto.Control == helpers.Throw:
+			o.sub = leaveThrow
 		}
 		t.emitAt(pc, o)
 	}

@@ -35,7 +35,8 @@ const (
 func (p *Program) bound(v *verifier.Verified) error {
 	w := v.Stats().WorstCase
 	tail := slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Kind == CallTail })
-	if w > 0 && w <= MaxUnmeteredLight && !tail && !p.CallX && p.Metered() && w <= p.unmetered(v) {
+	later := slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Func != nil && c.Func.RunsLater() }) // a run of its own
+	if w > 0 && w <= MaxUnmeteredLight && !tail && !later && !p.CallX && p.Metered() && w <= p.unmetered(v) {
 		p.Bound = w
 	}
 	return nil

@@ -100,8 +100,6 @@ func (p *Program) callee(in prog.Insn) (c Call, ok bool) {
 			c.Kind = CallTail
 		case helpers.Callback:
 			c.Kind = CallCallback
-		case helpers.Throw:
-			c.Func = nil
 		}
 	}
 	return c, true

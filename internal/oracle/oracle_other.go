@@ -36,6 +36,14 @@ func (*Program) Close()                          {}
 func (*Program) FD() int                         { return -1 }
 func (*Program) Run(RunInput) (RunResult, error) { return RunResult{}, errNoKernel }
 
+// A UserRing is a user ring buffer of the kernel's: none here.
+type UserRing struct{}
+
+func MapUserRing(*Map, int) (*UserRing, error) { return nil, errNoKernel }
+func (*UserRing) Close()                       {}
+func (*UserRing) Taken() uint64                { return 0 }
+func (*UserRing) Put(uint32, []byte)           {}
+
 func Kfunc(string) (int32, error)        { return 0, errNoKernel }
 func Kfuncs([]prog.Insn, []string) error { return errNoKernel }
 
