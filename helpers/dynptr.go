@@ -13,10 +13,12 @@ const dynptrSize = 16
 const maxDynptr = 1<<24 - 1
 
 // Dynptrs are the dynptrs of one run. There are never more than addresses on
-// its stack, and one for each callback that has one. The zero value has none.
+// its stack, and one for each callback that has one. What iterators over bits need
+// beyond their place on the stack is here, too. The zero value has none.
 type Dynptrs struct {
-	list []dynptr
-	lent uint64
+	list  []dynptr
+	lent  uint64
+	words []words
 }
 
 // A dynptr is one of them.
@@ -48,6 +50,8 @@ type PacketView interface {
 func (d *Dynptrs) Reset() {
 	clear(d.list)
 	d.list = d.list[:0]
+	clear(d.words)
+	d.words = d.words[:0]
 }
 
 func (d *Dynptrs) find(at uint64) *dynptr {

@@ -98,6 +98,8 @@ func (a *Arg) StackSize() int {
 		return dynptrSize
 	case a.Kind == ArgIter && a.Object == "bpf_iter_num":
 		return iterNumSize
+	case a.Kind == ArgIter && a.Object == "bpf_iter_bits":
+		return iterBitsSize
 	}
 	return 0
 }

@@ -3,13 +3,13 @@ package helpers
 import "github.com/skepvm/skep/errno"
 
 // Kfunc returns the kernel function called name that programs of every type may
-// call, or nil: number iterators, dynptrs, sections, exceptions (kernel,
+// call, or nil: iterators over numbers and bits, dynptrs, sections, exceptions (kernel,
 // kernel/bpf/helpers.c, common_btf_ids). One without a body can be verified,
 // and is refused at load by name unless its hook offers the function.
 func Kfunc(name string) *Func { return kfuncs[name] }
 
 var kfuncs = kfuncsByName(
-	IterNumNew, IterNumNext, IterNumDestroy,
+	IterNumNew, IterNumNext, IterNumDestroy, IterBitsNew, IterBitsNext, IterBitsDestroy,
 	DynptrSlice, DynptrSliceRdwr, DynptrAdjust, DynptrIsNull, DynptrIsRdonly, DynptrSize, DynptrClone,
 	section("bpf_rcu_read_lock"), section("bpf_rcu_read_unlock"), section("bpf_preempt_disable"), section("bpf_preempt_enable"),
 	&Func{Name: "bpf_throw", Proto: Proto{Args: [5]Arg{{Kind: ArgAnything}}, Ret: Ret{Kind: RetVoid}, Control: Throw}},

@@ -9,29 +9,41 @@ import (
 	"github.com/skepvm/skep/verifier/internal/state"
 )
 
-// Open-coded iterators over numbers (kernel, Documentation/bpf/bpf_iterators.rst):
-// bpf_iter_num_new makes one on the stack, bpf_iter_num_next gives the address
-// of the next number until it gives 0, bpf_iter_num_destroy ends it. The
-// kernel bounds the number of steps when it makes one, so a loop round
-// bpf_iter_num_next ends by contract.
+// Open-coded iterators over numbers, and over the bits of words (kernel,
+// Documentation/bpf/bpf_iterators.rst): bpf_iter_num_new makes one on the stack,
+// bpf_iter_num_next gives the address of the next number until it gives 0,
+// bpf_iter_num_destroy ends it. The kernel bounds the number of steps when it
+// makes one, so a loop round bpf_iter_num_next ends by contract.
+
+// An iterOp is what a function does with an iterator.
+type iterOp uint8
 
 const (
-	iterNew     = "bpf_iter_num_new"
-	iterNext    = "bpf_iter_num_next"
-	iterDestroy = "bpf_iter_num_destroy"
+	iterNone iterOp = iota
+	iterNew
+	iterNext
+	iterDestroy
 )
+
+// iterOps are the functions, with what they iterate over.
+var iterOps = map[string]struct {
+	op   iterOp
+	kind string
+}{
+	"bpf_iter_num_new": {iterNew, "num"}, "bpf_iter_num_next": {iterNext, "num"}, "bpf_iter_num_destroy": {iterDestroy, "num"},
+	"bpf_iter_bits_new": {iterNew, "bits"}, "bpf_iter_bits_next": {iterNext, "bits"}, "bpf_iter_bits_destroy": {iterDestroy, "bits"},
+}
 
 // An iterPlace is where an iterator lies: a frame, and the offset there.
 type iterPlace struct{ frame, off int }
 
-// isIter reports whether f is a function on number iterators.
-func isIter(f *helpers.Func) bool {
-	return f != nil && (f.Name == iterNew || f.Name == iterNext || f.Name == iterDestroy)
-}
+// isIter reports whether f is a function on iterators.
+func isIter(f *helpers.Func) bool { return f != nil && iterOps[f.Name].op != iterNone }
 
-// iter executes one of the three.
+// iter executes one of them.
 func (m *machine) iter(b *block, f *helpers.Func) (goOn bool, err error) {
-	if f.Proto.GPL && m.s.Held.Lock == 0 { // allowed under a lock, unlike other calls (kernel, kfunc_spin_allowed)
+	do := iterOps[f.Name]
+	if f.Proto.GPL && m.s.Held.Lock == 0 || !helpers.UnderLock(f) { // allowed under a lock, unlike other calls (kernel, kfunc_spin_allowed)
 		if err := m.mayCall(f); err != nil {
 			return false, err
 		}
@@ -40,38 +52,36 @@ func (m *machine) iter(b *block, f *helpers.Func) (goOn bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	frame, off, err := m.slot(f, 0, r, 8)
+	size := f.Proto.Args[0].StackSize()
+	frame, off, err := m.slot(f, 0, r, size)
 	if err != nil {
 		return false, err
 	}
 	m.n.iterates(iterPlace{frame, off})
 	next := b.succs[0]
-	if f.Name == iterNew {
-		if _, taken := m.s.Special(frame, off, off+8); taken {
+	if do.op == iterNew {
+		if _, taken := m.s.Special(frame, off, off+size); taken {
 			return false, m.badArgument(0, "the stack at fp%d holds an iterator or a dynptr already", off)
 		}
-		for _, a := range []prog.Reg{prog.R2, prog.R3} {
-			if v, err := m.read(a); err != nil {
-				return false, err
-			} else if v.Kind != state.Scalar {
-				return false, m.badArgument(int(a)-1, "%s wants a number", f.Name)
-			}
+		steps, err := m.iterSteps(f, do.kind)
+		if err != nil {
+			return false, err
 		}
-		m.n.most = max(m.n.most, m.numbers(m.s.Reg(2), m.s.Reg(3)))
+		m.n.most = max(m.n.most, steps)
 		m.depth(frame, off)
-		o := m.s.NewObj(state.Obj{Kind: state.Iter, Type: "num", Ref: true, Site: int32(m.pc)})
-		m.s.Place(frame, off, 1, state.Iter, o)
+		o := m.s.NewObj(state.Obj{Kind: state.Iter, Type: do.kind, Ref: true, Site: int32(m.pc)})
+		m.s.Place(frame, off, size/8, state.Iter, o)
 		m.forgetArguments()
 		m.write(prog.R0, m.s.Fresh(scalar.Unsigned(0, math.MaxUint32))) // an int
 		return m.follow(m.n.chain, next, m.s)
 	}
-	o := m.s.PlacedAt(frame, off, 1, state.Iter)
-	if o == 0 {
-		return false, m.badArgument(0, "there is no iterator at fp%d", off)
+	o := m.s.PlacedAt(frame, off, size/8, state.Iter)
+	if o == 0 || m.s.Objs[o].Type != do.kind {
+		return false, m.badArgument(0, "there is no iterator over %s at fp%d", do.kind, off)
 	}
-	if f.Name == iterDestroy {
+	if do.op == iterDestroy {
 		m.s.ReleaseObj(o)
-		m.s.Frames[frame].Stack.Forget(off, 8)
+		m.s.Frames[frame].Stack.Forget(off, size)
 		m.forgetArguments()
 		m.write(prog.R0, state.Reg{})
 		return m.follow(m.n.chain, next, m.s)
@@ -89,6 +99,38 @@ func (m *machine) iter(b *block, f *helpers.Func) (goOn bool, err error) {
 	}
 	m.write(prog.R0, state.Const(0))
 	return m.follow(m.n.chain, next, m.s)
+}
+
+// iterSteps checks what an iterator over kind is to go over, in R2 and R3, and
+// returns how many steps it takes at most.
+func (m *machine) iterSteps(f *helpers.Func, kind string) (int64, error) {
+	var regs [2]state.Reg
+	for i := range regs {
+		var err error
+		if regs[i], err = m.read(prog.R2 + prog.Reg(i)); err != nil {
+			return 0, err
+		}
+		if regs[i].Kind != state.Scalar && (kind == "num" || i > 0) {
+			return 0, m.badArgument(i+1, "%s wants a number", f.Name)
+		}
+	}
+	if kind == "num" {
+		return m.numbers(regs[0], regs[1]), nil
+	}
+	words := min(m.s.Num(m.s.Zext(regs[1])).UMax(), helpers.MaxIterWords)
+	r := regs[0]
+	switch {
+	case r.IsConst() && r.C == 0: // an error, when it runs
+	case r.Kind == state.Scalar:
+		return 0, m.badArgument(1, "%s wants memory, not the number %v", f.Name, m.s.Num(r))
+	case m.s.Objs[r.Obj].Nullable:
+		return 0, m.fail(NullPointer, "argument 2 of %s is a %v pointer that may be null; compare it with 0 first", f.Name, r.Kind)
+	case words > 0:
+		if err := m.memory(f, 1, r, state.Const(8*words), false); err != nil {
+			return 0, err
+		}
+	}
+	return int64(64 * words), nil
 }
 
 // slot returns where on the stack argument i lies, which must be aligned memory
@@ -110,11 +152,11 @@ func (n *node) iterates(p iterPlace) {
 }
 
 // iterBound returns how often a run that stays in set can come back to n, if n
-// is a call of bpf_iter_num_next.
+// is a call of bpf_iter_num_next, or its like.
 //
 // Sound: the iterator at one place of one frame is made only by a call of
-// bpf_iter_num_new for that place, and there is none in set. n gives every
-// number once, and then 0, once: it is never called after that.
+// bpf_iter_num_new, or its like, for that place, and there is none in set. n gives
+// every number once, and then 0, once: it is never called after that.
 func (t *termination) iterBound(n *node, set []int32) (int64, bool) {
 	if n.iter == nil || n.iter.frame < 0 || n.drained || !t.sv.isNode(n, iterNext) {
 		return 0, false
@@ -133,10 +175,10 @@ func (t *termination) iterBound(n *node, set []int32) (int64, bool) {
 	return most + 1, true
 }
 
-// isNode reports whether n is a call of the iterator function called name.
-func (sv *solver) isNode(n *node, name string) bool {
+// isNode reports whether n is a call that does op with an iterator.
+func (sv *solver) isNode(n *node, op iterOp) bool {
 	f := sv.callee(sv.p.Insns[sv.g.blocks[n.block].start])
-	return f != nil && f.Name == name
+	return f != nil && iterOps[f.Name].op == op
 }
 
 // maxNumbers is how many numbers an iterator gives at most (kernel,

@@ -117,6 +117,9 @@ func (w *watcher) run(in any) error {
 func (w *watcher) object(addr uint64) (start, size uint64, ok bool) {
 	g := w.slot.machine.Space.Region(addr)
 	if g == nil {
+		if b := w.slot.machine.Bytes(addr, 4); b != nil { // on the stack: the number that an iterator gave
+			return addr, 4, true
+		}
 		return 0, 0, false
 	}
 	if g.Stride == 0 {
