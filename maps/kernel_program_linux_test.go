@@ -94,13 +94,18 @@ func TestKernelElems(t *testing.T) {
 	}
 	c := vcpu.Lease()
 	defer func() { c.Release() }()
-	for _, typ := range []maps.Type{maps.Array, maps.PerCPUArray, maps.Hash, maps.PerCPUHash} {
+	for _, typ := range []maps.Type{maps.Array, maps.PerCPUArray, maps.Hash, maps.PerCPUHash, maps.LRUHash, maps.LRUPerCPUHash} {
 		t.Run(typ.String(), func(t *testing.T) {
 			ops, total := diffOps(t), 0
 			for round := 0; total < ops; round++ {
 				s := maps.Spec{Type: typ, KeySize: 4, ValueSize: 16, MaxEntries: []uint32{1, 4, 40}[round%3]}
 				if typ == maps.Hash || typ == maps.PerCPUHash {
 					s.Flags = []maps.Flags{0, maps.NoPrealloc}[round%2]
+				}
+				keys := s.MaxEntries + s.MaxEntries/2 + 1
+				if typ == maps.LRUHash || typ == maps.LRUPerCPUHash {
+					s.MaxEntries, keys = 2000, 50 // none gives way
+					s.Flags = []maps.Flags{0, maps.NoCommonLRU}[round%2]
 				}
 				p := newPair(t, s, uint64(round))
 				program, log, err := oracle.Load(oracle.LoadOptions{Type: oracle.Syscall, Insns: elementProgram(), Maps: []*oracle.Map{p.theirs}})
@@ -112,7 +117,7 @@ func TestKernelElems(t *testing.T) {
 					total++
 					c.Release()
 					c = vcpu.Lease()
-					key := binary.NativeEndian.AppendUint32(nil, r.Uint32N(s.MaxEntries+s.MaxEntries/2+1))
+					key := binary.NativeEndian.AppendUint32(nil, r.Uint32N(keys))
 					if r.IntN(4) == 0 {
 						if err := p.step(); err != nil {
 							t.Fatalf("%v, flags %v, step %d: %v", typ, s.Flags, i, err)

@@ -132,6 +132,17 @@ func (t *Typed[K, V]) Put(key K, value V) error { return t.Update(key, value, An
 
 // Update stores value for key as flags say.
 func (t *Typed[K, V]) Update(key K, value V, flags UpdateFlags) error {
+	if !t.value.perCPU {
+		k, v := mem.View(&key), mem.View(&value)
+		t.key.erase(k)
+		t.value.erase(v)
+		switch m := t.m.(type) {
+		case *hash:
+			return m.Update(k, v, flags)
+		case *array:
+			return m.Update(k, v, flags)
+		}
+	}
 	b := t.buffers.Get().(*buffer)
 	defer t.buffers.Put(b)
 	copy(b.key, mem.View(&key))
