@@ -22,6 +22,10 @@ type Inline struct {
 	// that of the run's.
 	GivenCPU bool
 
+	// Key, if not 0, is one more than the register that holds the key, which is at
+	// most Most. R2 is not set then (InlineArray).
+	Key  prog.Reg
+	Most uint64
 	// Test is the instruction after the call, 0 if it is none such, that goes
 	// elsewhere if R0 is 0, or if it is not: the call does that, too.
 	Test prog.PC
@@ -126,7 +130,7 @@ func (x *Inline) reads() Regs {
 
 // Misses reports whether code finds out only as it runs that R0 = 0.
 func (x *Inline) Misses() bool {
-	return x.Form == InlineArray || x.Form == InlineHash || x.GivenCPU
+	return x.Form == InlineArray && (x.Key == 0 || x.Most >= uint64(x.Layout.Entries)) || x.Form == InlineHash || x.GivenCPU
 }
 
 // Calls reports whether code may call all the same.

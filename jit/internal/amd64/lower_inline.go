@@ -74,12 +74,18 @@ func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
 	}
 }
 
-// inlineArray checks the index at R2 and computes the address of its value.
+// inlineArray checks the index, if it may be too large, and computes the address of its value.
 func (l *lowerer) inlineArray(x *opt.Inline, null emit.Label) {
 	const r0 = RAX
-	l.MovRM(W32, r0, At(host[prog.R2], 0))
-	l.CmpRI(W32, r0, int32(x.Layout.Entries))
-	l.JccL(AE, null)
+	if x.Key > 0 {
+		l.MovRR(W32, r0, host[x.Key-1])
+	} else {
+		l.MovRM(W32, r0, At(host[prog.R2], 0))
+	}
+	if x.Misses() {
+		l.CmpRI(W32, r0, int32(x.Layout.Entries))
+		l.JccL(AE, null)
+	}
 	if x.Base > 0 {
 		if stride := x.Layout.ValueStride; stride&(stride-1) == 0 {
 			l.ShlRI(W64, r0, uint8(bits.TrailingZeros32(stride)))

@@ -74,11 +74,17 @@ func (l *lowerer) inline(pc prog.PC, x *opt.Inline) {
 	}
 }
 
-// inlineArray checks the index at R2 and computes the address of its value.
+// inlineArray checks the index, if it may be too large, and computes the address of its value.
 func (l *lowerer) inlineArray(x *opt.Inline, null emit.Label) {
-	l.Ldr(S32, R0, At(host[prog.R2], 0))
-	l.cmpLimit(R0, x.Layout.Entries)
-	l.BCond(HS, null)
+	if x.Key > 0 {
+		l.Mov(W32, R0, host[x.Key-1])
+	} else {
+		l.Ldr(S32, R0, At(host[prog.R2], 0))
+	}
+	if x.Misses() {
+		l.cmpLimit(R0, x.Layout.Entries)
+		l.BCond(HS, null)
+	}
 	if x.Base > 0 {
 		l.Ldr(S64, tmp1, baseAt(x))
 	} else {
