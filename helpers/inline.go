@@ -1,5 +1,7 @@
 package helpers
 
+import "github.com/skepvm/skep/maps"
+
 // An Inline says what a helper does, to engines that can do the same without
 // calling it.
 type Inline uint8
@@ -23,6 +25,7 @@ const (
 	InlineIterNew     // as IterNumNew, IterNumNext, IterNumDestroy
 	InlineIterNext
 	InlineIterDestroy
+	InlineBound // as what Bound returns for the call's map
 )
 
 // inlined is the promise that a Func makes. It names the Func, so that a copy,
@@ -30,13 +33,31 @@ const (
 type inlined struct {
 	by   *Func
 	form Inline
+	bind func(maps.Map) Impl
 }
 
 // Inlines returns f with the promise that its Impl does what form says and
 // nothing else, so that an engine need not call it.
 func (f *Func) Inlines(form Inline) *Func {
-	f.inline = inlined{f, form}
+	f.inline = inlined{by: f, form: form}
 	return f
+}
+
+// Binds returns f with the promise that bind(m), if it is not nil, does what f's
+// Impl does in calls whose map argument is m, so that an engine that knows the map
+// may call it instead.
+func (f *Func) Binds(bind func(m maps.Map) Impl) *Func {
+	f.inline = inlined{by: f, form: InlineBound, bind: bind}
+	return f
+}
+
+// Bound returns what does the same as f's Impl in calls whose map argument is m;
+// nil if f promises nothing of the kind (see Inline).
+func (f *Func) Bound(m maps.Map) Impl {
+	if f.Inline() != InlineBound {
+		return nil
+	}
+	return f.inline.bind(m)
 }
 
 // Inline returns what f promises to do. It is InlineNone for every Func that a

@@ -1,6 +1,7 @@
 package maps
 
 import (
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 
@@ -29,6 +30,7 @@ type chained[V any] struct {
 // A link is an entry. Only next changes.
 type link[V any] struct {
 	key   string
+	word  uint32 // the key, if it has four bytes
 	value *V
 	next  atomic.Pointer[link[V]]
 }
@@ -60,6 +62,17 @@ func (c *chained[V]) get(key []byte) *V {
 	return nil
 }
 
+// getWord is get for keys of four bytes, of which word is one and hash its hash.
+func (c *chained[V]) getWord(word uint32, hash uint64) *V {
+	l := c.buckets[hash&uint64(len(c.buckets)-1)].Load()
+	for ; l != nil; l = l.next.Load() {
+		if l.word == word {
+			return l.value
+		}
+	}
+	return nil
+}
+
 // put stores v and returns the value that it replaces. E2BIG: the table is
 // full. check is asked first, with that value, under the lock.
 func (c *chained[V]) put(key []byte, v *V, check func(old *V) error) (old *V, err error) {
@@ -77,6 +90,9 @@ func (c *chained[V]) put(key []byte, v *V, check func(old *V) error) (old *V, er
 		at, _ = c.find(key)
 	}
 	n := &link[V]{key: string(key), value: v}
+	if len(key) == 4 {
+		n.word = binary.NativeEndian.Uint32(key)
+	}
 	head := c.bucket(key)
 	switch {
 	case l == nil && c.count >= c.max:

@@ -150,9 +150,7 @@ func (m *devMapHash) Bytes() int64 { return int64(len(m.entries.buckets)) * 8 }
 
 // Target returns the entry at key.
 func (m *devMapHash) Target(key uint32) *Target {
-	var k [4]byte
-	binary.NativeEndian.PutUint32(k[:], key)
-	return m.entries.get(k[:])
+	return m.entries.getWord(key, uint64(key))
 }
 
 // Targets calls f for every entry, in the order of NextKey.

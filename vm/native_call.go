@@ -23,6 +23,9 @@ func proven(c jit.Call, ms []maps.Map) helpers.Impl {
 	}
 	form := c.Func.Inline()
 	if c.Map >= 0 {
+		if impl := c.Func.Bound(ms[c.Map]); impl != nil {
+			return impl
+		}
 		if _, ok := ms[c.Map].(maps.Slabber); ok { // what is looked up can be found again
 			switch form {
 			case helpers.InlineMapLookup:

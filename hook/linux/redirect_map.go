@@ -11,35 +11,57 @@ import (
 // xdpRedirectMap is redirect_map(map, key, flags): XDP_REDIRECT, or, if there is
 // no entry at key, the action in the lower bits of flags
 // (__bpf_xdp_redirect_map, include/linux/filter.h).
-var xdpRedirectMap = &helpers.Func{
+var xdpRedirectMap = (&helpers.Func{
 	Name: "redirect_map",
 	Proto: helpers.Proto{
 		Args: [5]helpers.Arg{{Kind: helpers.ArgMapPtr}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgAnything}},
 		Ret:  helpers.Ret{Max: xdpRedirect},
 	},
 	Impl: func(env helpers.Env, handle, key, flags, _, _ uint64) uint64 {
-		m, ok := env.Map(handle).(maps.TargetMap)
-		if !ok {
-			return 0 // XDP_ABORTED
+		m := env.Map(handle)
+		if t, ok := m.(maps.TargetMap); ok {
+			return redirectTo(env, m, t, redirectFlags(m), uint32(key), flags)
 		}
-		allowed := uint64(actionMask)
-		typ := env.Map(handle).Spec().Type
-		if typ == maps.DevMap || typ == maps.DevMapHash {
-			allowed |= broadcast | excludeIngress
-		}
-		if flags&^allowed != 0 {
-			return 0
-		}
-		r := Redirect{Kind: RedirectMap, Map: env.Map(handle), Index: uint32(key)}
-		if flags&broadcast != 0 {
-			r.Flags = flags &^ actionMask
-		} else if r.Target = m.Target(uint32(key)); r.Target == nil {
-			record(env, Redirect{})
-			return flags & actionMask
-		}
-		record(env, r)
-		return xdpRedirect
+		return 0 // XDP_ABORTED
 	},
+}).Binds(func(m maps.Map) helpers.Impl {
+	t, ok := m.(maps.TargetMap)
+	if !ok {
+		return nil
+	}
+	allowed := redirectFlags(m)
+	return func(env helpers.Env, _, key, flags, _, _ uint64) uint64 {
+		return redirectTo(env, m, t, allowed, uint32(key), flags)
+	}
+})
+
+// redirectFlags returns the flags that redirect_map takes with m.
+func redirectFlags(m maps.Map) uint64 {
+	switch m.Spec().Type {
+	case maps.DevMap, maps.DevMapHash:
+		return actionMask | broadcast | excludeIngress
+	}
+	return actionMask
+}
+
+// redirectTo is redirect_map to m, which is t, too.
+func redirectTo(env helpers.Env, m maps.Map, t maps.TargetMap, allowed uint64, key uint32, flags uint64) uint64 {
+	s, ok := env.State().(*State)
+	if !ok || flags&^allowed != 0 {
+		return 0
+	}
+	r := &s.Redirect
+	if flags&broadcast != 0 {
+		*r = Redirect{Kind: RedirectMap, Map: m, Index: key, Flags: flags &^ actionMask}
+		return xdpRedirect
+	}
+	target := t.Target(key)
+	if target == nil {
+		*r = Redirect{}
+		return flags & actionMask
+	}
+	*r = Redirect{Kind: RedirectMap, Map: m, Index: key, Target: target}
+	return xdpRedirect
 }
 
 // maxClones bounds what one run can make its host keep.
