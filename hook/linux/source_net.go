@@ -168,6 +168,49 @@ func (m *SendMessage) Leave(_ *hook.Type, r hook.Run) {
 	m.Message, m.Redirect = st.Message, st.Redirect
 }
 
+// A Delivery is a packet for which an sk_reuseport program chooses among the sockets
+// that share a port, or, where migration is asked for, a connection request that
+// needs another socket.
+type Delivery struct {
+	Packet      []byte // from its TCP or UDP header on
+	EthProtocol uint16 // 0x0800 or 0x86dd
+	IPProtocol  uint8  // 6 or 17
+	AnyAddress  bool   // the group is bound to no address of its own
+	Hash        uint32 // of the flow
+	Socket      *Socket
+	Migrating   *Socket
+
+	Selected *Socket // that the program chose; nil: the hash decides
+}
+
+// Enter implements hook.Source.
+func (d *Delivery) Enter(t *hook.Type, r hook.Run) error {
+	f, err := enter(t, r, "sk_reuseport")
+	if err != nil {
+		return err
+	}
+	if err := packet(r, d.Packet); err != nil {
+		return err
+	}
+	f.put("len", uint64(len(d.Packet)))
+	f.put("eth_protocol", networkPort(d.EthProtocol))
+	f.put("ip_protocol", uint64(d.IPProtocol))
+	f.put("hash", uint64(d.Hash))
+	if d.AnyAddress {
+		f.put("bind_inany", 1)
+	}
+	stateOf(r).Socket = d.Socket
+	if d.Migrating != nil {
+		if err := r.Point("migrating_sk", d.Migrating); err != nil {
+			return err
+		}
+	}
+	return point(r, d.Socket)
+}
+
+// Leave implements hook.Source.
+func (d *Delivery) Leave(_ *hook.Type, r hook.Run) { d.Selected = stateOf(r).Selected }
+
 // A Dissection is a packet that a flow_dissector program takes apart, and what it
 // finds. The packet begins with an Ethernet header.
 type Dissection struct {
@@ -230,7 +273,7 @@ func (d *Dissection) Leave(t *hook.Type, r hook.Run) {
 }
 
 var _ = []hook.Source{(*SockAddr)(nil), (*SockCreate)(nil), (*Sockopt)(nil), (*Sysctl)(nil), (*Device)(nil), (*Lookup)(nil),
-	(*SockEvent)(nil), (*SendMessage)(nil), (*Dissection)(nil), (*Call)(nil), (*Sample)(nil), (*Frame)(nil)}
+	(*SockEvent)(nil), (*SendMessage)(nil), (*Delivery)(nil), (*Dissection)(nil), (*Call)(nil), (*Sample)(nil), (*Frame)(nil)}
 
 // A Frame is a packet of an skb or XDP program with what goes with it besides.
 type Frame struct {

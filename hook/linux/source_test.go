@@ -178,6 +178,23 @@ func TestSendMessageSource(t *testing.T) {
 	}
 }
 
+// TestDeliverySource: struct sk_reuseport_md.
+func TestDeliverySource(t *testing.T) {
+	s, mini := linux.NewSocket(tcp), linux.NewSocket(linux.SocketInfo{Mini: true, State: linux.TCPNewSynRecv})
+	src := func() hook.Source {
+		return &linux.Delivery{Packet: []byte("\x12\x34\x00\x50 and the rest"), EthProtocol: 0x0800, IPProtocol: 6, AnyAddress: true, Hash: 77, Socket: s, Migrating: mini}
+	}
+	for _, text := range []string{
+		is(16, 17), is(20, be16(0x0800)), is(24, 6), is(28, 1), is(32, 77),
+		"r1 = *(u64 *)(r1 +40)\n" + is(72, linux.TCPEstablished),
+		"r1 = *(u64 *)(r1 +48)\nr0 = 0\nif r1 == 0 goto +3\nr2 = *(u32 *)(r1 +72)\nif r2 != 12 goto +1\nr0 = 1\nexit",
+		"r6 = r1\nr1 = *(u64 *)(r6 +40)\ncall 46\nr1 = r0\nr0 = 1\nif r1 == 99 goto +1\nr0 = 0\nexit",
+		"r2 = *(u64 *)(r1 +0)\nr3 = *(u64 *)(r1 +8)\nr0 = 0\nr2 += 4\nif r2 > r3 goto +3\nr4 = *(u8 *)(r2 -1)\nif r4 != 0x50 goto +1\nr0 = 1\nexit",
+	} {
+		run(t, section(t, "sk_reuseport/migrate"), text, 1, src)
+	}
+}
+
 // TestCallSource: registers of both machines, arguments of traced functions.
 func TestCallSource(t *testing.T) {
 	c := func() hook.Source {
@@ -225,7 +242,7 @@ func TestFrameSource(t *testing.T) {
 // TestWrongSource: a source that is not the type's is an error, and no crash.
 func TestWrongSource(t *testing.T) {
 	for _, src := range []hook.Source{&linux.SockAddr{}, &linux.SockCreate{}, &linux.Sockopt{}, &linux.Sysctl{}, &linux.Device{}, &linux.Lookup{},
-		&linux.SockEvent{}, &linux.SendMessage{}, &linux.Dissection{}, &linux.Call{}, &linux.Sample{}, nil} {
+		&linux.SockEvent{}, &linux.SendMessage{}, &linux.Delivery{}, &linux.Dissection{}, &linux.Call{}, &linux.Sample{}, nil} {
 		if _, err := load(linux.XDP, "r0 = 0\nexit", nil).RunSource(context.Background(), src); err == nil {
 			t.Errorf("xdp took %T", src)
 		}
