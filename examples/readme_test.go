@@ -71,18 +71,24 @@ func find(text string) (commands []command) {
 	return commands
 }
 
-// check runs "go run PACKAGE ARGUMENTS" in the root of the repository.
+// check runs "go run PACKAGE ARGUMENTS" or "go test PACKAGE" in the root of the
+// repository.
 func (c command) check(t *testing.T, bin string) {
-	if len(c.args) < 3 || c.args[0] != "go" || c.args[1] != "run" {
-		t.Fatalf("%q is no go run", c.args)
+	var run *exec.Cmd
+	switch {
+	case len(c.args) >= 3 && c.args[0] == "go" && c.args[1] == "run":
+		program := filepath.Join(bin, filepath.Base(c.args[2])+".exe")
+		build := exec.Command("go", "build", "-o", program, c.args[2])
+		build.Dir = ".."
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", build, err, out)
+		}
+		run = exec.Command(program, c.args[3:]...)
+	case len(c.args) == 3 && c.args[0] == "go" && c.args[1] == "test":
+		run = exec.Command("go", c.args[1:]...)
+	default:
+		t.Fatalf("%q is neither go run nor go test", c.args)
 	}
-	program := filepath.Join(bin, filepath.Base(c.args[2])+".exe")
-	build := exec.Command("go", "build", "-o", program, c.args[2])
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build, err, out)
-	}
-	run := exec.Command(program, c.args[3:]...)
 	run.Dir = ".."
 	var stderr strings.Builder
 	run.Stderr = &stderr
