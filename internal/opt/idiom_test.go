@@ -214,7 +214,6 @@ func TestOperand(t *testing.T) {
 		"r2 = *(u64 *)(r6 +0)\nr2 += r0":                            false, // it is not the second
 		"r2 = *(u64 *)(r6 +0)\nr2 += r2":                            false,
 		"r2 = *(u64 *)(r6 +0)\nr0 += r2\nr0 += r2":                  false, // read again
-		"r2 = *(u64 *)(r10 -8)\nr0 += r2":                           false, // of the stack
 		"r2 = *(u64 *)(r6 +0)\nr5 = 1\nr0 += r2":                    true,
 		"r2 = *(u64 *)(r6 +0)\nr5 = r2\nr0 += r2":                   false,
 		"r2 = *(u64 *)(r6 +0)\nr6 = 1\nr0 += r2":                    false, // its address is gone

@@ -75,8 +75,8 @@ func fits(in, load prog.Insn, pointer bool) bool {
 	}
 	wide := in.Op.Class() == isa.ALU64 || in.Op.Class() == isa.JMP
 	switch c := in.Op.Class(); {
-	case load.Op.Mode() != isa.MEM || load.Src == prog.R10:
-		return false // hosts make moves of loads from the stack of what they have just stored, and of nothing else
+	case load.Op.Mode() != isa.MEM:
+		return false
 	case wide && size == 8, !wide && size == 4:
 		return true
 	case c == isa.ALU || c == isa.ALU64 || in.Op.Source() == isa.X:

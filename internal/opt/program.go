@@ -5,10 +5,12 @@
 // an instruction: whether a path leads to it, which field of the context it
 // touches, what it calls, which registers live on after it, where the meter is
 // charged and where code jumps to. Idioms say what several instructions amount
-// to; an engine may ignore them, and Loops, and lower each instruction. Passes that rewrite the program belong
-// between the proof and these facts, which hold for what the passes leave.
+// to, Info.Load what an operand in memory saves, Func.Pins what spare registers
+// are good for; an engine may ignore them all, and Loops, and lower each
+// instruction. Passes that rewrite the program belong between the proof and these
+// facts, which hold for what the passes leave.
 //
-// A Program never changes after Prepare and knows nothing of any host.
+// A Program never changes after Prepare, up to Free, and knows nothing of any host.
 package opt
 
 import (

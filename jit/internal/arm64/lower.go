@@ -133,7 +133,9 @@ func (l *lowerer) function(f int) error {
 				return err
 			}
 		}
-		l.zero(info.Unset)
+		if info.Unset != 0 {
+			l.zero(info.Unset)
+		}
 	}
 	return nil
 }
