@@ -97,21 +97,21 @@ func passed(w *[slots + 1]uint64) uint8 { return uint8(atomic.LoadUint64(&w[pass
 // read, one for those who write.
 type segment struct {
 	table  atomic.Pointer[table]
-	reused uint64 // raised before an entry gets another key; loaded atomically
+	reused uint64 // raised before an entry gets another key, for those who read optimistically
 	_      [64 - 16]byte
 
 	mu    sync.Mutex // held to write
-	live  int        // entries
+	live  int32      // entries
 	came  uint32     // keys that came, in maps that evict
 	spare spares
 }
 
 // A table is the buckets of a segment at one time.
 type table struct {
-	mask  uint32 // buckets - 1
-	shift uint8  // tag bits to shift away for the home
-	words []uint64
-	addr  uint64 // of words, a multiple of 64
+	mask    uint32 // buckets - 1
+	shift   uint8  // tag bits to shift away for the home
+	buckets [][slots + 1]uint64
+	addr    uint64 // of the buckets, a multiple of 64
 }
 
 // tagOf returns the tag of a key with hash h. It is odd, so no slot that holds a
@@ -119,15 +119,13 @@ type table struct {
 func tagOf(h uint64) uint32 { return uint32(h) | 1 }
 
 // home returns the bucket that a key with the given tag belongs to.
-func (t *table) home(tag uint32) uint32 { return uint32(uint64(tag) >> t.shift) }
+func (t *table) home(tag uint32) uint32 { return uint32(uint64(tag) >> (t.shift & 63)) }
 
 // prefers returns the slot that a key with the given tag is in, if it can.
 func prefers(tag uint32) int { return int(uint8(tag)) * slots >> 8 }
 
 // bucket returns bucket b.
-func (t *table) bucket(b uint32) *[slots + 1]uint64 {
-	return (*[slots + 1]uint64)(t.words[int(b)*(slots+1):])
-}
+func (t *table) bucket(b uint32) *[slots + 1]uint64 { return &t.buckets[b] }
 
 // maxSegments bounds how many writers can work at a time.
 const maxSegments = 256
@@ -198,7 +196,7 @@ func (m *hash) Slabs() []mem.Slab { return *m.pool.slabs.Load() }
 func (m *hash) Bytes() int64 {
 	n := m.pool.bytes.Load()
 	for i := range m.segs {
-		n += int64(len(m.segs[i].table.Load().words)) * 8
+		n += int64(len(m.segs[i].table.Load().buckets)) * bucketSize
 	}
 	return n + m.blocks.rest()
 }
@@ -226,7 +224,7 @@ func wordOf(key []byte) uint64 {
 
 var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
 
-func (m *hash) segment(h uint64) *segment { return &m.segs[h>>m.segAt] }
+func (m *hash) segment(h uint64) *segment { return &m.segs[h>>1>>((m.segAt-1)&63)] }
 
 // has reports whether entry i has the given key.
 func (m *hash) has(i uint32, key []byte) bool {
@@ -316,9 +314,9 @@ func (m *hash) LookupElem(cpu int, key []byte) []byte {
 }
 
 func (m *hash) Lookup(key, value []byte) error {
-	if m.words && len(key) == 8 && len(value) == 8 && m.mayRead() == nil {
+	if m.words && len(key) == 8 && len(value) == 8 && m.denied.Load()&(denyRead|denyClosed) == 0 {
 		if v, ok := m.lookupWord(binary.NativeEndian.Uint64(key)); ok {
-			binary.NativeEndian.PutUint64(value, v)
+			binary.NativeEndian.PutUint64(value[:8], v)
 			return nil
 		}
 	}

@@ -75,5 +75,5 @@ func newTable(words []uint64, bytes []byte) *table {
 		words, bytes = words[skip:skip+n], bytes[skip*8:]
 	}
 	buckets := uint(n / (slots + 1))
-	return &table{mask: uint32(buckets - 1), shift: uint8(32 - bits.TrailingZeros(buckets)), words: words, addr: mem.Addr(bytes)}
+	return &table{mask: uint32(buckets - 1), shift: uint8(32 - bits.TrailingZeros(buckets)), buckets: mem.Lines(words), addr: mem.Addr(bytes)}
 }

@@ -155,7 +155,7 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 		s.spare.retire(old)
 		return nil
 	}
-	if s.live++; s.live > int(t.mask+1)*(slots+1)/2 {
+	if s.live++; int(s.live) > int(t.mask+1)*(slots+1)/2 {
 		i := int(h >> m.segAt)
 		t = t.grownTo(m.blocks.table(i, 2*int(t.mask+1), m.count.Load()))
 		m.setTable(i, t)
@@ -166,7 +166,9 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 
 // take returns an entry that nobody can reach. The caller has the lock of s.
 func (m *hash) take(s *segment) (entry uint32, ok bool) {
-	mem.Publish(&s.reused, s.reused+1)
+	if optimistic {
+		mem.Publish(&s.reused, s.reused+1)
+	}
 	return s.spare.take(&m.pool, &m.proto)
 }
 

@@ -145,7 +145,7 @@ func (m *hash) evict(s *segment, i int) (ok bool) {
 	at := m.clock.hands[i]
 	var oldest *uint64
 	age := uint8(0)
-	for n := 0; n < min(candidates, s.live); at++ {
+	for n := 0; n < min(candidates, int(s.live)); at++ {
 		w, slot := t.bucket(at/slots&t.mask), int(at%slots)
 		if w[slot] == 0 {
 			continue

@@ -42,6 +42,12 @@ func Alloc(n int) ([]uint64, []byte) {
 	return words, unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), n*8)
 }
 
+// Lines returns words, aliased, in lines of eight; what is left over is not in
+// any.
+func Lines(words []uint64) [][8]uint64 {
+	return unsafe.Slice((*[8]uint64)(unsafe.Pointer(unsafe.SliceData(words))), len(words)/8)
+}
+
 // Index returns how many bytes into slab b begins; ok is false if b does not
 // lie inside slab. An empty b counts by where it points.
 func Index(slab, b []byte) (off int, ok bool) {
