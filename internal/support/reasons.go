@@ -24,8 +24,6 @@ var notRunning = byName(map[string]string{
 	"needs objects of the Linux kernel":  "inode_storage task_storage",
 	"tables of kernel functions: later":  "struct_ops",
 	"memory shared with the host: later": "arena",
-	"later":                              "user_ringbuf",
-	"a host can provide it":              "bpf_throw",
 })
 
 // notCompared says why what runs is not compared with the kernel.

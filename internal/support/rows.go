@@ -165,7 +165,7 @@ func kfuncRows() (rows []row) {
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		f := known[name]
 		r := row{name: name, verified: yes, runs: notRunning[name], tested: absent, inline: called}
-		if offered[name] || f.Impl != nil {
+		if offered[name] || f.Impl != nil || f.Proto.Control == helpers.Throw {
 			r.runs, r.tested = yes, notCompared[name]
 			if tested.Kfuncs()[name] {
 				r.tested = yes
