@@ -19,10 +19,8 @@ var (
 	memOut    = helpers.Arg{Kind: helpers.ArgMem, Write: true, Uninit: true}
 	size      = helpers.Arg{Kind: helpers.ArgSize}
 	sizeZero  = helpers.Arg{Kind: helpers.ArgSizeOrZero}
-	allocSize = helpers.Arg{Kind: helpers.ArgConstAllocSize}
 	function  = helpers.Arg{Kind: helpers.ArgFunc}
 	stackNull = helpers.Arg{Kind: helpers.ArgStack, Nullable: true}
-	timer     = helpers.Arg{Kind: helpers.ArgTimer}
 	u64Out    = helpers.Arg{Kind: helpers.ArgMem, Size: 8, Aligned: true, Write: true, Uninit: true}
 	u32InOut  = helpers.Arg{Kind: helpers.ArgMem, Size: 4, Aligned: true, Write: true}
 )
@@ -33,20 +31,12 @@ func object(name string) helpers.Arg { return helpers.Arg{Kind: helpers.ArgObjec
 // fixed is memory of n bytes.
 func fixed(n uint32) helpers.Arg { return helpers.Arg{Kind: helpers.ArgMem, Size: n} }
 
-// dynptr is an initialised dynptr of any kind, or of the kind given.
-func dynptr(kind string) helpers.Arg { return helpers.Arg{Kind: helpers.ArgDynptr, Object: kind} }
-
-func newDynptr(kind string) helpers.Arg {
-	return helpers.Arg{Kind: helpers.ArgDynptr, Object: kind, Write: true, Uninit: true}
-}
-
 func released(a helpers.Arg) helpers.Arg { a.Release = true; return a }
 func nullable(a helpers.Arg) helpers.Arg { a.Nullable = true; return a }
 
 // Results.
 var (
 	integer      = helpers.Ret{}
-	nothing      = helpers.Ret{Kind: helpers.RetVoid}
 	mapValue     = helpers.Ret{Kind: helpers.RetMapValue}
 	mapValueNull = helpers.Ret{Kind: helpers.RetMapValue, Nullable: true}
 )
