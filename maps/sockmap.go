@@ -19,8 +19,11 @@ type Socket interface {
 	// Closed is Lifetime's, which every Socket embeds: maps no longer have a
 	// socket that was closed.
 	Closed() bool
-	lifetime() *Lifetime
+	lived
 }
+
+// lived is what embeds a Lifetime.
+type lived interface{ lifetime() *Lifetime }
 
 // A Lifetime is the part of a Socket that ends, and knows which maps it is in. The
 // zero value is open.
