@@ -109,7 +109,7 @@ func helperRows() (rows []row) {
 				missing = append(missing, typeName(t))
 				r.runs = "needs " + f.Missing(nil)
 			}
-			if f.Inline() != helpers.InlineNone || f == helpers.Loop || f == helpers.ForEachMapElem {
+			if i := f.Inline(); i != helpers.InlineNone && i != helpers.InlineBound || f == helpers.Loop || f == helpers.ForEachMapElem {
 				r.inline = yes
 			}
 		}
