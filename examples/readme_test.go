@@ -86,6 +86,7 @@ func (c command) check(t *testing.T, bin string) {
 		run = exec.Command(program, c.args[3:]...)
 	case len(c.args) == 3 && c.args[0] == "go" && c.args[1] == "test":
 		run = exec.Command("go", c.args[1:]...)
+		run.Env = append(os.Environ(), "GOFLAGS=") // as the reader's: -v says more
 	default:
 		t.Fatalf("%q is neither go run nor go test", c.args)
 	}
