@@ -28,7 +28,11 @@ const (
 )
 
 // Solver is the command that reads SMT-LIB from its standard input.
-var Solver = []string{"z3", "-in", "-T:5"}
+//
+// What it may do is counted in its own units, of which it does three million or
+// so in a second: a limit in seconds would make verdicts depend on what else the
+// machine does. That in seconds is for what the units do not count.
+var Solver = []string{"z3", "-in", "rlimit=15000000", "-T:60"}
 
 // Available reports why there is no second opinion; nil if there is.
 func Available() error {
