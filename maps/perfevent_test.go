@@ -28,7 +28,7 @@ func newPerf(t *testing.T, size int) (*perfEventArray, *PerfReader) {
 // readPerf reads one event, which must come soon.
 func readPerf(t *testing.T, r *PerfReader) PerfRecord {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	rec, err := r.Read(ctx)
 	if err != nil {
@@ -138,7 +138,7 @@ func TestPerfProducers(t *testing.T) {
 		defer mu.Unlock()
 		return arrived+int(lost) == cpus*perCPU
 	}
-	for deadline := time.Now().Add(10 * time.Second); !done() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); !done() && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 		r.signal()
 	}

@@ -285,7 +285,7 @@ func (f *faultRun) run(ctx context.Context, o vm.RunOptions) (err error) {
 	}()
 	select {
 	case err = <-ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		f.t.Fatalf("%s: the run does not end", f.name)
 	}
 	if err != nil {
@@ -324,7 +324,7 @@ func (f *faultRun) check(what string) {
 			if err != nil {
 				f.t.Fatalf("%s: %s: map %s: %v", f.name, what, name, err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			f.t.Fatalf("%s: %s: a lock in map %s is held", f.name, what, name)
 		}
 	}
@@ -367,7 +367,7 @@ func forFaults(t *testing.T, engines []vm.Engine, test func(f *faultRun) (faults
 				cut += f.out
 				f.checkMemory()
 			}
-			for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > goroutines; runtime.Gosched() {
+			for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > goroutines; runtime.Gosched() {
 				if time.Now().After(end) {
 					t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)
 				}

@@ -253,7 +253,7 @@ func testMeter(t *testing.T, o vm.Options) {
 	var at time.Time
 	time.AfterFunc(20*time.Millisecond, func() { at = time.Now(); cancel(cause) })
 	_, err = p.RunContext(ctx, nil)
-	if took := time.Since(at); !errors.Is(err, cause) || took > time.Second {
+	if took := time.Since(at); !errors.Is(err, cause) || took > 30*time.Second {
 		t.Errorf("%v, %v after it was cancelled", err, took)
 	}
 	if _, err = p.RunContext(ctx, nil); !errors.Is(err, cause) {

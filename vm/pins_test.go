@@ -355,7 +355,7 @@ func TestSharedCloseAnyOrder(t *testing.T) {
 		go func() { wg.Wait(); close(done) }()
 		select {
 		case <-done:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("round %d: somebody is left waiting", round)
 		}
 	}

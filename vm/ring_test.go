@@ -267,7 +267,7 @@ func testRingStress(t *testing.T, o vm.Options) {
 			pkt := binary.LittleEndian.AppendUint64(nil, who)
 			for n := uint64(1); n <= uint64(records); n++ {
 				pkt = append(binary.LittleEndian.AppendUint64(pkt[:8], n), byte(n)&2)
-				for deadline := time.Now().Add(20 * time.Second); ; {
+				for deadline := time.Now().Add(time.Minute); ; {
 					var full uint64
 					var err error
 					if who == 0 {
@@ -290,7 +290,7 @@ func testRingStress(t *testing.T, o vm.Options) {
 		}()
 	}
 	writing.Wait()
-	for deadline := time.Now().Add(10 * time.Second); seen.Load() < int64(producers*records) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); seen.Load() < int64(producers*records) && time.Now().Before(deadline); {
 		time.Sleep(100 * time.Microsecond)
 	}
 	if seen.Load() != int64(producers*records) {

@@ -76,7 +76,7 @@ func TestRingBufOrder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			const producers = 3
 			var sent [producers][]uint64 // numbers of the records

@@ -87,8 +87,8 @@ func spin(t *testing.T, p *vm.Program) (stop, cancelled time.Duration) {
 	select {
 	case end := <-ends:
 		return stop, end.Sub(start)
-	case <-time.After(10 * time.Second):
-		t.Fatal("the run did not end within 10 s after it was cancelled")
+	case <-time.After(time.Minute):
+		t.Fatal("the run did not end within a minute after it was cancelled")
 		return 0, 0
 	}
 }

@@ -241,7 +241,7 @@ func TestStress(t *testing.T) {
 	}
 	for _, e := range envs {
 		t.Run(cmp.Or(e.godebug, "plain"), func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*d+time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*d+3*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, self, "-test.run=^TestStress$", "-test.v")
 			cmd.Env = append(os.Environ(), "GOGC="+e.gogc, "GODEBUG="+e.godebug, stressEnv+"="+d.String()+" "+e.godebug)
@@ -292,7 +292,7 @@ func stressed(t *testing.T, how string) {
 	go func() { s.wg.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the workers do not end")
 	}
 	pprof.StopCPUProfile()

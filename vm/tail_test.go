@@ -331,7 +331,7 @@ func testTailKeepsMaps(t *testing.T, o vm.Options) {
 	}()
 	select {
 	case <-inside:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the target was not reached")
 	}
 	if err := array.Store(0, nil); err != nil {
@@ -351,7 +351,7 @@ func testTailKeepsMaps(t *testing.T, o vm.Options) {
 		if r.r0 != 3 || r.err != nil {
 			t.Errorf("got %#x, %v", r.r0, r.err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the run did not end")
 	}
 	runtime.KeepAlive(waste)

@@ -134,7 +134,7 @@ func (v *comparison) compare(s *subject, insns []prog.Insn) (quick bool) {
 		return false
 	}
 	v.programs++
-	o := verifier.Options{MaxVisits: 100_000, MaxTime: 5 * time.Second, MaxWorstCase: 1 << 62}
+	o := verifier.Options{MaxVisits: 100_000, MaxTime: time.Minute, MaxWorstCase: 1 << 62}
 	_, _, ours := verifier.Verify(context.Background(), p, o)
 	opts := oracle.LoadOptions{Type: s.number, Insns: insns, Maps: s.maps, NoLog: true, Within: kernelTime}
 	start := time.Now()

@@ -120,7 +120,7 @@ func TestReports(t *testing.T) {
 		b.send("192.0.2.1", 10)
 		b.now += time.Second
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for range 3 {
 		rec, err := b.reports.Read(ctx)
