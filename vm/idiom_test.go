@@ -58,7 +58,7 @@ func TestIdioms(t *testing.T) {
 	}
 	t.Logf("found in the first programs: %v", fired)
 	for _, what := range []string{"rotate", "sum", "scaled sum", "32-bit sum", "access", "scaled", "shared address", "branch", "set", "idle",
-		"operand in memory", "compared in memory", "pin"} {
+		"operand in memory", "compared in memory", "pin", "update"} {
 		if fired[what] == 0 {
 			t.Errorf("no program has the idiom: %s", what)
 		}
@@ -94,7 +94,7 @@ func count(t *testing.T, p *prog.Program, fired map[string]int) {
 		case x.Kind == opt.Access && x.Shift > 0:
 			fired["scaled"]++
 		case x.Kind != opt.NoIdiom:
-			fired[[...]string{opt.Rotate: "rotate", opt.Sum: "sum", opt.Access: "access", opt.Branch: "branch", opt.Set: "set"}[x.Kind]]++
+			fired[[...]string{opt.Rotate: "rotate", opt.Sum: "sum", opt.Access: "access", opt.Branch: "branch", opt.Set: "set", opt.Update: "update"}[x.Kind]]++
 		}
 	}
 	if len(o.Funcs[0].Pins) > 0 {
@@ -158,7 +158,7 @@ func idiomBody(r *rand.Rand, regs int) string {
 		}
 	}
 	for range 4 + r.IntN(20) {
-		switch r.IntN(11) {
+		switch r.IntN(12) {
 		case 0, 1: // rotations
 			wide := r.IntN(2) == 0
 			bits := 32
@@ -395,6 +395,59 @@ func idiomBody(r *rand.Rand, regs int) string {
 				line("w%d += w%d", d, reg())
 			} else {
 				line("w%d += %d", d, int32(r.Uint32()))
+			}
+		case 10: // changes of memory
+			p := reg()
+			v := other(p)
+			from := 8 * (1 + r.IntN(10))
+			size := []int{8, 16, 32, 64}[r.IntN(4)]
+			sizes, to, kept := [2]int{size, size}, from, v
+			switch r.IntN(24) {
+			case 0:
+				sizes[1] = 8
+			case 1:
+				to = 8
+			case 2:
+				kept = other(p)
+			}
+			stack := r.IntN(3) == 0
+			base := fmt.Sprint("r", p)
+			if stack {
+				base = "r10"
+			} else {
+				line("%s = r10", base)
+			}
+			sign := "u"
+			if size < 64 && r.IntN(8) == 0 {
+				sign = "s"
+			}
+			x, wide := other(p), r.IntN(2) == 0
+			jump := r.IntN(12)
+			if jump == 0 { // into the middle
+				line("if r%d == %d goto +1", x, r.IntN(4))
+			}
+			line("r%d = *(%s%d *)(%s -%d)", v, sign, sizes[0], base, from)
+			if jump == 1 {
+				line("if r%d s> 0 goto +1", x)
+			}
+			if r.IntN(2) == 0 {
+				imm := int32(r.Uint32()) >> r.IntN(32)
+				line("%s %s %d", name(wide, v), []string{"+=", "-=", "&=", "|=", "^=", "*="}[r.IntN(6)], []int32{imm, 1, -1, 127, 128, -128, -129, 255, 256, 65535}[r.IntN(10)])
+			} else {
+				line("%s %s %s", name(wide, v), []string{"+=", "-=", "&=", "|=", "^=", "*="}[r.IntN(6)], name(wide, x))
+			}
+			switch r.IntN(12) {
+			case 0:
+				line("r%d += 1", other(p, v))
+			case 1:
+				line("*(u8 *)(r10 -%d) = %d", from, r.IntN(200))
+			}
+			line("*(u%d *)(%s -%d) = r%d", sizes[1], base, to, kept)
+			if !stack {
+				line("r%d = 1", p) // no pointer at the end
+			}
+			if r.IntN(6) > 0 {
+				line("r%d = 7", v)
 			}
 		default: // divisions by constants
 			w := r.IntN(2) == 0

@@ -55,6 +55,10 @@ const (
 	// Set: Dst = 1 or 0, Imm where the condition of the jump holds. The jump has
 	// the idiom; the moves before and after it are Merged.
 	Set
+	// Update: the load, the operation and the store, which are the three
+	// instructions up to this one, of memory at Dst + the store's offset; Src,
+	// which is loaded and stored, is not read again.
+	Update
 )
 
 // idioms finds idioms. Requires Info.Target, Info.Live and Func.Pins. Linear:
@@ -124,9 +128,10 @@ func (m *matcher) insn(i *Info, s *step) {
 		}
 	case isa.ST, isa.STX:
 		m.access(in)
+		m.update(in)
 		m.share(in, &x)
 		m.most.drop(s.writes) // of atomic operations
-		if i.Idiom.Kind == Access {
+		if i.Idiom.Kind != NoIdiom {
 			m.n = 0
 			return
 		}

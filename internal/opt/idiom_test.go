@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/maps"
@@ -13,14 +14,19 @@ import (
 	"github.com/skepvm/skep/verifier"
 )
 
-// prepare returns the program with the given text for lowering.
+// prepare returns the XDP program with the given text for lowering.
 func prepare(t *testing.T, text string, specs ...*maps.Spec) *opt.Program {
+	t.Helper()
+	return prepareAs(t, linux.XDP, text, specs...)
+}
+
+func prepareAs(t *testing.T, typ *hook.Type, text string, specs ...*maps.Spec) *opt.Program {
 	t.Helper()
 	insns, err := prog.Assemble(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := prog.FromInsns("p", linux.XDP, insns, specs)
+	p, err := prog.FromInsns("p", typ, insns, specs)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,8 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 		l.sum(x)
 	case opt.Access:
 		l.access(in, address(x))
+	case opt.Update:
+		l.update(pc, in)
 	case opt.Set:
 		op, dst := in.Op.JmpOp(), host[x.Dst]
 		l.compare(pc, in)
@@ -85,5 +87,31 @@ func (l *lowerer) access(in prog.Insn, m Mem) {
 		l.MovsxRM(W64, w, host[in.Dst], m)
 	default:
 		l.loadZero(w, host[in.Dst], m)
+	}
+}
+
+// update lowers a load, an operation and a store, at pc, of the same memory.
+func (l *lowerer) update(pc prog.PC, in prog.Insn) {
+	switch op := l.p.Insns[pc-1]; op.Op.ALUOp() {
+	case isa.Add:
+		l.inMemory(pc, in, op, (*Asm).AddMR, (*Asm).AddMI)
+	case isa.Sub:
+		l.inMemory(pc, in, op, (*Asm).SubMR, (*Asm).SubMI)
+	case isa.Or:
+		l.inMemory(pc, in, op, (*Asm).OrMR, (*Asm).OrMI)
+	case isa.And:
+		l.inMemory(pc, in, op, (*Asm).AndMR, (*Asm).AndMI)
+	case isa.Xor:
+		l.inMemory(pc, in, op, (*Asm).XorMR, (*Asm).XorMI)
+	}
+}
+
+// inMemory lowers op on the memory that the store in at pc writes, of its width.
+func (l *lowerer) inMemory(pc prog.PC, in, op prog.Insn, mr func(*Asm, Width, Mem, Reg), mi func(*Asm, Width, Mem, int32)) {
+	m, w := l.operand(pc, in, in.Dst)
+	if op.Op.Source() == isa.X {
+		mr(l.Asm, w, m, host[op.Src])
+	} else {
+		mi(l.Asm, w, m, narrow(w, op.Imm))
 	}
 }

@@ -21,6 +21,10 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 		l.sum(host[x.Dst], x)
 	case opt.Access:
 		l.access(in, x)
+	case opt.Update: // nothing but loads and stores has operands in memory
+		l.load(pc-2, l.p.Insns[pc-2])
+		l.alu(l.p.Insns[pc-1])
+		l.store(pc, in)
 	case opt.Set:
 		op := in.Op.JmpOp()
 		l.compare(in, op == isa.JSet)
