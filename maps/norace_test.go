@@ -1,0 +1,5 @@
+//go:build !race
+
+package maps_test
+
+const poolsForget = false
