@@ -50,6 +50,8 @@ var constructMaps = []*maps.Spec{
 	11: {Name: "trie", Type: maps.LPMTrie, KeySize: 8, ValueSize: 8, MaxEntries: 16, Flags: maps.NoPrealloc},
 	12: {Name: "config", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 1, Flags: maps.ReadOnlyProg},
 	13: {Name: "log", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 1, Flags: maps.WriteOnlyProg},
+	14: {Name: "requests", Type: maps.UserRingBuf, MaxEntries: 4096},
+	15: {Name: "sockets", Type: maps.SockMap, KeySize: 4, ValueSize: 4, MaxEntries: 4},
 }
 
 // kernelMaps creates constructMaps in the kernel, once.

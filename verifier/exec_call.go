@@ -473,8 +473,13 @@ func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
 		}
 		o.Site = m.site(o.Ref)
 		o = m.s.ChildOf(o, c.dynptr)
-		if c.dynptr != 0 && isPacketDynptr(&m.s.Objs[c.dynptr]) {
-			o.Type = state.PacketSlice
+		if c.dynptr != 0 {
+			switch d := &m.s.Objs[c.dynptr]; {
+			case isPacketDynptr(d):
+				o.Type = state.PacketSlice
+			case isLent(d):
+				o.Type = state.Lent
+			}
 		}
 		return state.Reg{Kind: o.Kind, Obj: m.s.NewObj(o)}, nil
 	case helpers.RetObject:

@@ -71,7 +71,7 @@ func (m *machine) newDynptr(c *call) error {
 	case "clone":
 		of := m.s.Objs[c.cloned]
 		if obj.Type = of.Type; of.Kind == state.Object {
-			obj.Type = "local" // a callback's
+			obj.Type = state.Lent // a callback's
 		}
 		if m.s.Objs[m.s.Root(c.cloned)].Ref {
 			obj = m.s.ChildOf(obj, c.cloned)
@@ -100,15 +100,16 @@ func (m *machine) movesPacket(f *helpers.Func, c *call) bool {
 // mayMovePacket is movesPacket for a call of which only the callee is known.
 func mayMovePacket(f *helpers.Func) bool { return f.Proto.ChangesPacket || is(f, helpers.DynptrWrite) }
 
-// endLent ends the dynptrs that callbacks of f get, and their slices, wherever
-// the callback has left them.
+// isLent reports whether o is a dynptr that a callback got, or a clone of one.
+func isLent(o *state.Obj) bool {
+	return o.Kind == state.Object && o.Type == "bpf_dynptr" || o.Type == state.Lent
+}
+
+// endLent ends the dynptrs that callbacks of f get, with their clones and the
+// slices of both, wherever the callback has left them.
 func (m *machine) endLent(f *helpers.Func) {
 	if f == nil || !slices.ContainsFunc(f.Proto.Body[:], func(a helpers.Arg) bool { return a.Kind == helpers.ArgDynptr }) {
 		return
 	}
-	for i := range m.s.Objs {
-		if o := &m.s.Objs[i]; o.Kind == state.Object && o.Type == "bpf_dynptr" {
-			m.s.ReleaseObj(state.ObjID(i))
-		}
-	}
+	m.s.ForgetObjs(isLent)
 }

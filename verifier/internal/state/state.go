@@ -105,11 +105,16 @@ type Obj struct {
 	Index    int32  // Stack: frame; MapValue, MapKey, MapPtr: map of the program; Func: entry PC; Iter: 1 once drained
 	Site     int32  // Ref: PC of the instruction that made it, which tells references apart
 	Parent   ObjID  // object with whose release this one ends; 0: none
-	Type     string // Object, Dynptr, Iter: type name; Mem: PacketSlice, or nothing
+	Type     string // Object, Dynptr, Iter: type name; Mem: PacketSlice, Lent, or nothing
 }
 
 // PacketSlice is the Type of memory that is part of the packet.
 const PacketSlice = "packet"
+
+// Lent is the Type of clones of a dynptr that a callback has got, and of memory
+// that is part of one: they end with the callback, wherever it has left them,
+// and whether or not the dynptr itself can still be reached.
+const Lent = "lent"
 
 // An Edge says X − Y ≤ C, the values read as signed integers.
 type Edge struct {
@@ -335,6 +340,16 @@ func (s *State) ReleaseObj(o ObjID) {
 		}
 	})
 	s.Objs[o].Ref = false
+}
+
+// ForgetObjs makes every pointer to an object that has ended, as ended says, an
+// unknown scalar.
+func (s *State) ForgetObjs(ended func(*Obj) bool) {
+	s.locations(func(r *Reg) {
+		if r.Kind.IsPointer() && ended(&s.Objs[r.Obj]) {
+			*r = s.Unknown()
+		}
+	})
 }
 
 // ResolveNull settles whether a nullable object is there: all pointers to it
