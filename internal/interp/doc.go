@@ -20,6 +20,8 @@
 //   - It walks the ops by pointer: an index would be checked, and scaled.
 //   - Registers are an array that a byte always indexes, so there is neither a
 //     check nor a mask; programs use the first eleven.
+//   - A call that calls a function of the program again and again (opt.Loop) is an
+//     op that begins it, and one to which the function returns each time.
 //   - Common pairs of instructions are one op. A pair does what its halves do,
 //     one after the other, so any two may be paired if no jump leads between
 //     them. A copy followed by an operation on it is one op with three

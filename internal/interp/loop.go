@@ -129,6 +129,8 @@ const (
 	opElem
 	opToCPU
 	opIter
+	opLoop
+	opLoopNext
 	opCall
 	opExit
 	numForms = iota
@@ -271,8 +273,6 @@ const (
 	opAdd32XXor32X
 	opRotate32RAdd32X
 	opAnd32KMul32K
-	opMovKJSGt32K
-	opAddXMov32X
 )
 
 // names are the opcodes' names, for tests and people.
@@ -392,6 +392,8 @@ var names = [256]string{"Leave",
 	"Elem",
 	"ToCPU",
 	"Iter",
+	"Loop",
+	"LoopNext",
 	"Call",
 	"Exit",
 	"AddX+Ld8",
@@ -530,13 +532,11 @@ var names = [256]string{"Leave",
 	"Add32X+Xor32X",
 	"Rotate32R+Add32X",
 	"And32K+Mul32K",
-	"MovK+JSGt32K",
-	"AddX+Mov32X",
 }
 
 // pairs gives the opcode of two forms, one after the other; 0: there is none.
 var pairs = [numForms][numForms]opcode{
-	opAddX:      {opLd8: opAddXLd8, opLd32: opAddXLd32, opMovX: opAddXMovX, opXorX: opAddXXorX, opJLtK: opAddXJLtK, opRshK: opAddXRshK, opAnd32K: opAddXAnd32K, opSt32: opAddXSt32, opMov32X: opAddXMov32X},
+	opAddX:      {opLd8: opAddXLd8, opLd32: opAddXLd32, opMovX: opAddXMovX, opXorX: opAddXXorX, opJLtK: opAddXJLtK, opRshK: opAddXRshK, opAnd32K: opAddXAnd32K, opSt32: opAddXSt32},
 	opAdd32X:    {opAddK: opAdd32XAddK, opAdd32X: opAdd32XAdd32X, opRsh32K: opAdd32XRsh32K, opSub32X: opAdd32XSub32X, opOr32K: opAdd32XOr32K, opLd32: opAdd32XLd32, opXor32X: opAdd32XXor32X},
 	opAddK:      {opJNeK: opAddKJNeK, opJEqK: opAddKJEqK, opJLtK: opAddKJLtK, opAddK: opAddKAddK, opMovK: opAddKMovK, opMovX: opAddKMovX, opJGtX: opAddKJGtX, opLd64: opAddKLd64},
 	opAdd32K:    {opMov32X: opAdd32KMov32X, opAnd32K: opAdd32KAnd32K, opJA: opAdd32KJA, opMovX: opAdd32KMovX, opJNe32K: opAdd32KJNe32K},
@@ -554,7 +554,7 @@ var pairs = [numForms][numForms]opcode{
 	opRshK:      {opSt8: opRshKSt8, opAndX: opRshKAndX, opAdd32X: opRshKAdd32X, opAndK: opRshKAndK},
 	opRsh32K:    {opJLt32K: opRsh32KJLt32K, opXor32X: opRsh32KXor32X, opJGt32K: opRsh32KJGt32K, opAdd32X: opRsh32KAdd32X},
 	opMovX:      {opAddX: opMovXAddX, opMovK: opMovXMovK, opMov32X: opMovXMov32X, opLd64: opMovXLd64, opSt64: opMovXSt64, opJA: opMovXJA},
-	opMovK:      {opSt32: opMovKSt32, opMovK: opMovKMovK, opJEq32K: opMovKJEq32K, opJA: opMovKJA, opAddK: opMovKAddK, opJNe32K: opMovKJNe32K, opSt64: opMovKSt64, opLshX: opMovKLshX, opSt8: opMovKSt8, opSt16: opMovKSt16, opLd32: opMovKLd32, opMov32X: opMovKMov32X, opJSGt32K: opMovKJSGt32K},
+	opMovK:      {opSt32: opMovKSt32, opMovK: opMovKMovK, opJEq32K: opMovKJEq32K, opJA: opMovKJA, opAddK: opMovKAddK, opJNe32K: opMovKJNe32K, opSt64: opMovKSt64, opLshX: opMovKLshX, opSt8: opMovKSt8, opSt16: opMovKSt16, opLd32: opMovKLd32, opMov32X: opMovKMov32X},
 	opMov32X:    {opJLtK: opMov32XJLtK, opJA: opMov32XJA, opJNeK: opMov32XJNeK, opAdd32X: opMov32XAdd32X, opJSLt32K: opMov32XJSLt32K, opJNe32K: opMov32XJNe32K, opJGt32K: opMov32XJGt32K, opMov32X: opMov32XMov32X, opJGt32X: opMov32XJGt32X, opJSGt32X: opMov32XJSGt32X},
 	opSx8to32:   {opJSGt32K: opSx8to32JSGt32K},
 	opSwap16:    {opAdd32X: opSwap16Add32X, opSt16: opSwap16St16},
@@ -1073,11 +1073,58 @@ func (m *Machine) loop(ip unsafe.Pointer, meter int64) exit {
 				*it = [2]int32{}
 				reg[o.d] = 0
 			}
+		case opLoop:
+			l := &m.loopAt[m.depth&(maxFrames-1)]
+			n := uint64(uint32(reg[1]))
+			if o.sub == loopEach {
+				n = uint64(uint32(o.imm))
+				l.value = uint64(uint32(o.off)) + uint64(uint32(o.cost))<<32 + uint64(m.cpu)*uint64(uint32(o.imm2))
+			}
+			l.arg = reg[3]
+			l.end = n
+			*(*uint64)(at(m.keys + 8*uint64(m.depth&(maxFrames-1)))) = 1<<64 - 1
+			reg[0] = 0
+			if n > helpers.MaxLoops && o.sub != loopEach {
+				reg[0] = errno.E2BIG.R0()
+				ip = unsafe.Add(ip, opSize)
+			}
+		case opLoopNext:
+			l := &m.loopAt[m.depth&(maxFrames-1)]
+			key := m.keys + 8*uint64(m.depth&(maxFrames-1))
+			i := *(*uint64)(at(key)) + 1
+			*(*uint64)(at(key)) = i
+			if reg[0] != 0 || i >= l.end {
+				reg[0] = i
+			} else {
+				if o.sub == loopEach {
+					reg[1] = mapHandle | uint64(uint32(o.imm))
+					reg[2] = key
+					reg[3] = l.value
+					reg[4] = l.arg
+					l.value += uint64(uint32(o.imm2))
+				} else {
+					reg[1] = i
+					reg[2] = l.arg
+				}
+				ip = unsafe.Add(ip, -opSize)
+				f := &m.frames[m.depth&(maxFrames-1)]
+				m.depth++
+				f.ret = int(uintptr(ip) - m.base)
+				f.saved[0], f.saved[1], f.saved[2], f.saved[3] = reg[6], reg[7], reg[8], reg[9]
+				f.loops = m.loops
+				m.loops = maxLoops
+				reg[10] += frameSize
+				ip = unsafe.Add(ip, opSize)
+				ip = unsafe.Add(ip, o.off)
+				if meter -= int64(o.cost); meter < 0 {
+					goto yield
+				}
+			}
 		case opCall:
 			f := &m.frames[m.depth&(maxFrames-1)]
 			m.depth++
 			f.ret = int(uintptr(ip) - m.base)
-			f.saved = *(*[4]uint64)(reg[6:10])
+			f.saved[0], f.saved[1], f.saved[2], f.saved[3] = reg[6], reg[7], reg[8], reg[9]
 			f.loops = m.loops
 			m.loops = maxLoops
 			reg[10] += frameSize
@@ -1088,7 +1135,7 @@ func (m *Machine) loop(ip unsafe.Pointer, meter int64) exit {
 		case opExit:
 			m.depth--
 			f := &m.frames[m.depth&(maxFrames-1)]
-			*(*[4]uint64)(reg[6:10]) = f.saved
+			reg[6], reg[7], reg[8], reg[9] = f.saved[0], f.saved[1], f.saved[2], f.saved[3]
 			m.loops = f.loops
 			reg[10] -= frameSize
 			ip = unsafe.Add(unsafe.Pointer(unsafe.SliceData(m.ops)), f.ret)
@@ -1669,17 +1716,6 @@ func (m *Machine) loop(ip unsafe.Pointer, meter int64) exit {
 		case opAnd32KMul32K:
 			reg[o.d] = uint64(uint32(reg[o.a]) & uint32(o.imm))
 			reg[o.d2] = uint64(uint32(reg[o.a2]) * uint32(o.imm2))
-		case opMovKJSGt32K:
-			reg[o.d] = uint64(int64(o.imm))
-			if int32(reg[o.a2]) > int32(uint32(o.imm2)) {
-				ip = unsafe.Add(ip, o.off)
-				if meter -= int64(o.cost); meter < 0 {
-					goto yield
-				}
-			}
-		case opAddXMov32X:
-			reg[o.d] = reg[o.a] + reg[o.b]
-			reg[o.d2] = uint64(uint32(reg[o.a2]))
 		}
 	}
 yield:

@@ -14,6 +14,7 @@ const (
 	frameSize = 512
 	maxFrames = opt.MaxFrames
 	maxLoops  = 8 << 20 // kernel, BPF_MAX_LOOPS
+	keySize   = 4       // of an array
 )
 
 // What registers hold instead of addresses, as in the checked interpreter.
@@ -38,6 +39,8 @@ type Machine struct {
 	cpu    uint32  // virtual CPU of the run
 	depth  int     // frames in use
 	frames [maxFrames]frame
+	loopAt [maxFrames]loop // by how many frames are in use
+	keys   uint64          // address of one word for each of loopAt: the iteration under way
 	ops    []op
 
 	code    *Code
@@ -56,6 +59,13 @@ type frame struct {
 	loops uint32
 	code  *Code // of the caller, if another program has taken the callee's place
 	back  int   // ret, then
+}
+
+// A loop is a call of loop, or of for_each_map_elem, that the loop makes itself.
+type loop struct {
+	end   uint64 // how many iterations there are
+	value uint64 // address of the next one's value
+	arg   uint64 // what the function gets
 }
 
 // A Host is what a Machine asks of who runs it.
@@ -84,8 +94,9 @@ const (
 // NewMachine returns a machine whose helpers get env.
 func NewMachine(env helpers.Env, host Host) *Machine {
 	m := &Machine{env: env, host: host}
-	_, m.stack = mem.Alloc(maxFrames * frameSize / 8) // aligned for atomic operations on every host
+	_, m.stack = mem.Alloc(maxFrames*frameSize/8 + maxFrames) // aligned for atomic operations on every host
 	m.bottom = mem.Addr(m.stack)
+	m.keys = m.bottom + maxFrames*frameSize
 	return m
 }
 
@@ -147,9 +158,16 @@ func (m *Machine) PC() prog.PC {
 }
 
 // Bytes returns the n bytes of the stack at addr, aliased, or nil if they are
-// not part of one frame; ok is false if addr is not in the stack.
+// not part of one frame; ok is false if addr is not in the stack. The key that
+// for_each_map_elem gives a function counts as part of it.
 func (m *Machine) Bytes(addr uint64, n int) (b []byte, ok bool) {
 	o := addr - m.bottom
+	if key := addr - m.keys; key < maxFrames*8 {
+		if n < 0 || key%8+uint64(n) > keySize {
+			return nil, true
+		}
+		return m.stack[o : o+uint64(n) : o+uint64(n)], true
+	}
 	if o >= maxFrames*frameSize {
 		return nil, false
 	}

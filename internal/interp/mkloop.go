@@ -21,6 +21,7 @@ import (
 //	M(t, r) memory at r plus the immediate, of type t
 //	JUMP    taking the jump
 //	LEAVE   returning to Go
+//	PUSH    opening a frame
 //
 // A form that may be the first or the second half of a pair says so.
 type form struct {
@@ -131,6 +132,8 @@ func forms() (fs []form) {
 	solo("Elem", elemBody)
 	solo("ToCPU", "if v := A; v != 0 {\nD = v + uint64(m.cpu)*uint64(uint32(o.imm))\n}")
 	solo("Iter", iterBody)
+	solo("Loop", loopBody)
+	solo("LoopNext", loopNextBody)
 	solo("Call", callBody)
 	solo("Exit", exitBody)
 	return fs
@@ -201,18 +204,66 @@ default:
 	D = 0
 }`
 
-const callBody = `f := &m.frames[m.depth&(maxFrames-1)]
+// loopBody begins a call of loop, or of for_each_map_elem: an array's values
+// begin at off and cost, for each CPU imm2 further on, and there are imm. What
+// ends a loop before its first iteration lies behind LoopNext, which follows.
+const loopBody = `l := &m.loopAt[m.depth&(maxFrames-1)]
+n := uint64(uint32(reg[1]))
+if o.sub == loopEach {
+	n = uint64(uint32(o.imm))
+	l.value = uint64(uint32(o.off)) + uint64(uint32(o.cost))<<32 + uint64(m.cpu)*uint64(uint32(o.imm2))
+}
+l.arg = reg[3]
+l.end = n
+*(*uint64)(at(m.keys + 8*uint64(m.depth&(maxFrames-1)))) = 1<<64 - 1
+reg[0] = 0
+if n > helpers.MaxLoops && o.sub != loopEach {
+	reg[0] = errno.E2BIG.R0()
+	ip = unsafe.Add(ip, opSize)
+}`
+
+// loopNextBody ends an iteration and enters the function for the next one, which
+// comes back here. In for_each_map_elem imm is the map, and values are imm2 bytes
+// apart.
+const loopNextBody = `l := &m.loopAt[m.depth&(maxFrames-1)]
+key := m.keys + 8*uint64(m.depth&(maxFrames-1))
+i := *(*uint64)(at(key)) + 1
+*(*uint64)(at(key)) = i
+if reg[0] != 0 || i >= l.end {
+	reg[0] = i
+} else {
+	if o.sub == loopEach {
+		reg[1] = mapHandle | uint64(uint32(o.imm))
+		reg[2] = key
+		reg[3] = l.value
+		reg[4] = l.arg
+		l.value += uint64(uint32(o.imm2))
+	} else {
+		reg[1] = i
+		reg[2] = l.arg
+	}
+	ip = unsafe.Add(ip, -opSize)
+	PUSH
+	ip = unsafe.Add(ip, opSize)
+	JUMP
+}`
+
+const callBody = `PUSH
+JUMP`
+
+// pushBody opens a frame for a function that returns to ip. The registers are
+// stored one by one: a wider load would wait for the stores before it.
+const pushBody = `f := &m.frames[m.depth&(maxFrames-1)]
 m.depth++
 f.ret = int(uintptr(ip) - m.base)
-f.saved = *(*[4]uint64)(reg[6:10])
+f.saved[0], f.saved[1], f.saved[2], f.saved[3] = reg[6], reg[7], reg[8], reg[9]
 f.loops = m.loops
 m.loops = maxLoops
-reg[10] += frameSize
-JUMP`
+reg[10] += frameSize`
 
 const exitBody = `m.depth--
 f := &m.frames[m.depth&(maxFrames-1)]
-*(*[4]uint64)(reg[6:10]) = f.saved
+reg[6], reg[7], reg[8], reg[9] = f.saved[0], f.saved[1], f.saved[2], f.saved[3]
 m.loops = f.loops
 reg[10] -= frameSize
 ip = unsafe.Add(unsafe.Pointer(unsafe.SliceData(m.ops)), f.ret)`
@@ -233,7 +284,7 @@ MovK+LshX AddK+JGtX Ld64+Ld64 Mov32X+JNe32K MovK+St8 Xor32X+Rsh32K Add32X+Or32K 
 Xor32X+Sub32X Add32X+Ld32 Ld16+JSGt32K Mov32X+Mov32X AddX+RshK MovX+St64 Ld16+Ld16 St32+Ld32 Rsh32K+JGt32K MovK+Ld32
 Mov32X+JGt32X XorX+LshK Lsh32K+And32K Ld8+AddX Ld64+Swap64 Ld64+JLtK Swap64+St64 Rsh32K+Add32X Ld8+Lsh32K Mul32K+Ld32
 MovX+JA Ld64+RshK AddK+Ld64 Sub32X+Arsh32K Mov32X+JSGt32X St32+JSGt32X XorX+AndK MulK+AddX MovK+Mov32X RshK+AndK
-AddX+And32K XorX+Mov32X AddX+St32 Add32X+Xor32X Rotate32R+Add32X And32K+Mul32K MovK+JSGt32K AddX+Mov32X
+AddX+And32K XorX+Mov32X AddX+St32 Add32X+Xor32X Rotate32R+Add32X And32K+Mul32K
 `)
 
 // expand returns the Go of body for slot n of an op.
@@ -263,6 +314,8 @@ func expand(body, n string) string {
 			b.WriteString("uint32(o.imm" + n + ")")
 		case w == "JUMP":
 			b.WriteString("ip = unsafe.Add(ip, o.off)\nif meter -= int64(o.cost); meter < 0 {\ngoto yield\n}")
+		case w == "PUSH":
+			b.WriteString(pushBody)
 		case w == "M":
 			end := strings.IndexByte(body[i:], ')') + i
 			typ, base, _ := strings.Cut(body[i+2:end], ", ")

@@ -50,6 +50,9 @@ const (
 	iterDestroy
 )
 
+// loopEach, in op.sub: the loop is for_each_map_elem.
+const loopEach = 1
+
 // Ops that every Code begins with.
 const (
 	doneAt = iota // leaves for leaveDone

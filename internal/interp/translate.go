@@ -43,7 +43,7 @@ func (t *translator) translate() error {
 	}
 	for i := range t.insns {
 		if in := &t.insns[i]; in.target >= 0 {
-			if in.code == opCall {
+			if in.code == opCall || in.code == opLoopNext {
 				in.target = t.entry[t.p.FuncAt(prog.PC(in.target))]
 			} else {
 				in.target = at[in.target]
@@ -309,6 +309,8 @@ func (t *translator) call(pc prog.PC, in prog.Insn) error {
 		t.insns[len(t.insns)-1].target = int32(entry)
 	case t.p.Info[pc].Inline != nil && !t.p.Info[pc].Inline.Calls():
 		return t.inline(pc, t.p.Info[pc].Inline)
+	case t.p.Info[pc].Loop != nil:
+		t.loop(pc, t.p.Info[pc].Loop)
 	default:
 		o := op{code: opLeave, sub: leaveHelper, imm: t.p.Info[pc].Call}
 		switch c := &t.p.Calls[o.imm]; {
@@ -320,6 +322,23 @@ func (t *translator) call(pc prog.PC, in prog.Insn) error {
 		t.emitAt(pc, o)
 	}
 	return nil
+}
+
+// loop translates a call that calls a function of the program again and again.
+func (t *translator) loop(pc prog.PC, x *opt.Loop) {
+	begin := op{code: opLoop}
+	next := op{code: opLoopNext, cost: t.p.Funcs[x.Func].Weight}
+	if l := x.Layout; l != nil {
+		base := t.b.Value(int(x.Map))
+		begin.sub, begin.imm, begin.off, begin.cost = loopEach, int32(l.Entries), int32(base), int32(base>>32)
+		if l.CPUs > 1 {
+			begin.imm2 = int32(l.CPUStep)
+		}
+		next.sub, next.imm, next.imm2 = loopEach, x.Map, int32(l.ValueStride)
+	}
+	t.emitAt(pc, begin)
+	t.emitAt(pc, next)
+	t.insns[len(t.insns)-1].target = int32(t.p.Program.Funcs[x.Func].Entry)
 }
 
 // inline translates what the loop does in place of a call of the host.
