@@ -11,8 +11,9 @@ import (
 
 // A rootKey names such a proof.
 type rootKey struct {
-	fn int
-	m  int32 // callbacks: the map whose timer it is; −1: a global function
+	fn     int
+	m      int32 // callbacks: the map whose timer it is; −1: a global function
+	packet uint8 // bits of the arguments that are memory in the packet, which the function may move
 }
 
 // A root is the proof.
@@ -69,6 +70,6 @@ func (m *machine) setTimerCallback(entry, i int32) error {
 	s.SetReg(1, state.Reg{Kind: state.MapPtr, Obj: s.NewObj(state.Obj{Kind: state.MapPtr, Index: i})})
 	s.SetReg(2, state.Reg{Kind: state.MapKey, Obj: s.NewObj(state.Obj{Kind: state.MapKey, Index: i, Size: spec.KeySize, ReadOnly: true})})
 	s.SetReg(3, state.Reg{Kind: state.MapValue, Obj: s.NewObj(v.valueOf(i))})
-	_, err := m.sv.prove(rootKey{fn, i}, s, true)
+	_, err := m.sv.prove(rootKey{fn: fn, m: i}, s, true)
 	return err
 }

@@ -126,8 +126,9 @@ func construct(t *testing.T, typ, text string) (p *prog.Program, raw []prog.Insn
 	return p, raw, names
 }
 
-// kernelAccepts loads a program into the kernel.
-func kernelAccepts(t *testing.T, typ string, raw []prog.Insn, names []string) (bool, string) {
+// kernelAccepts loads a program into the kernel. globals are the types of its
+// global functions, by where they begin.
+func kernelAccepts(t *testing.T, typ string, raw []prog.Insn, names []string, globals map[prog.PC]*btf.Type) (bool, string) {
 	t.Helper()
 	number, ok := kernelTypes[typ]
 	if !ok {
@@ -151,7 +152,7 @@ func kernelAccepts(t *testing.T, typ string, raw []prog.Insn, names []string) (b
 		}
 		raw[pc].Src, raw[pc].Imm = isa.CallKfunc, id
 	}
-	p, log, err := oracle.Load(oracle.LoadOptions{Type: number, Insns: raw, Maps: ms})
+	p, log, err := oracle.Load(oracle.LoadOptions{Type: number, Insns: raw, Maps: ms, Globals: globals})
 	if err == nil {
 		p.Close()
 	}
@@ -186,7 +187,7 @@ func checkShapes(t *testing.T, shapes []shape) {
 			if oracle.Available() != nil {
 				return // the kernel's verdict is in the table already
 			}
-			ok, log := kernelAccepts(t, tc.typ, raw, names)
+			ok, log := kernelAccepts(t, tc.typ, raw, names, nil)
 			if want := (tc.code == "") == (tc.kernel == ""); ok != want {
 				t.Errorf("the kernel says %v, the table %v:\n%s", ok, want, log)
 			}

@@ -129,7 +129,8 @@ func (v *verifier) byContract(fn int) bool { return v.contracts[fn] != nil }
 //
 // Sound: the body was proved, by itself, for every argument that the contract
 // allows; what it may change of the caller's state is the memory it is given
-// and the packet.
+// and the packet. If it may move the packet, memory that lies there ends with
+// that in its own proof, too, which is another one than that of other memory.
 func (m *machine) callContract(b *block, fn int) (goOn bool, err error) {
 	f := &m.sv.p.Funcs[fn]
 	if m.s.Held.Lock != 0 {
@@ -152,12 +153,16 @@ func (m *machine) callContract(b *block, fn int) (goOn bool, err error) {
 			return false, m.fail(Unsupported, "%s makes a tail call, and this is a callback", f.Name)
 		}
 	}
+	key := rootKey{fn: fn, m: -1}
 	for i, p := range m.sv.contracts[fn] {
 		if err := m.contractArgument(f.Name, i, p); err != nil {
 			return false, err
 		}
+		if p.kind == someMemory && does.movesPacket && m.isPacketMemory(m.s.Reg(uint8(1+i))) {
+			key.packet |= 1 << i
+		}
 	}
-	r, err := m.sv.proveContract(fn)
+	r, err := m.sv.proveContract(key)
 	if err != nil {
 		return false, err
 	}
@@ -221,21 +226,31 @@ func (m *machine) contractArgument(name string, i int, p param) error {
 	return nil
 }
 
-// proveContract proves function fn for every argument that its contract allows.
-func (sv *solver) proveContract(fn int) (*root, error) {
-	s := state.New(&state.Pool{}, int32(fn), sv.o.MaxPacket)
+// isPacketMemory reports whether r points into the packet.
+func (m *machine) isPacketMemory(r state.Reg) bool {
+	return r.Kind == state.Packet || r.Kind == state.PacketMeta || r.Kind == state.Mem && m.s.Objs[r.Obj].Type == state.PacketSlice
+}
+
+// proveContract proves the function of k for every argument that its contract
+// allows.
+func (sv *solver) proveContract(k rootKey) (*root, error) {
+	s := state.New(&state.Pool{}, int32(k.fn), sv.o.MaxPacket)
 	s.Frames[0].Kind = state.Apart
-	for i, p := range sv.contracts[fn] {
+	for i, p := range sv.contracts[k.fn] {
 		r := s.Unknown()
 		switch p.kind {
 		case theContext:
 			r = state.Reg{Kind: state.Ctx, Obj: s.NewObj(state.Obj{Kind: state.Ctx})}
 		case someMemory:
-			r = state.Reg{Kind: state.Mem, Obj: s.NewObj(state.Obj{Kind: state.Mem, Size: p.size, Nullable: p.nullable})}
+			o := state.Obj{Kind: state.Mem, Size: p.size, Nullable: p.nullable}
+			if k.packet&(1<<i) != 0 {
+				o.Type = state.PacketSlice
+			}
+			r = state.Reg{Kind: state.Mem, Obj: s.NewObj(o)}
 		}
 		s.SetReg(uint8(1+i), r)
 	}
-	return sv.prove(rootKey{fn, -1}, s, false)
+	return sv.prove(k, s, false)
 }
 
 // effects is what a function, or one that it calls, may do besides what a

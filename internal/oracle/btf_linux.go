@@ -14,16 +14,19 @@ import (
 
 // The kernel takes callbacks only from programs that say, in BTF, where their
 // functions begin and that they are static. The BTF made here holds one
-// function per subprogram, all of type long f(long, long, long, long, long)
-// (Documentation/bpf/btf.rst).
+// function per subprogram, of type long f(long, long, long, long, long) unless it is
+// said to be global, of a type of its own (Documentation/bpf/btf.rst).
 
 const (
-	btfMagic      = 0xeb9f
-	btfKindInt    = 1 << 24
-	btfKindStruct = 4 << 24
-	btfKindFunc   = 12 << 24
-	btfKindProto  = 13 << 24
-	btfSigned     = 1 << 24
+	btfMagic       = 0xeb9f
+	btfKindInt     = 1 << 24
+	btfKindPtr     = 2 << 24
+	btfKindStruct  = 4 << 24
+	btfKindFunc    = 12 << 24
+	btfKindProto   = 13 << 24
+	btfKindDeclTag = 17 << 24
+	btfSigned      = 1 << 24
+	btfGlobal      = 1 // in the place of a function's number of members
 )
 
 type btfLoadAttr struct {
@@ -34,8 +37,8 @@ type btfLoadAttr struct {
 }
 
 // funcInfo loads BTF for the functions of a raw program, if it has subprograms.
-// btf is its file descriptor, -1 if there is none, and info has n records.
-func funcInfo(insns []prog.Insn) (btf int, info []byte, n int, err error) {
+// fd is its file descriptor, -1 if there is none, and info has n records.
+func funcInfo(insns []prog.Insn, globals map[prog.PC]*btf.Type) (fd int, info []byte, n int, err error) {
 	entries := []int{0}
 	for pc := 0; pc < len(insns); pc++ {
 		in := insns[pc]
@@ -51,23 +54,19 @@ func funcInfo(insns []prog.Insn) (btf int, info []byte, n int, err error) {
 	if len(entries) == 1 {
 		return -1, nil, 0, nil
 	}
-	blob := functionBTF(len(entries))
+	blob, ids := functionBTF(entries, globals)
 	var pin runtime.Pinner
 	attr := btfLoadAttr{btf: pointer(&pin, blob), size: uint32(len(blob))}
-	fd, err := bpf(btfLoad, &attr, &pin)
+	made, err := bpf(btfLoad, &attr, &pin)
 	if err != nil {
 		return -1, nil, 0, fmt.Errorf("loading BTF: %w", err)
 	}
 	for i, e := range entries {
 		info = binary.NativeEndian.AppendUint32(info, uint32(e))
-		info = binary.NativeEndian.AppendUint32(info, firstFunc+uint32(i))
+		info = binary.NativeEndian.AppendUint32(info, ids[i])
 	}
-	return int(fd), info, len(entries), nil
+	return int(made), info, len(entries), nil
 }
-
-// firstFunc is the type number of the first function: 1 is long, 2 its
-// prototype.
-const firstFunc = 3
 
 // A blobWriter puts BTF together.
 type blobWriter struct{ types, strings []byte }
@@ -96,18 +95,80 @@ func (w *blobWriter) blob() []byte {
 	return append(append(b, w.types...), w.strings...)
 }
 
-func functionBTF(n int) []byte {
-	var w blobWriter
+// functionBTF returns the types of functions that begin at entries, and their
+// numbers. 1 is long and 2 the prototype of those that are not global.
+func functionBTF(entries []int, globals map[prog.PC]*btf.Type) (blob []byte, ids []uint32) {
+	const firstFree = 3
+	w := typeWriter{last: firstFree - 1}
 	w.put(w.name("long"), btfKindInt, 8, btfSigned|64)
 	w.put(0, btfKindProto|5, 1)
 	arg := w.name("a")
 	for range 5 {
 		w.put(arg, 1)
 	}
-	for i := range n {
-		w.put(w.name(fmt.Sprintf("f%d", i)), btfKindFunc, 2) // vlen 0: static
+	for i, e := range entries {
+		name := w.name(fmt.Sprintf("f%d", i))
+		t := globals[prog.PC(e)]
+		if t == nil {
+			w.put(name, btfKindFunc, 2) // vlen 0: static
+			w.last++
+			ids = append(ids, w.last)
+			continue
+		}
+		proto := w.proto(t.Elem)
+		w.put(name, btfKindFunc|btfGlobal, proto)
+		w.last++
+		f := w.last
+		ids = append(ids, f)
+		for j, m := range t.Elem.Members {
+			for _, tag := range m.Tags {
+				w.put(w.name(tag), btfKindDeclTag, f, uint32(j))
+				w.last++
+			}
+		}
 	}
-	return w.blob()
+	return w.blob(), ids
+}
+
+// A typeWriter counts the types that it has put.
+type typeWriter struct {
+	blobWriter
+	last uint32
+}
+
+// proto puts a prototype and what it mentions.
+func (w *typeWriter) proto(t *btf.Type) uint32 {
+	result := w.typ(t.Elem)
+	var params []uint32
+	for _, m := range t.Members {
+		id := w.typ(m.Type)
+		params = append(params, w.name(m.Name), id)
+	}
+	w.put(0, btfKindProto|uint32(len(t.Members)), result)
+	w.put(params...)
+	w.last++
+	return w.last
+}
+
+// typ puts t, of which a struct has no members. It returns 0 for void.
+func (w *typeWriter) typ(t *btf.Type) uint32 {
+	switch t.Kind {
+	case btf.Int:
+		signed := uint32(0)
+		if t.Signed {
+			signed = btfSigned
+		}
+		w.put(w.name(t.Name), btfKindInt, t.Size, signed|8*t.Size)
+	case btf.Ptr:
+		to := w.typ(t.Elem)
+		w.put(0, btfKindPtr, to)
+	case btf.Struct:
+		w.put(w.name(t.Name), btfKindStruct, t.Size)
+	default:
+		return 0
+	}
+	w.last++
+	return w.last
 }
 
 // opaque reports whether t is a struct of structs that have no members.

@@ -10,6 +10,7 @@ package oracle
 import (
 	"time"
 
+	"github.com/skepvm/skep/btf"
 	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/prog"
 )
@@ -42,6 +43,10 @@ type LoadOptions struct {
 	// NoFuncInfo leaves out the BTF that says where functions begin. Without
 	// it the kernel refuses callbacks.
 	NoFuncInfo bool
+	// Globals are the types of the functions that are global, by where they
+	// begin: integers, pointers to them and to structs, with tags. The kernel
+	// proves such a function by itself, and its callers see the type alone.
+	Globals map[prog.PC]*btf.Type
 }
 
 // RunInput is what one BPF_PROG_TEST_RUN takes.

@@ -72,7 +72,7 @@ func Load(o LoadOptions) (p *Program, log string, err error) {
 		attr.flags |= sleepable
 	}
 	if !o.NoFuncInfo {
-		btf, info, n, err := funcInfo(insns)
+		btf, info, n, err := funcInfo(insns, o.Globals)
 		if err != nil {
 			return nil, "", err
 		}
