@@ -106,6 +106,47 @@ func (p *dynptr) bytes(env Env, off, n uint32) []byte {
 	return env.Bytes(p.addr+uint64(p.off)+uint64(off), int(n))
 }
 
+// load copies the bytes at off, which fit, to dst.
+func (p *dynptr) load(env Env, off uint32, dst []byte) uint64 {
+	if p.packet != nil {
+		return p.packet.Load(env, p.off+off, dst)
+	}
+	b := p.bytes(env, off, uint32(len(dst)))
+	if b == nil {
+		return errno.EINVAL.R0()
+	}
+	CopyMem(dst, b)
+	return 0
+}
+
+// store copies src to off, where it fits.
+func (p *dynptr) store(env Env, off uint32, src []byte, flags uint64) uint64 {
+	if p.packet != nil {
+		return p.packet.Store(env, p.off+off, src, flags)
+	}
+	if flags != 0 {
+		return errno.EINVAL.R0()
+	}
+	b := p.bytes(env, off, uint32(len(src)))
+	if b == nil {
+		return errno.EINVAL.R0()
+	}
+	CopyMem(b, src)
+	return 0
+}
+
+// slice returns the n bytes at off, aliased, or nil: there is no dynptr (p is
+// nil), it is too short, or it is not to be written.
+func (p *dynptr) slice(env Env, off, n uint32, write bool) []byte {
+	switch {
+	case p == nil || write && p.readOnly || !p.fits(off, n):
+		return nil
+	case p.packet != nil:
+		return p.packet.Slice(env, p.off+off, n)
+	}
+	return p.bytes(env, off, n)
+}
+
 // dynptrArg is an argument that is a dynptr of the given kind, or of any.
 func dynptrArg(kind string) Arg { return Arg{Kind: ArgDynptr, Object: kind} }
 
@@ -157,15 +198,7 @@ var DynptrRead = &Func{
 		if to == nil {
 			return errno.EFAULT.R0()
 		}
-		if p.packet != nil {
-			return p.packet.Load(env, p.off+from, to)
-		}
-		b := p.bytes(env, from, n)
-		if b == nil {
-			return errno.EINVAL.R0()
-		}
-		CopyMem(to, b)
-		return 0
+		return p.load(env, from, to)
 	},
 }
 
@@ -190,18 +223,7 @@ var DynptrWrite = &Func{
 		if from == nil {
 			return errno.EFAULT.R0()
 		}
-		if p.packet != nil {
-			return p.packet.Store(env, p.off+to, from, flags)
-		}
-		if flags != 0 {
-			return errno.EINVAL.R0()
-		}
-		b := p.bytes(env, to, n)
-		if b == nil {
-			return errno.EINVAL.R0()
-		}
-		CopyMem(b, from)
-		return 0
+		return p.store(env, to, from, flags)
 	},
 }
 

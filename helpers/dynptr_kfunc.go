@@ -28,15 +28,7 @@ var DynptrSliceRdwr = &Func{
 }
 
 func slice(env Env, at, off, size uint64, write bool) uint64 {
-	p := env.Dynptrs().find(at)
-	n, from := uint32(size), uint32(off)
-	switch {
-	case p == nil || write && p.readOnly || !p.fits(from, n):
-		return 0
-	case p.packet != nil:
-		return env.Share(p.packet.Slice(env, p.off+from, n))
-	}
-	return env.Share(p.bytes(env, from, n))
+	return env.Share(env.Dynptrs().find(at).slice(env, uint32(off), uint32(size), write))
 }
 
 // DynptrAdjust is bpf_dynptr_adjust(ptr, start, end): the dynptr becomes one of

@@ -10,7 +10,7 @@ func Kfunc(name string) *Func { return kfuncs[name] }
 
 var kfuncs = kfuncsByName(
 	IterNumNew, IterNumNext, IterNumDestroy, IterBitsNew, IterBitsNext, IterBitsDestroy,
-	DynptrSlice, DynptrSliceRdwr, DynptrAdjust, DynptrIsNull, DynptrIsRdonly, DynptrSize, DynptrClone,
+	DynptrSlice, DynptrSliceRdwr, DynptrAdjust, DynptrIsNull, DynptrIsRdonly, DynptrSize, DynptrClone, DynptrCopy, DynptrMemset,
 	section("bpf_rcu_read_lock"), section("bpf_rcu_read_unlock"), section("bpf_preempt_disable"), section("bpf_preempt_enable"),
 	&Func{Name: "bpf_throw", Proto: Proto{Args: [5]Arg{{Kind: ArgAnything}}, Ret: Ret{Kind: RetVoid}, Control: Throw}},
 )

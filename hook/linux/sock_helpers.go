@@ -26,6 +26,9 @@ type Sockets struct {
 	// NetnsCookie is get_netns_cookie: of the network namespace that s is in, or,
 	// for nil, of the host's first.
 	NetnsCookie func(env helpers.Env, s *Socket) uint64
+	// CookieKeys are the secret of SYN cookies; nil: one that is made up once in a
+	// process.
+	CookieKeys *CookieKeys
 }
 
 // A SocketQuery asks for a socket.

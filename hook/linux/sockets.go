@@ -56,6 +56,11 @@ type SocketInfo struct {
 	// Reuseport is the number of the group of sockets that share a port
 	// (SO_REUSEPORT), or 0.
 	Reuseport uint64
+	// Cookies is set of a listener that answers connection requests with SYN
+	// cookies: its queue is full, or was not long ago, or it always does.
+	Cookies bool
+	// OnlyIPv6 is set of an IPv6 socket that takes no IPv4 (IPV6_V6ONLY).
+	OnlyIPv6 bool
 	// Mini is set of a socket that is no full one: a connection request or a
 	// connection in TIME_WAIT. Programs can see it as a sock_common only.
 	Mini bool
