@@ -115,6 +115,7 @@ func (m *machine) enter(fn, a1, a2, a3 uint64) (r0 uint64, err error) {
 // not counted by the meter.
 func (m *machine) begin(entry uintptr, fixed uint64) (r0 uint64, err error) {
 	s, c := m.slot, m.rt.Context
+	s.lean.last = nil
 	c.Meter = 0
 	c.Frame = m.top
 	c.CPU = uint64(s.cpu)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"runtime"
 	"slices"
-	"sync/atomic"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
@@ -25,6 +24,7 @@ type quick struct {
 	weight  uint64    // instructions of a run beyond those that the meter counts
 	words   []ctxWord // what the code touches of the context
 	others  bool      // it touches other fields, too
+	leaf    bool      // neither others nor what follows
 	metered bool
 	calls   bool   // it may leave for the host
 	cpus    uint64 // the bits of the run's CPU that the code sees: all, or none
@@ -41,7 +41,7 @@ type ctxWord struct {
 // offerLean makes quick runs possible in s if all that they need is there.
 func (s *slot) offerLean() {
 	if s.native.slot != nil {
-		s.lean.words, s.lean.addr = s.words, mem.Addr(s.space)
+		s.lean.words, s.lean.addr, s.lean.last = s.words, mem.Addr(s.space), nil
 	}
 }
 
@@ -88,6 +88,8 @@ func newQuick(p *Program) *quick {
 	if slices.ContainsFunc(n.code.Calls(), func(c jit.Call) bool { return c.Kind == jit.CallTail }) {
 		return q.tails(p)
 	}
+	q.leaf = !q.others && !q.metered && !q.calls
+	p.stats.weight = q.weight
 	return q
 }
 
@@ -107,21 +109,18 @@ func (q *quick) tails(p *Program) *quick {
 // uncancelled is the context of runs that nothing ends: none.
 var uncancelled context.Context
 
-// slots are the slots of virtual CPUs by their index, as far as there is room.
-// Only who has leased the CPU may use the slot.
-var slots [1024]atomic.Pointer[slot]
-
 // A lean is what quick runs need of a slot.
 type lean struct {
 	words []uint64 // of the context; empty until a run has made the slot ready
 	addr  uint64   // of words
 
-	// What ran last, and where it is counted.
+	// What the slot is ready for, and where that is counted: the context is in
+	// place as a leaf needs it, but for the packet. nil: for nothing.
 	last     *quick
 	counters *counters
+	cpu      *vcpu.CPU
 
-	// Of runs that may leave for the host: the CPU and the packet, in case they do.
-	cpu *vcpu.CPU
+	// Of runs that may leave for the host: the packet, in case they do.
 	pkt helpers.Packet
 }
 
@@ -139,36 +138,64 @@ type lean struct {
 // can run. The verdict is 0 then.
 func (p *Program) Run(in any) (uint64, error) {
 	b, ok := in.([]byte)
+	if !ok || p == nil || len(b) > MaxPacket {
+		return p.runQuick(in)
+	}
+	cpu := vcpu.Here().Last()
+	if cpu == nil || !cpu.Try() {
+		return p.runQuick(in)
+	}
+	s, ok := cpu.Data.(*slot)
+	q := p.quick.Load() // after the lease, which keeps the code: it is nil when the collection is closed
+	if !ok || q == nil || s.lean.last != q {
+		return p.runLeased(cpu, in, b, nil)
+	}
+	if !q.leaf {
+		return p.runOn(s, cpu, q, b, nil)
+	}
+	if len(q.words) > 0 {
+		s.lean.place(q, b)
+	}
+	head := (*[0]byte)(b)
+	r0 := rt.Leaf(s.native.rt.Context, q.entry)
+	runtime.KeepAlive(head)
+	runtime.KeepAlive(p) // and with it the code, and the maps whose addresses are in it
+	mem.Count(&s.lean.counters.leaves, 1)
+	s.lean.cpu.Release()
+	return r0, nil
+}
+
+// runQuick is Run if the input is no slice of bytes, or the likeliest CPU is taken.
+func (p *Program) runQuick(in any) (uint64, error) {
+	b, ok := in.([]byte)
 	var v *Packet
 	if !ok {
 		v, b = quickPacket(in)
 		ok = v != nil
 	}
-	if !ok || p == nil || len(b) > MaxPacket {
-		return p.run(uncancelled, in, nil, nil)
-	}
-	if p.quick.Load() == nil {
+	if !ok || p == nil || len(b) > MaxPacket || p.quick.Load() == nil {
 		return p.run(uncancelled, in, nil, nil) // lets b escape: its memory does not move
 	}
-	here := vcpu.Here()
-	cpu := here.Last()
-	if cpu == nil || cpu.Index() >= len(slots) {
-		return p.run(uncancelled, in, nil, nil)
-	}
-	s := slots[cpu.Index()].Load()
-	if !cpu.Try() {
-		cpu, s = here.Lease(), nil
-	}
-	q := p.quick.Load() // after the lease, which keeps the code: it is nil when the collection is closed
-	if s == nil || q == nil || q.room > len(s.lean.words) || s.lean.last != q && !s.meet(p, q, cpu) {
+	return p.runLeased(vcpu.Lease(), in, b, v)
+}
+
+// runLeased is runQuick with a CPU. v or, if it is nil, b is the packet in in.
+func (p *Program) runLeased(cpu *vcpu.CPU, in any, b []byte, v *Packet) (uint64, error) {
+	s, ok := cpu.Data.(*slot)
+	q := p.quick.Load()
+	if !ok || q == nil || s.lean.last != q {
 		if s = p.ready(cpu, q); s == nil {
 			return p.run(uncancelled, in, nil, nil)
 		}
 	}
+	return p.runOn(s, cpu, q, b, v)
+}
+
+// runOn runs p on cpu, whose slot s has met q.
+func (p *Program) runOn(s *slot, cpu *vcpu.CPU, q *quick, b []byte, v *Packet) (uint64, error) {
 	if q.others {
 		p.prepare(s, cpu, b, v)
 	}
-	head := (*[0]byte)(b)
 	if len(q.words) > 0 {
 		s.lean.place(q, b)
 	}
@@ -176,10 +203,10 @@ func (p *Program) Run(in any) (uint64, error) {
 	c := m.rt.Context
 	c.Arg[0] = s.lean.addr
 	c.Frame = m.top
-	c.CPU = uint64(cpu.ID()) & q.cpus
 	if q.calls {
 		return p.runCalls(s, cpu, q, b, v)
 	}
+	head := (*[0]byte)(b)
 	n, insns := s.lean.counters, q.weight
 	if q.metered {
 		m.cur, m.left, m.given = p, q.left, q.granted
@@ -187,7 +214,7 @@ func (p *Program) Run(in any) (uint64, error) {
 	}
 	exit := rt.Enter(&m.rt, q.entry)
 	runtime.KeepAlive(head)
-	runtime.KeepAlive(p) // and with it the code, and the maps whose addresses are in it
+	runtime.KeepAlive(p)
 	if q.metered {
 		insns += m.given - uint64(c.Meter)
 		m.cur = nil
@@ -225,7 +252,7 @@ func setTo(p *helpers.Packet, b []byte, v *Packet) {
 // ready returns the slot of cpu, which is leased, ready for a quick run; or nil, and
 // the lease is over, if there can be none.
 func (p *Program) ready(cpu *vcpu.CPU, q *quick) *slot {
-	if i := cpu.Index(); q != nil && i >= 0 && i < len(slots) {
+	if q != nil && cpu.Index() >= 0 {
 		s := slotOf(cpu)
 		s.native.prepare(s)
 		if q.room > len(s.words) {
@@ -264,7 +291,6 @@ func packetAddr(b []byte) uint64 {
 func (p *Program) runCalls(s *slot, cpu *vcpu.CPU, q *quick, b []byte, v *Packet) (r0 uint64, err error) {
 	m := &s.native
 	c := m.rt.Context
-	s.lean.cpu = cpu
 	setTo(&s.lean.pkt, b, v)
 	c.Packet = packetAddr(b)
 	c.PacketEnd = c.Packet + uint64(len(b))
@@ -334,7 +360,11 @@ func (s *slot) meet(p *Program, q *quick, cpu *vcpu.CPU) (ok bool) {
 	if n == nil {
 		return false
 	}
-	s.lean.last, s.lean.counters = q, n
+	s.lean.last, s.lean.counters, s.lean.cpu = q, n, cpu
+	c := s.native.rt.Context
+	c.Arg[0] = s.lean.addr
+	c.Frame = s.native.top
+	c.CPU = uint64(cpu.ID()) & q.cpus
 	return true
 }
 

@@ -72,9 +72,6 @@ func slotOf(c *vcpu.CPU) *slot {
 	s.machine.Tail = s.tail
 	s.reference.Machine = s.machine
 	c.Data = s
-	if i := c.Index(); i >= 0 && i < len(slots) {
-		slots[i].Store(s)
-	}
 	return s
 }
 

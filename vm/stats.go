@@ -20,13 +20,15 @@ type Stats struct {
 // cache line.
 type counters struct {
 	runs, insns, errors, nanos atomic.Uint64
-	_                          [128 - 4*8]byte
+	leaves                     atomic.Uint64 // runs of stats.weight instructions each
+	_                          [128 - 5*8]byte
 }
 
 // stats are the counters of a program, by the index of the virtual CPU.
 type stats struct {
 	perCPU []atomic.Pointer[counters] // nil: it has run nothing
 	shared counters                   // of CPUs without an index
+	weight uint64                     // see counters.leaves
 }
 
 func newStats() stats {
@@ -72,18 +74,19 @@ func (p *Program) Stats() (s Stats) {
 	if p == nil || p.stats.perCPU == nil {
 		return s
 	}
-	s.add(&p.stats.shared)
+	s.add(&p.stats.shared, 0)
 	for i := range p.stats.perCPU {
 		if n := p.stats.perCPU[i].Load(); n != nil {
-			s.add(n)
+			s.add(n, p.stats.weight)
 		}
 	}
 	return s
 }
 
-func (s *Stats) add(n *counters) {
-	s.Runs += n.runs.Load()
-	s.Insns += n.insns.Load()
+func (s *Stats) add(n *counters, weight uint64) {
+	leaves := n.leaves.Load()
+	s.Runs += n.runs.Load() + leaves
+	s.Insns += n.insns.Load() + leaves*weight
 	s.Errors += n.errors.Load()
 	s.Time += time.Duration(n.nanos.Load())
 }

@@ -10,6 +10,16 @@
 #define FRAME     32  // its register Frame
 #define KEPT      40  // the other registers, at a yield
 
+// func leaf(c *Context, code uintptr) uint64
+TEXT ·leaf(SB), NOSPLIT, $0-24
+	NO_LOCAL_POINTERS
+	MOVQ	c+0(FP), R14
+	MOVQ	Context_Frame(R14), R13
+	MOVQ	code+8(FP), CX
+	CALL	CX
+	MOVQ	AX, ret+16(FP)
+	RET
+
 // func enter(r *Run, code uintptr) Exit
 TEXT ·enter(SB), NOSPLIT, $136-20
 	NO_LOCAL_POINTERS

@@ -10,6 +10,16 @@
 #define FRAME     40   // its register Frame
 #define KEPT      48   // the other registers, at a yield
 
+// func leaf(c *Context, code uintptr) uint64
+TEXT ·leaf(SB), NOSPLIT, $16-24
+	NO_LOCAL_POINTERS
+	MOVD	c+0(FP), R25
+	MOVD	code+8(FP), R2
+	MOVD	Context_Frame(R25), R24
+	CALL	(R2)
+	MOVD	R0, ret+16(FP)
+	RET
+
 // func enter(r *Run, code uintptr) Exit
 TEXT ·enter(SB), NOSPLIT, $256-20
 	NO_LOCAL_POINTERS
