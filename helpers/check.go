@@ -186,6 +186,10 @@ func (p *Proto) checkRet(alloc bool) error {
 	switch {
 	case (r.Min != 0 || r.Max != 0) && r.Kind != RetInteger:
 		return errors.New("Min and Max are for integers")
+	case r.AtMost != 0 && (r.Kind != RetInteger || r.Min != 0 || r.Max != 0):
+		return errors.New("AtMost is for integers that have no other bounds")
+	case r.AtMost < 0 || r.AtMost > len(p.Args) || r.AtMost > 0 && p.Args[r.AtMost-1].Kind != ArgSize && p.Args[r.AtMost-1].Kind != ArgSizeOrZero:
+		return errors.New("AtMost names an argument that is no size")
 	case r.Size != 0 && r.Kind != RetMem:
 		return errors.New("Size is for memory")
 	case alloc && r.Kind != RetMem:

@@ -66,6 +66,10 @@ func TestProtoCheck(t *testing.T) {
 		{"memory result of two sizes", ret(helpers.Ret{Kind: helpers.RetMem, Size: 8}, arg{Kind: helpers.ArgConstAllocSize}), "memory needs one size"},
 		{"size of no memory", ret(helpers.Ret{}, arg{Kind: helpers.ArgConstAllocSize}), "the result is not memory"},
 		{"object result without type", ret(helpers.Ret{Kind: helpers.RetObject}), "give Object"},
+		{"bound by the size", ret(helpers.Ret{AtMost: 2}, arg{Kind: helpers.ArgMem}, arg{Kind: helpers.ArgSize}), ""},
+		{"bound by the memory", ret(helpers.Ret{AtMost: 1}, arg{Kind: helpers.ArgMem}, arg{Kind: helpers.ArgSize}), "names an argument that is no size"},
+		{"bound by nothing", ret(helpers.Ret{AtMost: 6}), "names an argument that is no size"},
+		{"two bounds", ret(helpers.Ret{AtMost: 2, Max: 1}, arg{Kind: helpers.ArgMem}, arg{Kind: helpers.ArgSize}), "no other bounds"},
 		{"nullable number result", ret(helpers.Ret{Nullable: true}), "Nullable is for pointers"},
 		{"reference that is a number", with(args(), func(p *helpers.Proto) { p.AcquiresObject = true }), "no pointer"},
 	} {

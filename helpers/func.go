@@ -129,6 +129,7 @@ type Ret struct {
 	Kind     RetKind
 	Nullable bool
 	Min, Max int64 // RetInteger
+	AtMost   int   // RetInteger: the argument, from 1, that is a size and that the result does not exceed; it may be an error
 	Size     uint32
 	RingBuf  bool   // RetMem: it is a ring buffer reservation
 	Object   string // RetObject

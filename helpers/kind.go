@@ -83,6 +83,7 @@ type (
 		Nullable bool    `json:"nullable,omitempty"`
 		Min      int64   `json:"min,omitempty"`
 		Max      int64   `json:"max,omitempty"`
+		AtMost   int     `json:"at_most,omitempty"`
 		Size     uint32  `json:"size,omitempty"`
 		RingBuf  bool    `json:"ringbuf,omitempty"`
 		Object   string  `json:"object,omitempty"`

@@ -52,6 +52,20 @@ var constructMaps = []*maps.Spec{
 	13: {Name: "log", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 1, Flags: maps.WriteOnlyProg},
 	14: {Name: "requests", Type: maps.UserRingBuf, MaxEntries: 4096},
 	15: {Name: "sockets", Type: maps.SockMap, KeySize: 4, ValueSize: 4, MaxEntries: 4},
+	16: {Name: "outer_locks", Type: maps.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 4,
+		Inner: &maps.Spec{Name: "inner_locks", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 4, Value: valueType(64, fieldAt(0, "bpf_spin_lock", 4))}},
+	17: {Name: "outer_timers", Type: maps.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 4,
+		Inner: &maps.Spec{Name: "inner_timers", Type: maps.Array, KeySize: 4, ValueSize: 32, MaxEntries: 4, Value: valueType(32, fieldAt(16, "bpf_timer", 16))}},
+	18: {Name: "stacks", Type: maps.StackTrace, KeySize: 4, ValueSize: 64, MaxEntries: 4},
+	19: {Name: "cgroups", Type: maps.CgroupArray, KeySize: 4, ValueSize: 4, MaxEntries: 4},
+	20: {Name: "perf", Type: maps.PerfEventArray, KeySize: 4, ValueSize: 4, MaxEntries: 4},
+	21: {Name: "queue", Type: maps.Queue, ValueSize: 16, MaxEntries: 4},
+	22: {Name: "stack", Type: maps.Stack, ValueSize: 16, MaxEntries: 4},
+	23: {Name: "bloom", Type: maps.BloomFilter, ValueSize: 16, MaxEntries: 4},
+	24: {Name: "percpu", Type: maps.PerCPUArray, KeySize: 4, ValueSize: 16, MaxEntries: 4},
+	25: {Name: "percpu_hash", Type: maps.PerCPUHash, KeySize: 4, ValueSize: 16, MaxEntries: 4},
+	26: {Name: "lru", Type: maps.LRUHash, KeySize: 4, ValueSize: 16, MaxEntries: 4},
+	27: {Name: "lock_timer", Type: maps.Array, KeySize: 4, ValueSize: 64, MaxEntries: 1, Value: valueType(64, fieldAt(0, "bpf_spin_lock", 4), fieldAt(16, "bpf_timer", 16))},
 }
 
 // kernelMaps creates constructMaps in the kernel, once.

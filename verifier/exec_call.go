@@ -15,6 +15,9 @@ import (
 
 const maxFrames = 8
 
+// maxErrno bounds the numbers of errors (kernel, MAX_ERRNO).
+const maxErrno = 4095
+
 // callee returns the host's function that in calls; nil if in calls none, or
 // one that is not known.
 func (v *verifier) callee(in prog.Insn) *helpers.Func {
@@ -192,14 +195,10 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 		if isSockets(spec) {
 			return m.objectLike(f, i, &helpers.Arg{Kind: helpers.ArgObject, Object: "sock_common"}, r, c)
 		}
-		size := state.Const(uint64(spec.ValueSize))
-		if err := m.memory(f, i, r, size, null); err != nil {
-			return err
+		if arg.Uninit && spec.Type == maps.BloomFilter {
+			f = asks(f, i)
 		}
-		if arg.Uninit && spec.Type == maps.BloomFilter && r.Kind == state.Stack {
-			return m.stackRead(f, i, r, size) // map_peek_elem asks for the value there
-		}
-		return nil
+		return m.memory(f, i, r, state.Const(uint64(spec.ValueSize)), null)
 	case helpers.ArgMem:
 		if arg.Size != 0 {
 			return m.memory(f, i, r, state.Const(uint64(arg.Size)), null)
@@ -265,6 +264,14 @@ func (m *machine) argument(f *helpers.Func, i int, r state.Reg, c *call) error {
 		return m.fail(Unsupported, "%s: an argument of this kind", f.Name)
 	}
 	return nil
+}
+
+// asks returns f for a map that is asked whether it has the value which is
+// argument i, and does not write one there: map_peek_elem of a bloom filter.
+func asks(f *helpers.Func, i int) *helpers.Func {
+	g := *f
+	g.Proto.Args[i].Write, g.Proto.Args[i].Uninit = false, false
+	return &g
 }
 
 // sized checks memory argument i, whose size is argument j.
@@ -375,7 +382,7 @@ func (m *machine) clobber(f *helpers.Func, i int, c *call) {
 	default:
 		return
 	}
-	if !arg.Write || r.Kind != state.Stack {
+	if !arg.Write || r.Kind != state.Stack || arg.Uninit && c.m >= 0 && m.sv.spec(c.m).Type == maps.BloomFilter {
 		return
 	}
 	var size state.Reg
@@ -445,6 +452,9 @@ func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
 	case helpers.RetVoid:
 		return state.Reg{}, nil
 	case helpers.RetInteger:
+		if i := ret.AtMost; i != 0 {
+			return m.s.Fresh(scalar.Signed(-maxErrno, int64(m.s.Num(m.s.Reg(uint8(i))).UMax()))), nil
+		}
 		if ret.Min == 0 && ret.Max == 0 {
 			return m.s.Unknown(), nil
 		}

@@ -37,6 +37,8 @@ func nullable(a helpers.Arg) helpers.Arg { a.Nullable = true; return a }
 // Results.
 var (
 	integer      = helpers.Ret{}
+	sizeOrError  = helpers.Ret{AtMost: 2} // arguments are memory and its size
+	sizeOrError3 = helpers.Ret{AtMost: 3} // the same after a context or an object
 	mapValue     = helpers.Ret{Kind: helpers.RetMapValue}
 	mapValueNull = helpers.Ret{Kind: helpers.RetMapValue, Nullable: true}
 )
@@ -110,7 +112,7 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	35:  asks(declare("get_current_task", integer, nil, gpl), needsTask, getCurrentTask),
 	36:  asks(declare("probe_write_user", integer, args{anything, mem, size}, gpl), needsWrite, probeWriteUser),
 	37:  asks(declare("current_task_under_cgroup", integer, args{mapPtr, anything}), needsCgroups, currentTaskUnderCgroup),
-	45:  runs(declare("probe_read_str", integer, args{memOut, sizeZero, anything}, gpl), probeReadString(mixedSpace)),
+	45:  runs(declare("probe_read_str", sizeOrError, args{memOut, sizeZero, anything}, gpl), probeReadString(mixedSpace)),
 	46:  declare("get_socket_cookie", integer, args{ctx}),
 	49:  declare("setsockopt", integer, args{ctx, anything, anything, mem, size}),
 	50:  declare("skb_adjust_room", integer, args{ctx, anything, anything, anything}, moves),
@@ -127,7 +129,7 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	63:  runs(declare("msg_pull_data", integer, args{ctx, anything, anything, anything}, moves), msgPullData),
 	64:  declare("bind", integer, args{ctx, mem, size}),
 	66:  runs(declare("skb_get_xfrm_state", integer, args{ctx, anything, memOut, size, anything}), skbGetXfrmState),
-	67:  asks(declare("get_stack", integer, args{ctx, memOut, sizeZero, anything}, gpl), needsStack, getStack),
+	67:  asks(declare("get_stack", sizeOrError3, args{ctx, memOut, sizeZero, anything}, gpl), needsStack, getStack),
 	69:  asks(declare("fib_lookup", integer, args{ctx, memInOut, size, anything}, gpl, packets), needsRoutes, fibLookup),
 	70:  addSocket("sock_hash_update"),
 	71:  msgRedirectHash,
@@ -165,8 +167,8 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	111: declare("skb_output", integer, args{object("sk_buff"), mapPtr, anything, mem, sizeZero}, gpl),
 	112: runs(declare("probe_read_user", integer, args{memOut, sizeZero, anything}, gpl), probeRead(userSpace)),
 	113: runs(declare("probe_read_kernel", integer, args{memOut, sizeZero, anything}, gpl), probeRead(kernelSpace)),
-	114: runs(declare("probe_read_user_str", integer, args{memOut, sizeZero, anything}, gpl), probeReadString(userSpace)),
-	115: runs(declare("probe_read_kernel_str", integer, args{memOut, sizeZero, anything}, gpl), probeReadString(kernelSpace)),
+	114: runs(declare("probe_read_user_str", sizeOrError, args{memOut, sizeZero, anything}, gpl), probeReadString(userSpace)),
+	115: runs(declare("probe_read_kernel_str", sizeOrError, args{memOut, sizeZero, anything}, gpl), probeReadString(kernelSpace)),
 	116: declare("tcp_send_ack", integer, args{object("tcp_sock"), anything}),
 	117: asks(declare("send_signal_thread", integer, args{anything}), needsSignal, sendSignal(true)),
 	119: runs(declare("read_branch_records", integer, args{ctx, nullable(memInOut), sizeZero, anything}, gpl), readBranchRecords),
@@ -184,7 +186,7 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	138: declare("skc_to_tcp_timewait_sock", objectNull("tcp_timewait_sock"), args{object("sock_common")}),
 	139: declare("skc_to_tcp_request_sock", objectNull("tcp_request_sock"), args{object("sock_common")}),
 	140: declare("skc_to_udp6_sock", objectNull("udp6_sock"), args{object("sock_common")}),
-	141: asks(declare("get_task_stack", integer, args{object("task_struct"), memOut, sizeZero, anything}), needsStack, getTaskStack),
+	141: asks(declare("get_task_stack", sizeOrError3, args{object("task_struct"), memOut, sizeZero, anything}), needsStack, getTaskStack),
 	142: declare("load_hdr_opt", integer, args{ctx, memInOut, size, anything}),
 	143: declare("store_hdr_opt", integer, args{ctx, mem, size, anything}, moves),
 	144: declare("reserve_hdr_opt", integer, args{ctx, anything, anything}),
