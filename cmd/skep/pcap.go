@@ -18,15 +18,13 @@ const maxCaptured = 256 << 10
 
 // A capture reads the packets of a pcap or pcapng file, whichever it is.
 type capture struct {
-	name string
-	file *os.File
-	size int64
-	src  interface {
-		gopacket.ZeroCopyPacketDataSource
-		LinkType() layers.LinkType
-	}
+	name  string
+	file  *os.File
+	size  int64
+	link  func() layers.LinkType
+	read  func() ([]byte, gopacket.CaptureInfo, error)
 	count int64
-	read  *countingReader
+	input *countingReader
 }
 
 // countingReader counts the bytes that pass, for progress.
@@ -61,18 +59,18 @@ func (c *capture) start() (err error) {
 		return err
 	}
 	c.size = info.Size()
-	c.read = &countingReader{r: c.file}
-	b := bufio.NewReaderSize(c.read, 1<<16)
+	c.input = &countingReader{r: c.file}
+	b := bufio.NewReaderSize(c.input, 1<<16)
 	magic, err := b.Peek(4)
 	if err != nil {
 		return fmt.Errorf("neither pcap nor pcapng: %d bytes long", c.size)
 	}
 	if bytes.Equal(magic, []byte{0x0a, 0x0d, 0x0d, 0x0a}) {
-		r, err := pcapgo.NewNgReader(b, pcapgo.NgReaderOptions{ErrorOnMismatchingLinkType: true})
+		r, err := pcapgo.NewNgReader(&pcapngReader{r: b}, pcapgo.NgReaderOptions{ErrorOnMismatchingLinkType: true})
 		if err != nil {
 			return fmt.Errorf("pcapng: %w", err)
 		}
-		c.src = r
+		c.link, c.read = r.LinkType, r.ReadPacketData
 		return nil
 	}
 	r, err := pcapgo.NewReader(b)
@@ -80,7 +78,7 @@ func (c *capture) start() (err error) {
 		return fmt.Errorf("neither pcap nor pcapng: %w", err)
 	}
 	r.SetSnaplen(maxCaptured)
-	c.src = r
+	c.link, c.read = r.LinkType, r.ZeroCopyReadPacketData
 	return nil
 }
 
@@ -88,7 +86,7 @@ func (c *capture) start() (err error) {
 // last.
 func (c *capture) next() (data []byte, info gopacket.CaptureInfo, err error) {
 	defer recoverParse(&err)
-	data, info, err = c.src.ZeroCopyReadPacketData()
+	data, info, err = c.read()
 	switch {
 	case err == io.EOF:
 		return nil, info, io.EOF

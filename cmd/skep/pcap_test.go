@@ -116,6 +116,10 @@ func TestCaptureDamaged(t *testing.T) {
 	hugeNg := bytes.Clone(ng.Bytes())
 	at := bytes.Index(hugeNg, []byte("data"))
 	binary.LittleEndian.PutUint32(hugeNg[at-8:], 0xfffffff0)
+	longNg := bytes.Clone(ng.Bytes())
+	binary.LittleEndian.PutUint32(longNg[at-8:], 300)
+	shortBlock := bytes.Clone(ng.Bytes())
+	binary.LittleEndian.PutUint32(shortBlock[at-24:], 0)
 
 	for _, tc := range []struct {
 		name string
@@ -131,7 +135,9 @@ func TestCaptureDamaged(t *testing.T) {
 		{"captured length", huge, "packet 0: capture length exceeds snap length"},
 		{"captured and snap length", unlimited, "packet 0: capture length exceeds snap length"},
 		{"pcapng cut", ng.Bytes()[:30], "pcapng: "},
-		{"pcapng captured length", hugeNg, "packet 0: "},
+		{"pcapng captured length", hugeNg, "packet 0: 4294967280 bytes; a captured packet has at most 262144"},
+		{"pcapng captured length beyond its block", longNg, "packet 0: 300 bytes in a block of 36"},
+		{"pcapng block without a length", shortBlock, "packet 0: a block of 0 bytes"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			name := filepath.Join(t.TempDir(), "x.pcap")

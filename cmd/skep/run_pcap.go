@@ -43,12 +43,12 @@ func (r *session) runCapture(ctx context.Context) (err error) {
 		return err
 	}
 	defer in.close()
-	if link := in.src.LinkType(); link != layers.LinkTypeEthernet {
+	if link := in.link(); link != layers.LinkTypeEthernet {
 		fmt.Fprintf(r.s.err, "note: %s holds packets of link type %v; the program may expect Ethernet\n", in.name, link)
 	}
 	var out *captureWriter
 	if r.flags.write != "" {
-		if out, err = createCapture(r.flags.write, in.src.LinkType()); err != nil {
+		if out, err = createCapture(r.flags.write, in.link()); err != nil {
 			return err
 		}
 		defer func() {
@@ -104,7 +104,7 @@ func (r *session) runPackets(ctx context.Context, capture *capture, out *capture
 		if err == io.EOF {
 			return nil
 		}
-		bar.update(capture.read.n, capture.size, capture.count)
+		bar.update(capture.input.n, capture.size, capture.count)
 		in.set(data)
 
 		var res vm.Result
