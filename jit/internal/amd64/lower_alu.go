@@ -13,7 +13,7 @@ import (
 // Arithmetic (RFC 9669, sections 4.1 and 4.2). At W32 the host clears the upper
 // half of the destination, as ALU requires (SDM vol. 1, section 3.4.1.1).
 
-func (l *lowerer) alu(pc prog.PC, in prog.Insn) {
+func (l *lowerer) ALU(pc prog.PC, in prog.Insn) {
 	w, dst := operandWidth(in), host[in.Dst]
 	switch op := in.Op.ALUOp(); op {
 	case isa.Add:
@@ -213,8 +213,7 @@ func (l *lowerer) divide(pc prog.PC, in prog.Insn) {
 	rare := func(write func(w Width, dst Reg, mod bool)) {
 		at := l.NewLabel()
 		l.JccL(E, at)
-		l.late = append(l.late, func() {
-			l.Mark(emit.PC(pc))
+		l.Late(pc, func() {
 			l.Bind(at)
 			write(w, dst, mod)
 			l.JmpL(end)
@@ -300,5 +299,5 @@ func (l *lowerer) quotient(pc prog.PC, in prog.Insn, by Reg) {
 // ends a straight line: package opt moves nothing over it.
 func (l *lowerer) lives(pc prog.PC, r prog.Reg) bool {
 	return l.p.Info[pc].Live.Has(r) ||
-		slices.ContainsFunc(l.p.Funcs[l.f].Pins, func(x opt.Pin) bool { return x.Reg == r })
+		slices.ContainsFunc(l.p.Funcs[l.F].Pins, func(x opt.Pin) bool { return x.Reg == r })
 }

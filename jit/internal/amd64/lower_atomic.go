@@ -10,7 +10,7 @@ import (
 // everything, plain loads acquire and plain stores release (SDM vol. 3,
 // section 9.2).
 
-func (l *lowerer) atomic(pc prog.PC, in prog.Insn) error {
+func (l *lowerer) Atomic(pc prog.PC, in prog.Insn) error {
 	w, dst, src := accessWidth(in), host[in.Dst], host[in.Src]
 	m := At(dst, int32(in.Off))
 	switch in.Imm {
@@ -32,7 +32,7 @@ func (l *lowerer) atomic(pc prog.PC, in prog.Insn) error {
 		l.XchgMR(w, m, src)
 	case isa.AtomicCmpXchg:
 		if dst == RAX {
-			return l.unsupported(pc, "a compare-and-exchange at the address that it compares with")
+			return l.Unsupported(pc, "a compare-and-exchange at the address that it compares with")
 		}
 		l.LockCmpxchgMR(w, m, src)
 		if w == W32 { // success leaves the upper half
@@ -45,7 +45,7 @@ func (l *lowerer) atomic(pc prog.PC, in prog.Insn) error {
 	case isa.AtomicXor | isa.AtomicFetch:
 		return l.fetch(pc, in, (*Asm).XorRR)
 	default:
-		return l.unsupported(pc, "an atomic operation of this kind")
+		return l.Unsupported(pc, "an atomic operation of this kind")
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func (l *lowerer) fetch(pc prog.PC, in prog.Insn, op func(*Asm, Width, Reg, Reg)
 	const saveRAX, saveTemp = layout.Scratch, layout.Scratch + 8
 	w, base, src := accessWidth(in), host[in.Dst], host[in.Src]
 	if base == RAX && src == RAX {
-		return l.unsupported(pc, "an operand that is its own address")
+		return l.Unsupported(pc, "an operand that is its own address")
 	}
 	l.MovMR(W64, inFrame(saveRAX), RAX)
 	temp := RDX // takes RAX's part as an operand

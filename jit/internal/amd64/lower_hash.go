@@ -5,6 +5,7 @@ import (
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit/internal/emit"
 	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/jit/internal/lower"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 )
@@ -28,7 +29,7 @@ const (
 	hashTemp   = RDX
 )
 
-func (l *lowerer) inlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
+func (l *lowerer) InlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 	const r0 = RAX
 	far, found := l.NewLabel(), l.NewLabel()
 	l.mapAddress(hashDir, x.Map, 0)
@@ -59,8 +60,7 @@ func (l *lowerer) inlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 	} else {
 		l.Lea(W64, r0, At(hashFound, int32(x.Layout.KeySize+7)&^7))
 	}
-	l.late = append(l.late, func() {
-		l.Mark(emit.PC(pc))
+	l.Late(pc, func() {
 		l.Bind(far)
 		l.hashSearch(pc, x, found, null, end)
 	})
@@ -163,7 +163,7 @@ func (l *lowerer) hashCompare(x *opt.Inline, differ emit.Label) {
 		l.ImulRRI(W64, hashEntry, hashEntry, int32(x.Layout.ValueStride))
 		l.AddRM(W64, hashEntry, Indexed(hashDir, hashTemp, 8, 8*maps.DirValues))
 		l.MovRM(W64, hashTemp, Indexed(hashDir, hashTemp, 8, 8*maps.DirSteps))
-		l.ImulRM(W64, hashTemp, l.cpu(x))
+		l.ImulRM(W64, hashTemp, memory(lower.CPU(x)))
 		l.AddRR(W64, hashEntry, hashTemp)
 	}
 	for _, part := range opt.Pieces(x.Layout.KeySize) {
@@ -205,10 +205,10 @@ func (l *lowerer) hashSearch(pc prog.PC, x *opt.Inline, found, null, end emit.La
 	l.MovMR(W64, inCtx(rt.OffArg), hashTemp)
 	l.MovMR(W64, inCtx(rt.OffArg+8), hashKey)
 	if x.GivenCPU {
-		l.MovRM(W64, hashTemp, l.cpu(x))
+		l.MovRM(W64, hashTemp, memory(lower.CPU(x)))
 		l.MovMR(W64, inCtx(rt.OffArg+16), hashTemp)
 	}
-	l.callAside(pc, end)
+	l.CallAside(pc, end)
 }
 
 // hashTouch notes that the entry in the slot with the number in hashTemp is used.

@@ -8,7 +8,7 @@ import (
 
 // Idioms: what the host has an instruction for (package opt).
 
-func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
+func (l *lowerer) Idiom(pc prog.PC, x *opt.Idiom) {
 	in := l.p.Insns[pc]
 	switch x.Kind {
 	case opt.Rotate:
@@ -31,9 +31,9 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 	case opt.Branch:
 		op := in.Op.JmpOp()
 		l.compare(pc, in)
-		l.JccL(cond(op).Not(), l.label(x.To))
+		l.JccL(cond(op).Not(), l.Label(x.To))
 		if to, _ := in.Target(pc); to != pc+2 {
-			l.JmpL(l.label(to))
+			l.JmpL(l.Label(to))
 		}
 	}
 }

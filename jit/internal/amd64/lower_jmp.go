@@ -2,7 +2,7 @@ package amd64
 
 import (
 	"github.com/skepvm/skep/internal/isa"
-	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/jit/internal/emit"
 	"github.com/skepvm/skep/prog"
 )
 
@@ -17,22 +17,9 @@ var conds = [16]Cond{
 // cond returns the condition of a jump.
 func cond(op isa.JmpOp) Cond { return conds[op>>4] }
 
-func (l *lowerer) jump(pc prog.PC, in prog.Insn) error {
-	target, _ := in.Target(pc)
-	switch op := in.Op.JmpOp(); op {
-	case isa.Call:
-		return l.call(pc, in)
-	case isa.Exit:
-		l.exit()
-	case isa.JA:
-		l.JmpL(l.label(target))
-	case isa.MayGoto:
-		l.mayGoto(target)
-	default:
-		l.compare(pc, in)
-		l.JccL(cond(op), l.label(target))
-	}
-	return nil
+func (l *lowerer) Branch(pc prog.PC, in prog.Insn, to emit.Label) {
+	l.compare(pc, in)
+	l.JccL(cond(in.Op.JmpOp()), to)
 }
 
 // compare sets the flags for in: of the difference, or of the common bits. One of
@@ -73,12 +60,4 @@ func (l *lowerer) compare(pc prog.PC, in prog.Insn) {
 	default:
 		l.CmpRR(w, dst, src)
 	}
-}
-
-// mayGoto jumps if the budget of the activation is used up, and otherwise
-// takes one from it.
-func (l *lowerer) mayGoto(target prog.PC) {
-	l.CmpMI(W64, inFrame(layout.Loops), 0)
-	l.JccL(E, l.label(target))
-	l.DecM(W64, inFrame(layout.Loops))
 }

@@ -3,7 +3,6 @@ package amd64
 import (
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/opt"
-	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/prog"
 )
 
@@ -24,7 +23,7 @@ func (l *lowerer) operand(pc prog.PC, in prog.Insn, base prog.Reg) (Mem, Width) 
 	}
 }
 
-func (l *lowerer) load(pc prog.PC, in prog.Insn) {
+func (l *lowerer) LDX(pc prog.PC, in prog.Insn) {
 	m, w := l.operand(pc, in, in.Src)
 	if in.Op.Mode() == isa.MEMSX {
 		l.MovsxRM(W64, w, host[in.Dst], m)
@@ -32,6 +31,9 @@ func (l *lowerer) load(pc prog.PC, in prog.Insn) {
 	}
 	l.loadZero(w, host[in.Dst], m)
 }
+
+// Operand has nothing to do: instructions have operands in memory.
+func (l *lowerer) Operand(pc prog.PC) {}
 
 // loaded returns the memory that the load at pc loads, and its width.
 func (l *lowerer) loaded(pc prog.PC) (Mem, Width) {
@@ -51,12 +53,12 @@ func (l *lowerer) loadZero(w Width, dst Reg, m Mem) {
 	}
 }
 
-func (l *lowerer) store(pc prog.PC, in prog.Insn) {
+func (l *lowerer) STX(pc prog.PC, in prog.Insn) {
 	m, w := l.operand(pc, in, in.Dst)
 	l.MovMR(w, m, host[in.Src])
 }
 
-func (l *lowerer) storeImm(pc prog.PC, in prog.Insn) {
+func (l *lowerer) ST(pc prog.PC, in prog.Insn) {
 	m, w := l.operand(pc, in, in.Dst)
 	l.MovMI(w, m, narrow(w, in.Imm))
 }
@@ -71,24 +73,6 @@ func narrow(w Width, imm int32) int32 {
 		return int32(int16(imm))
 	}
 	return imm
-}
-
-// wide lowers the load of a 64-bit constant, a map or an address.
-func (l *lowerer) wide(pc prog.PC, in prog.Insn) error {
-	dst, next := host[in.Dst], l.p.Insns[pc+1]
-	switch in.Src {
-	case 0:
-		l.MovRI(dst, uint64(uint32(in.Imm))|uint64(uint32(next.Imm))<<32)
-	case isa.PseudoMapFD:
-		l.MovRI(dst, layout.MapHandle|uint64(uint32(in.Imm)))
-	case isa.PseudoFunc:
-		l.MovRI(dst, layout.FuncHandle|uint64(uint32(in.Imm)))
-	case isa.PseudoMapValue:
-		l.mapAddress(dst, in.Imm, uint32(next.Imm))
-	default:
-		return l.unsupported(pc, "a wide instruction of this kind")
-	}
-	return nil
 }
 
 // placeholder is a constant that takes the longest form of a move: two bytes

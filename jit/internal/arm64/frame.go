@@ -4,6 +4,7 @@ import (
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit/internal/emit"
 	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/jit/internal/lower"
 	"github.com/skepvm/skep/prog"
 )
 
@@ -15,118 +16,63 @@ func inFrame(off int32) Mem { return At(frame, off) }
 // inCtx is the memory at off in the rt.Context.
 func inCtx(off int32) Mem { return At(ctx, off) }
 
-// prologue begins the body of a function. The host and tail calls enter the
-// main program here, with the context in the first argument.
-func (l *lowerer) prologue() {
-	l.Bind(l.bodies + emit.Label(l.f))
-	if l.f == 0 {
-		l.Ldr(S64, host[prog.R1], inCtx(rt.OffArg))
-		l.Bind(l.tail)
-		l.loadMeter()
-	} else if l.metered {
-		l.charge(l.p.Program.Funcs[l.f].Entry, l.p.Funcs[l.f].Weight)
-	}
-	l.zero(l.p.Funcs[l.f].Unset)
-	if l.p.ZeroStack {
-		for off := int32(-layout.Stack); off < 0; off += 16 {
-			l.Stp(W64, ZR, ZR, inFrame(off))
-		}
-	}
-	if l.p.Funcs[l.f].MayGoto {
-		l.MovI(tmp0, layout.MaxLoops)
-		l.Str(S64, tmp0, inFrame(layout.Loops))
+func (l *lowerer) AlignFunc() {}
+
+func (l *lowerer) Head(near, far emit.Label) {}
+
+func (l *lowerer) Trap() { l.Brk(0) }
+
+func (l *lowerer) ZeroStack() {
+	for off := int32(-layout.Stack); off < 0; off += 16 {
+		l.Stp(W64, ZR, ZR, inFrame(off))
 	}
 }
 
-// exit ends the function: the main program leaves code, another one goes back
-// to where it was called.
-func (l *lowerer) exit() {
-	if l.f == 0 {
-		l.leave()
-	} else {
-		l.Ldr(S64, tmp0, inFrame(layout.Return))
-		l.Br(tmp0)
-	}
+func (l *lowerer) MayGoto(m lower.Mem, to emit.Label) {
+	l.Ldr(S64, tmp0, l.memory(m))
+	l.Cbz(W64, tmp0, to)
+	l.SubI(W64, tmp0, tmp0, 1)
+	l.Str(S64, tmp0, l.memory(m))
 }
 
-// leave ends the run, or the callback.
-func (l *lowerer) leave() {
-	l.storeMeter()
-	l.MovI(exitReg, exitCode(rt.Done))
+func (l *lowerer) Leave(e rt.Exit) {
+	l.MovI(exitReg, uint64(uint32(e)))
 	l.Ret()
 }
 
-func exitCode(e rt.Exit) uint64 { return uint64(uint32(e)) }
-
-func (l *lowerer) loadMeter() {
-	if l.metered {
-		l.Ldr(S64, meter, inCtx(rt.OffMeter))
-	}
+func (l *lowerer) LeaveTo(e rt.Exit, resume emit.Label) {
+	l.Adr(R0, resume)
+	l.Leave(e)
 }
 
-func (l *lowerer) storeMeter() {
-	if l.metered {
-		l.Str(S64, meter, inCtx(rt.OffMeter))
-	}
-}
+func (l *lowerer) KeepResults() { l.Stp(W64, R0, R1, inCtx(rt.OffSave)) }
 
-// charge takes n from the meter, and yields if it had less. The meter is never
-// negative before.
-func (l *lowerer) charge(pc prog.PC, n int32) {
-	y := yield{start: l.NewLabel(), back: l.NewLabel(), pc: pc}
-	l.yields = append(l.yields, y)
+func (l *lowerer) Spend(n int32, out emit.Label) {
 	if IsAddImm(uint64(n)) {
 		l.SubsI(W64, meter, meter, uint32(n))
 	} else {
 		l.MovI(tmp0, uint64(n))
 		l.Subs(W64, meter, meter, tmp0)
 	}
-	l.BCond(LO, y.start)
-	l.Bind(y.back)
+	l.BCond(LO, out)
 }
 
-// entries writes, for each function whose address the program takes, the code
-// that the host enters it by. It returns where.
-func (l *lowerer) entries() map[int]emit.Label {
-	at := map[int]emit.Label{}
-	for f := range l.p.Funcs {
-		if !l.p.Funcs[f].Callback {
-			continue
-		}
-		at[f] = l.NewLabel()
-		l.Mark(emit.PC(l.p.Program.Funcs[f].Entry))
-		l.Bind(at[f])
-		l.Adr(tmp0, l.done)
-		l.Str(S64, tmp0, inFrame(layout.Return))
-		for i := range int32(5) {
-			l.Ldr(S64, host[prog.R1+prog.Reg(i)], inCtx(rt.OffArg+8*i))
-		}
-		l.loadMeter()
-		l.B(l.bodies + emit.Label(f))
+func (l *lowerer) SpendReg(r prog.Reg, metered bool, out emit.Label) {
+	if metered {
+		l.Subs(W64, meter, meter, host[r])
+		l.BCond(LO, out)
+		return
 	}
-	return at
+	l.Ldr(S64, tmp0, inCtx(rt.OffMeter))
+	l.Subs(W64, tmp0, tmp0, host[r])
+	l.BCond(LO, out)
+	l.Str(S64, tmp0, inCtx(rt.OffMeter))
 }
 
-// outOfLine writes what is rarely run.
-func (l *lowerer) outOfLine() {
-	l.Bind(l.done)
-	l.leave()
-	for _, write := range l.late {
-		write()
-	}
-	for _, y := range l.yields {
-		l.Mark(emit.PC(y.pc))
-		resume := l.NewLabel()
-		l.Bind(y.start)
-		l.storeMeter()
-		l.Stp(W64, R0, R1, inCtx(rt.OffSave))
-		l.MovI(tmp0, uint64(y.pc)) // for whoever wants to know
-		l.Str(S64, tmp0, inCtx(rt.OffArg))
-		l.Adr(R0, resume)
-		l.MovI(exitReg, exitCode(rt.Yield))
-		l.Ret()
-		l.Bind(resume)
-		l.loadMeter()
-		l.B(y.back)
+// Unspend has nothing to give back in memory: SpendReg stores no meter that had
+// less.
+func (l *lowerer) Unspend(r prog.Reg, metered bool) {
+	if metered {
+		l.Add(W64, meter, meter, host[r])
 	}
 }

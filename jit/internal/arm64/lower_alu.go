@@ -8,7 +8,7 @@ import (
 // Arithmetic (RFC 9669, sections 4.1 and 4.2). A 32-bit result clears the upper
 // half of its register, as ALU requires (Arm ARM, B1.2.1).
 
-func (l *lowerer) alu(in prog.Insn) {
+func (l *lowerer) ALU(_ prog.PC, in prog.Insn) {
 	w, dst := operandWidth(in), host[in.Dst]
 	switch op := in.Op.ALUOp(); op {
 	case isa.Add:

@@ -12,7 +12,7 @@ import (
 // order to keep: a load that follows could pass the store-release (kernel,
 // arch/arm64/include/asm/atomic_ll_sc.h).
 
-func (l *lowerer) atomic(pc prog.PC, in prog.Insn) error {
+func (l *lowerer) Atomic(pc prog.PC, in prog.Insn) error {
 	s, dst, src := accessSize(in), host[in.Dst], host[in.Src]
 	switch in.Imm {
 	case isa.LoadAcquire:
@@ -35,7 +35,7 @@ func (l *lowerer) atomic(pc prog.PC, in prog.Insn) error {
 	switch op {
 	case isa.AtomicAdd, isa.AtomicOr, isa.AtomicAnd, isa.AtomicXor, isa.AtomicXchg:
 	default:
-		return l.unsupported(pc, "an atomic operation of this kind")
+		return l.Unsupported(pc, "an atomic operation of this kind")
 	}
 	if l.features.LSE {
 		l.single(op, fetch, s, src, base)

@@ -5,6 +5,7 @@ import (
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit/internal/emit"
 	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/jit/internal/lower"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 )
@@ -30,7 +31,7 @@ const (
 	hashFound  = R2 // address of its key
 )
 
-func (l *lowerer) inlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
+func (l *lowerer) InlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 	far, found := l.NewLabel(), l.NewLabel()
 	l.mapAddress(hashDir, x.Map, 0)
 	if n := x.Layout.KeySize; n == 4 || n == 8 {
@@ -52,8 +53,7 @@ func (l *lowerer) inlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 	} else {
 		l.AddI(W64, R0, hashFound, (x.Layout.KeySize+7)&^7)
 	}
-	l.late = append(l.late, func() {
-		l.Mark(emit.PC(pc))
+	l.Late(pc, func() {
 		l.Bind(far)
 		l.hashSearch(pc, x, found, null, end)
 	})
@@ -188,7 +188,7 @@ func (l *lowerer) hashCompare(x *opt.Inline, differ emit.Label) {
 		l.Ldr(S64, R0, At(R1, 8*maps.DirValues))
 		l.Madd(W64, hashEntry, hashEntry, tmp1, R0)
 		l.Ldr(S64, R0, At(R1, 8*maps.DirSteps))
-		l.Ldr(S64, tmp1, l.cpu(x))
+		l.Ldr(S64, tmp1, l.memory(lower.CPU(x)))
 		l.Madd(W64, hashEntry, R0, tmp1, hashEntry)
 	}
 	for _, part := range opt.Pieces(x.Layout.KeySize) {
@@ -227,10 +227,10 @@ func (l *lowerer) hashSearch(pc prog.PC, x *opt.Inline, found, null, end emit.La
 	l.MovI(tmp0, layout.MapHandle|uint64(x.Map))
 	l.Stp(W64, tmp0, hashKey, inCtx(rt.OffArg))
 	if x.GivenCPU {
-		l.Ldr(S64, tmp0, l.cpu(x))
+		l.Ldr(S64, tmp0, l.memory(lower.CPU(x)))
 		l.Str(S64, tmp0, inCtx(rt.OffArg+16))
 	}
-	l.callAside(pc, end)
+	l.CallAside(pc, end)
 }
 
 // inDir is word i of the directory.

@@ -8,7 +8,7 @@ import (
 
 // Idioms: what the host has an instruction for (package opt).
 
-func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
+func (l *lowerer) Idiom(pc prog.PC, x *opt.Idiom) {
 	in := l.p.Insns[pc]
 	switch x.Kind {
 	case opt.Rotate:
@@ -22,9 +22,9 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 	case opt.Access:
 		l.access(in, x)
 	case opt.Update: // nothing but loads and stores has operands in memory
-		l.load(pc-2, l.p.Insns[pc-2])
-		l.alu(l.p.Insns[pc-1])
-		l.store(pc, in)
+		l.LDX(pc-2, l.p.Insns[pc-2])
+		l.ALU(pc-1, l.p.Insns[pc-1])
+		l.STX(pc, in)
 	case opt.Set:
 		op := in.Op.JmpOp()
 		l.compare(in, op == isa.JSet)
@@ -36,9 +36,9 @@ func (l *lowerer) idiom(pc prog.PC, x *opt.Idiom) {
 	case opt.Branch:
 		op := in.Op.JmpOp()
 		l.compare(in, op == isa.JSet)
-		l.BCond(cond(op).Not(), l.label(x.To))
+		l.BCond(cond(op).Not(), l.Label(x.To))
 		if to, _ := in.Target(pc); to != pc+2 {
-			l.B(l.label(to))
+			l.B(l.Label(to))
 		}
 	}
 }

@@ -2,7 +2,7 @@ package arm64
 
 import (
 	"github.com/skepvm/skep/internal/isa"
-	"github.com/skepvm/skep/jit/internal/layout"
+	"github.com/skepvm/skep/jit/internal/emit"
 	"github.com/skepvm/skep/prog"
 )
 
@@ -17,22 +17,9 @@ var conds = [16]Cond{
 // cond returns the condition of a jump.
 func cond(op isa.JmpOp) Cond { return conds[op>>4] }
 
-func (l *lowerer) jump(pc prog.PC, in prog.Insn) error {
-	target, _ := in.Target(pc)
-	switch op := in.Op.JmpOp(); op {
-	case isa.Call:
-		return l.call(pc, in)
-	case isa.Exit:
-		l.exit()
-	case isa.JA:
-		l.B(l.label(target))
-	case isa.MayGoto:
-		l.mayGoto(target)
-	default:
-		l.compare(in, op == isa.JSet)
-		l.BCond(cond(op), l.label(target))
-	}
-	return nil
+func (l *lowerer) Branch(pc prog.PC, in prog.Insn, to emit.Label) {
+	l.compare(in, in.Op.JmpOp() == isa.JSet)
+	l.BCond(cond(in.Op.JmpOp()), to)
 }
 
 // compare sets the flags for in: of the difference, or of the common bits.
@@ -58,13 +45,4 @@ func (l *lowerer) compare(in prog.Insn, bits bool) {
 	} else {
 		l.Cmp(w, dst, l.source(in))
 	}
-}
-
-// mayGoto jumps if the budget of the activation is used up, and otherwise
-// takes one from it.
-func (l *lowerer) mayGoto(target prog.PC) {
-	l.Ldr(S64, tmp0, inFrame(layout.Loops))
-	l.Cbz(W64, tmp0, l.label(target))
-	l.SubI(W64, tmp0, tmp0, 1)
-	l.Str(S64, tmp0, inFrame(layout.Loops))
 }

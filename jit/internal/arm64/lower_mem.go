@@ -5,7 +5,6 @@ import (
 
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/opt"
-	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/prog"
 )
 
@@ -30,7 +29,7 @@ func (l *lowerer) operand(pc prog.PC, in prog.Insn, base prog.Reg) (Mem, Size) {
 	return Indexed(host[base], tmp2, UXTX, Bytes), s
 }
 
-func (l *lowerer) load(pc prog.PC, in prog.Insn) {
+func (l *lowerer) LDX(pc prog.PC, in prog.Insn) {
 	if x := &l.p.Info[pc].Idiom; x.Kind == opt.Access {
 		l.access(in, x)
 		return
@@ -43,12 +42,15 @@ func (l *lowerer) load(pc prog.PC, in prog.Insn) {
 	l.Ldr(s, host[in.Dst], m)
 }
 
-func (l *lowerer) store(pc prog.PC, in prog.Insn) {
+// Operand lowers the load: nothing but loads has operands in memory.
+func (l *lowerer) Operand(pc prog.PC) { l.LDX(pc, l.p.Insns[pc]) }
+
+func (l *lowerer) STX(pc prog.PC, in prog.Insn) {
 	m, s := l.operand(pc, in, in.Dst)
 	l.Str(s, host[in.Src], m)
 }
 
-func (l *lowerer) storeImm(pc prog.PC, in prog.Insn) {
+func (l *lowerer) ST(pc prog.PC, in prog.Insn) {
 	m, s := l.operand(pc, in, in.Dst)
 	if in.Imm == 0 {
 		l.Str(s, ZR, m)
@@ -56,24 +58,6 @@ func (l *lowerer) storeImm(pc prog.PC, in prog.Insn) {
 	}
 	l.MovI(tmp0, uint64(int64(in.Imm)))
 	l.Str(s, tmp0, m)
-}
-
-// wide lowers the load of a 64-bit constant, a map or an address.
-func (l *lowerer) wide(pc prog.PC, in prog.Insn) error {
-	dst, next := host[in.Dst], l.p.Insns[pc+1]
-	switch in.Src {
-	case 0:
-		l.MovI(dst, uint64(uint32(in.Imm))|uint64(uint32(next.Imm))<<32)
-	case isa.PseudoMapFD:
-		l.MovI(dst, layout.MapHandle|uint64(uint32(in.Imm)))
-	case isa.PseudoFunc:
-		l.MovI(dst, layout.FuncHandle|uint64(uint32(in.Imm)))
-	case isa.PseudoMapValue:
-		l.mapAddress(dst, in.Imm, uint32(next.Imm))
-	default:
-		return l.unsupported(pc, "a wide instruction of this kind")
-	}
-	return nil
 }
 
 // Relocate makes the instructions at off, a MOVZ and three MOVKs, load v.
