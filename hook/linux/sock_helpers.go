@@ -315,13 +315,13 @@ func setCallbacks(env helpers.Env, _, flags, _, _, _ uint64) uint64 {
 }
 
 // Where fields of contexts are in the host's bytes; init knows.
-var lookupSk, lookupFamily, lookupProtocol, opsFullsock, opsCallbacks uint32
+var lookupSk, lookupFamily, lookupProtocol, opsOp, opsFullsock, opsCallbacks uint32
 
 func init() {
 	for name, off := range map[string]*uint32{"sk": &lookupSk, "family": &lookupFamily, "protocol": &lookupProtocol} {
 		*off = SkLookup.Ctx.Field(name).HostOff
 	}
-	for name, off := range map[string]*uint32{"is_fullsock": &opsFullsock, "bpf_sock_ops_cb_flags": &opsCallbacks} {
+	for name, off := range map[string]*uint32{"op": &opsOp, "is_fullsock": &opsFullsock, "bpf_sock_ops_cb_flags": &opsCallbacks} {
 		*off = SockOps.Ctx.Field(name).HostOff
 	}
 }

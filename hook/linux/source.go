@@ -125,7 +125,7 @@ type SockAddr struct {
 	Source         netip.Addr
 	Type, Protocol uint32 // SockStream, IPPROTO_TCP, …
 	Socket         *Socket
-	Retval         int32 // of the system call, if the program refuses and sets it
+	Retval         int32 // of the system call: see Judged
 }
 
 // Enter implements hook.Source.
@@ -178,7 +178,10 @@ func addrIn(v4, v6 []byte, was netip.Addr) netip.Addr {
 // A SockCreate is the socket that a cgroup_sock program judges: when it is made,
 // bound or released. The program may change what its type lets it: the device
 // it is bound to, mark and priority.
-type SockCreate struct{ Socket *Socket }
+type SockCreate struct {
+	Socket *Socket
+	Retval int32 // of the system call: see Judged
+}
 
 // Enter implements hook.Source.
 func (c *SockCreate) Enter(t *hook.Type, r hook.Run) error {
@@ -197,7 +200,7 @@ func (c *SockCreate) Enter(t *hook.Type, r hook.Run) error {
 		fd := &t.Ctx.Fields[i]
 		helpers.CopyMem(f.ctx[fd.HostOff:fd.HostOff+fd.HostSize], b[fd.Off:fd.Off+fd.HostSize])
 	}
-	stateOf(r).Socket = c.Socket
+	stateOf(r).Socket, stateOf(r).Retval = c.Socket, c.Retval
 	return nil
 }
 
@@ -205,53 +208,13 @@ func (c *SockCreate) Enter(t *hook.Type, r hook.Run) error {
 func (c *SockCreate) Leave(t *hook.Type, r hook.Run) {
 	f := frame{t, r.Ctx()}
 	info := c.Socket.Info()
+	c.Retval = stateOf(r).Retval
 	for name, v := range map[string]*uint32{"bound_dev_if": &info.BoundDevIf, "mark": &info.Mark, "priority": &info.Priority} {
 		if t.Ctx.Field(name) != nil {
 			*v = f.get(name)
 		}
 	}
 	c.Socket.Set(info)
-}
-
-// A Sockopt is the access to an option that a cgroup_sockopt program judges. It
-// may change Value in place, and Len; at setsockopt also Level and Name; at
-// getsockopt also Retval.
-type Sockopt struct {
-	Level, Name int32
-	Value       []byte
-	Len         int32 // of the value; 0 beforehand: len(Value)
-	Retval      int32
-	Socket      *Socket
-}
-
-// Enter implements hook.Source.
-func (o *Sockopt) Enter(t *hook.Type, r hook.Run) error {
-	f, err := enter(t, r, "cgroup_sockopt")
-	if err != nil {
-		return err
-	}
-	if o.Len == 0 {
-		o.Len = int32(len(o.Value))
-	}
-	if err := packet(r, o.Value); err != nil {
-		return err
-	}
-	f.put("level", uint64(uint32(o.Level)))
-	f.put("optname", uint64(uint32(o.Name)))
-	f.put("optlen", uint64(uint32(o.Len)))
-	put32(f.ctx, sockoptRetval, uint32(o.Retval))
-	stateOf(r).Socket, stateOf(r).Retval = o.Socket, o.Retval
-	return point(r, o.Socket)
-}
-
-// Leave implements hook.Source.
-func (o *Sockopt) Leave(t *hook.Type, r hook.Run) {
-	f := frame{t, r.Ctx()}
-	o.Level, o.Name, o.Len = int32(f.get("level")), int32(f.get("optname")), int32(f.get("optlen"))
-	o.Retval = stateOf(r).Retval
-	if t.Ctx.Field("retval") != nil {
-		o.Retval = int32(f.get("retval"))
-	}
 }
 
 // Enter implements hook.Source: the program judges the access to s.
@@ -264,13 +227,14 @@ func (s *Sysctl) Enter(t *hook.Type, r hook.Run) error {
 		f.put("write", 1)
 	}
 	f.put("file_pos", uint64(s.Pos))
-	stateOf(r).Sysctl = *s
+	stateOf(r).Sysctl, stateOf(r).Retval = *s, s.Retval
 	return nil
 }
 
 // Leave implements hook.Source.
 func (s *Sysctl) Leave(t *hook.Type, r hook.Run) {
 	*s = stateOf(r).Sysctl
+	s.Retval = stateOf(r).Retval
 	s.Pos = frame{t, r.Ctx()}.get("file_pos")
 }
 
@@ -279,6 +243,7 @@ type Device struct {
 	Type         DeviceType
 	Access       DeviceAccess
 	Major, Minor uint32
+	Retval       int32 // of the system call: see Judged
 }
 
 // A DeviceType is BPF_DEVCG_DEV_*.
@@ -305,8 +270,9 @@ func (d *Device) Enter(t *hook.Type, r hook.Run) error {
 	f.put("access_type", uint64(d.Access)<<16|uint64(d.Type))
 	f.put("major", uint64(d.Major))
 	f.put("minor", uint64(d.Minor))
+	stateOf(r).Retval = d.Retval
 	return nil
 }
 
 // Leave implements hook.Source.
-func (*Device) Leave(*hook.Type, hook.Run) {}
+func (d *Device) Leave(_ *hook.Type, r hook.Run) { d.Retval = stateOf(r).Retval }

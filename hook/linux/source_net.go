@@ -50,7 +50,14 @@ type SockEvent struct {
 	Op     uint32    // BPF_SOCK_OPS_*
 	Args   [4]uint32 // what they are, the op says
 	Socket *Socket   // the connection: addresses, ports, counters
-	Packet []byte    // from its TCP header on, where the op has one
+	// Packet is from its TCP header on, where the op has one. The program sees the
+	// header with its options; of BPF_SOCK_OPS_WRITE_HDR_OPT_CB all, to which it
+	// may append.
+	Packet []byte
+	Syn    []byte // the header of the connection's request, if it was kept (TCP_SAVE_SYN)
+	// Room is how many bytes of options may be reserved, or written; after the run
+	// what is left of it.
+	Room uint32
 
 	Reply     uint32 // what the program answers
 	Callbacks uint32 // the events that it asks for (sock_ops_cb_flags_set); before the run, those it asked for
@@ -63,9 +70,12 @@ func (e *SockEvent) Enter(t *hook.Type, r hook.Run) error {
 	if err != nil {
 		return err
 	}
-	if err := packet(r, e.Packet); err != nil {
+	p := e.header()
+	if err := r.GivePacket(p); err != nil {
 		return err
 	}
+	st := stateOf(r)
+	st.Syn, st.HeaderRoom, st.hasHeader = e.Syn, e.Room, e.Packet != nil
 	f.put("op", uint64(e.Op))
 	f.put("reply", uint64(e.Args[0])) // they share a union
 	for i, v := range e.Args[1:] {
@@ -94,6 +104,21 @@ func (e *SockEvent) Enter(t *hook.Type, r hook.Run) error {
 		return nil // the context's sk is a full one or null
 	}
 	return point(r, e.Socket)
+}
+
+// header returns what the program sees of the packet.
+func (e *SockEvent) header() (p helpers.Packet) {
+	b := e.Packet
+	switch {
+	case e.Op == opWriteHdrOpt:
+		p = helpers.Packet{Buf: make([]byte, len(b)+int(min(e.Room, tcpLongest))), Tail: len(b)}
+		copy(p.Buf, b)
+		return p
+	case len(b) >= tcpHeader:
+		p.Tail = min(int(b[12]>>4)*4, len(b))
+	}
+	p.Buf = b[:len(b):len(b)]
+	return p
 }
 
 // endpoints stores a socket's addresses and ports: the local port in the host's
@@ -128,6 +153,10 @@ func (f frame) counters(i *TCPInfo) {
 func (e *SockEvent) Leave(t *hook.Type, r hook.Run) {
 	f := frame{t, r.Ctx()}
 	e.Reply, e.Callbacks, e.TxHash = f.get("reply"), f.get("bpf_sock_ops_cb_flags"), f.get("sk_txhash")
+	e.Room = stateOf(r).HeaderRoom
+	if e.Op == opWriteHdrOpt {
+		e.Packet = r.Packet().Data()
+	}
 }
 
 // A SendMessage is the message that an sk_msg program judges, and may change.

@@ -32,9 +32,16 @@ type State struct {
 	Xfrm   []Xfrm  // that the packet came through, in order
 	Realm  uint32  // of the packet's route (get_route_realm)
 
+	// Syn is the header of a connection's request, if it was kept, HeaderRoom how
+	// many bytes of options the next header has room for: of sock_ops programs.
+	Syn        []byte
+	HeaderRoom uint32
+
 	Message Message // of sk_msg programs
 	Sysctl  Sysctl  // of cgroup_sysctl programs
 	Retval  int32   // get_retval and set_retval: what the system call returns
+
+	hasHeader bool // the packet of a sock_ops program is a TCP header
 
 	hashed bool // set_hash gave the packet its hash, be it 0
 
