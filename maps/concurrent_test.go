@@ -26,6 +26,22 @@ func newHash8(t testing.TB, entries uint32, valueSize uint32) *hash {
 	return m.(*hash)
 }
 
+// newHomed8 returns a map of keys and values of 8 bytes that has a home. In it are
+// keys from 1<<40 on.
+func newHomed8(t testing.TB) *hash {
+	t.Helper()
+	m := newHash8(t, homeMin, 8)
+	for i := range uint64(homeMin/homeShare + 1) {
+		if err := m.Update(u64(1<<40+i), u64(i), Any); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m.home.Load() == nil {
+		t.Fatal("the map has no home")
+	}
+	return m
+}
+
 // An event is one operation on one key: what was asked, what came back, and
 // the times between which it took place.
 type event struct {
@@ -120,6 +136,9 @@ func TestHashLinearizable(t *testing.T) {
 	const workers, keys, each = 4, 3, 24
 	for round := range rounds {
 		m := newHash8(t, 4000, 8)
+		if round%4 == 0 {
+			m = newHomed8(t)
+		}
 		var clock, value atomic.Int64
 		var mu sync.Mutex
 		histories := map[uint64][]event{}

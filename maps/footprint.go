@@ -31,6 +31,10 @@ func Footprint(s *Spec) uint64 {
 		if times(n, bucketSize) >= sharedBlock { // there is one for every segment when the first needs it
 			tables = plus(tables, times(n, bucketSize/2))
 		}
+		if lines := homeLines(s, int(segs)); lines > 0 && s.Type == Hash {
+			tables = plus(tables, uint64(lines)*lineSize)
+			return plus(poolBytes(n/4+segs*spareBatch, n, key+value), tables)
+		}
 		return plus(poolBytes(n+segs*spareBatch, n, key+value), tables)
 	case LPMTrie:
 		node := lpmNodeWords*8 + up8(max(s.KeySize, lpmHeader)-lpmHeader) + value

@@ -63,9 +63,14 @@ type hash struct {
 	dir    directory
 	clock  *clock // nil unless the map evicts
 	proto  mem.Slab
-	_      [64]byte
-	count  atomic.Int64 // entries in the map; never more than MaxEntries
-	_      [64]byte
+
+	home     atomic.Pointer[home] // nil: there is none, or none yet
+	lines    uint32               // of the home; 0: there is none
+	settling sync.Mutex           // held to make it
+
+	_     [64]byte
+	count atomic.Int64 // entries in the map; never more than MaxEntries
+	_     [64]byte
 }
 
 // perCPUHash is a hash as Go code sees it: an entry's value is the values of
@@ -102,6 +107,7 @@ type segment struct {
 
 	mu    sync.Mutex // held to write
 	live  int32      // entries
+	wait  uint32     // how often not to ask for a place in the home that was left lately
 	came  uint32     // keys that came, in maps that evict
 	spare spares
 }
@@ -138,7 +144,13 @@ const spareBytes = 32 << 20
 
 func newHash(spec *Spec) (Map, error) {
 	m := &hash{}
-	return m, m.alloc(spec, 1)
+	if err := m.alloc(spec, 1); err != nil {
+		return m, err
+	}
+	if n := homeLines(spec, len(m.segs)); m.pool.canSettle(n * lineUnits) {
+		m.lines = n
+	}
+	return m, nil
 }
 
 func newPerCPUHash(spec *Spec) (Map, error) {
@@ -263,6 +275,11 @@ func match(w *[slots + 1]uint64, tag uint32) (slot int) {
 // find returns the entry with the given key, whose hash is h, in t. The caller
 // has a lease or a pin, or the segment's lock.
 func (m *hash) find(t *table, key []byte, h uint64) (entry uint32, ok bool) {
+	if o := m.home.Load(); o != nil {
+		if entry, ok = o.find(wordOf(key), h); ok {
+			return entry, true
+		}
+	}
 	tag := tagOf(h)
 	w := t.bucket(t.home(tag))
 	s := atomic.LoadUint64(&w[match(w, tag)&7])
@@ -329,6 +346,11 @@ func (m *hash) lookupWord(key uint64) (value uint64, ok bool) {
 	h := m.seeds.word(key)
 	s := m.segment(h)
 	reused := atomic.LoadUint64(&s.reused)
+	if o := m.home.Load(); o != nil {
+		if value, ok = o.value(key, h); ok {
+			return value, atomic.LoadUint64(&s.reused) == reused
+		}
+	}
 	t := s.table.Load()
 	tag := tagOf(h)
 	w := t.bucket(t.home(tag))

@@ -34,10 +34,18 @@ const (
 	DirKeys   = DirClock + 1
 	DirValues = DirKeys + 32
 	DirSteps  = DirValues + 32
+	// DirLines is how many lines the map's home has, and DirHome the address of
+	// the first (type home). A key with hash h, if it is in the home, is in the
+	// line whose number is the upper word of h·DirLines. Who looks for it loads
+	// DirLines first. As long as there is no home, DirHome is the address of
+	// DirNone: zeros, and so a line without keys.
+	DirLines = DirSteps + 32
+	DirHome  = DirLines + 1
+	DirNone  = DirHome + 1
 	// DirTables has a word for each segment: the address of the table's first
 	// bucket and, in the lowest six bits, how far to shift a tag for the
 	// number of its home.
-	DirTables = DirSteps + 32
+	DirTables = DirNone + 8
 )
 
 func newDirectory(s *seeds, keySize, segs int) directory {
@@ -45,7 +53,14 @@ func newDirectory(s *seeds, keySize, segs int) directory {
 	d.words, d.bytes = mem.Alloc(DirTables + segs)
 	copy(d.words[DirSeeds:], s[:])
 	d.words[DirStart] = s.start(keySize)
+	d.words[DirHome] = d.addr() + 8*DirNone
 	return d
+}
+
+// setHome notes where the home is.
+func (d directory) setHome(addr, lines uint64) {
+	atomic.StoreUint64(&d.words[DirHome], addr)
+	atomic.StoreUint64(&d.words[DirLines], lines)
 }
 
 // addr returns the address of the directory.

@@ -17,8 +17,15 @@ func TestLookupsWhileEntriesAreReused(t *testing.T) {
 	if testing.Short() {
 		rounds = 40000
 	}
-	for _, words := range []int{1, 5} {
+	for _, tc := range []struct {
+		words int
+		home  bool
+	}{{1, false}, {5, false}, {1, true}} {
+		words := tc.words
 		m := newHash8(t, 64, uint32(words*8))
+		if tc.home {
+			m = newHomed8(t)
+		}
 		value := func(k, version uint64) []byte {
 			var v []byte
 			for range words {

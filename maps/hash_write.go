@@ -134,7 +134,8 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 			return errno.E2BIG
 		}
 	}
-	i, ok := m.take(s)
+	m.settle()
+	i, ok := m.takeFor(s, h)
 	if !ok {
 		if !exists {
 			m.count.Add(-1)
@@ -152,7 +153,7 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 			m.touch(w, slot)
 		}
 		m.endEntry(old)
-		s.spare.retire(old)
+		m.swap(s, old, i)
 		return nil
 	}
 	if s.live++; int(s.live) > int(t.mask+1)*(slots+1)/2 {
@@ -161,7 +162,21 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 		m.setTable(i, t)
 	}
 	t.insert(word, m.begin(s))
+	m.swap(s, 0, i)
 	return nil
+}
+
+// takeFor is take for a key with hash h.
+func (m *hash) takeFor(s *segment, h uint64) (entry uint32, ok bool) {
+	if o := m.home.Load(); o != nil {
+		if entry, ok = o.free(s, h); ok {
+			if optimistic {
+				mem.Publish(&s.reused, s.reused+1)
+			}
+			return entry, true
+		}
+	}
+	return m.take(s)
 }
 
 // take returns an entry that nobody can reach. The caller has the lock of s.
@@ -331,7 +346,7 @@ func (m *hash) unlink(s *segment, t *table, at *uint64) {
 	t.remove(at)
 	s.live--
 	m.endEntry(i)
-	s.spare.retire(i)
+	m.swap(s, i, 0)
 }
 
 // scavenges is how often put looks for an entry elsewhere before it gives up.

@@ -30,6 +30,7 @@ type Layout struct {
 	KeyStride uint32
 	SegShift  uint8
 	Clock     bool // lookups note when (DirClock)
+	Home      bool // keys may lie in a home, to be looked at first (DirHome)
 }
 
 // A LayoutKind tells layouts apart.
@@ -70,7 +71,7 @@ func (m *hash) layout() *Layout {
 	}
 	keyStep, valueStep := m.pool.steps()
 	return &Layout{Kind: LayoutHash, Base: m.dir.addr(), CPUs: uint32(m.cpus), ValueStride: uint32(valueStep) * 8,
-		KeySize: m.spec.KeySize, KeyStride: uint32(keyStep) * 8, SegShift: uint8(m.segAt), Clock: m.clock != nil}
+		KeySize: m.spec.KeySize, KeyStride: uint32(keyStep) * 8, SegShift: uint8(m.segAt), Clock: m.clock != nil, Home: m.lines > 0}
 }
 
 func (m *ringBuf) layout() *Layout {

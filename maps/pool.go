@@ -104,7 +104,26 @@ func (p *pool) steps() (key, value int) {
 // grow allocates chunk c, whose first entry is first. The last chunk ends at
 // the limit.
 func (p *pool) grow(c *chunk, first uint32, proto *mem.Slab) {
-	n := int(min(first, p.end-first))
+	p.fill(c, first, min(first, p.end-first), proto)
+}
+
+// canSettle reports whether settle can be called with n.
+func (p *pool) canSettle(n uint32) bool { return p.end <= 1<<31 && n <= 1<<31-1 }
+
+// settle adds a chunk of n entries for whoever numbers them itself, from first on.
+// It is done once at most.
+func (p *pool) settle(n uint32, proto *mem.Slab) (first uint32, c *chunk) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	top := max(bits.Len32(p.end-1), bits.Len32(n-1)) // behind all that take hands out
+	c = &p.chunks[top]
+	p.fill(c, 1<<top, n, proto)
+	return 1 << top, c
+}
+
+// fill makes c a chunk of size entries, of which the first is first.
+func (p *pool) fill(c *chunk, first, size uint32, proto *mem.Slab) {
+	n := int(size)
 	words, bytes := mem.AllocDense(n * p.entryBytes() / 8)
 	*c = chunk{words: words, bytes: bytes}
 	c.keyStep, c.valStep = p.steps()

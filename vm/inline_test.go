@@ -164,6 +164,55 @@ func TestInlineHashes(t *testing.T) {
 	}
 }
 
+// TestInlineHomes looks keys up in maps that keep most entries where the hash of
+// their key says, and compares with a map of Go's.
+func TestInlineHomes(t *testing.T) {
+	needCompiler(t)
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, size := range []struct{ key, value uint32 }{{8, 8}, {4, 8}, {8, 1}, {4, 4}} {
+		spec := &maps.Spec{Name: "m", Type: maps.Hash, KeySize: size.key, ValueSize: size.value, MaxEntries: 40000}
+		c := load(t, packetType, lookupKeys(spec), vm.Options{Engine: vm.JIT, Deterministic: true}, spec)
+		m := c.Map("m")
+		there := map[uint32]byte{}
+		key := func(k uint32) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(k)<<1)[:size.key] }
+		check := func(k uint32) {
+			want := uint64(256)
+			if v, ok := there[k]; ok {
+				want = uint64(v)
+			}
+			if got, err := c.Program("p").Run(append([]byte{1, 2, 3}, key(k)...)); got != want || err != nil {
+				t.Fatalf("keys of %d bytes, %d of them: key %d: got %d, %v, want %d", size.key, len(there), k, got, err, want)
+			}
+		}
+		value := make([]byte, size.value)
+		put := func(k uint32) {
+			value[0] = byte(r.Uint32())
+			if err := m.Update(key(k), value, maps.Any); err != nil {
+				t.Fatal(err)
+			}
+			there[k] = value[0]
+		}
+		for k := range spec.MaxEntries {
+			check(k)
+			put(k)
+		}
+		for k := range 2 * spec.MaxEntries {
+			check(k)
+		}
+		for range spec.MaxEntries {
+			k := r.Uint32N(spec.MaxEntries)
+			if r.IntN(3) == 0 {
+				m.Delete(key(k))
+				delete(there, k)
+			} else {
+				put(k)
+			}
+			check(k)
+		}
+		c.Close()
+	}
+}
+
 // TestInlineLookupsAreUses fills an LRU map many times over. Keys that machine
 // code looks up meanwhile stay; others go.
 func TestInlineLookupsAreUses(t *testing.T) {

@@ -313,6 +313,10 @@ func Passed(tag uint64) bool {
 	}
 }
 
+// KnownPassed reports whether Passed(tag) was true for this tag or a larger one
+// before. It reads one word.
+func KnownPassed(tag uint64) bool { return tag <= passed.Load() }
+
 // holds reports whether a CPU of s runs with an epoch up to tag.
 func (s *set) holds(tag uint64) bool {
 	for i := range s.fixed {

@@ -1,6 +1,8 @@
 package amd64
 
 import (
+	"math/bits"
+
 	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit/internal/emit"
@@ -30,9 +32,60 @@ const (
 )
 
 func (l *lowerer) InlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
-	const r0 = RAX
 	far, found := l.NewLabel(), l.NewLabel()
 	l.mapAddress(hashDir, x.Map, 0)
+	if x.Layout.Home {
+		l.hashLine(pc, x, null, end)
+		return
+	}
+	l.hashTable(x, far, found)
+	l.Late(pc, func() {
+		l.Bind(far)
+		l.hashSearch(pc, x, found, null, end)
+	})
+}
+
+// hashLine looks at the line of a key in a map with a home (maps.DirHome). Keys
+// that are not there are looked for in the table, out of line. Which place of the
+// line the key is in decides no branch, since the processor could not guess it.
+func (l *lowerer) hashLine(pc prog.PC, x *opt.Inline, null, end emit.Label) {
+	const r0, line, key, state, bit = RAX, RDX, RDI, R8, RCX
+	table := l.NewLabel()
+	l.hashWord(x.Layout.KeySize)
+	l.MulM(W64, inDir(maps.DirLines)) // line
+	l.ShlRI(W64, line, 6)
+	l.AddRM(W64, line, inDir(maps.DirHome))
+	l.loadZero(Width(bits.Len32(x.Layout.KeySize)-1), key, At(hashKey, 0))
+	l.ZeroR(r0)
+	l.ZeroR(bit)
+	l.MovRM(W64, state, At(line, 0))
+	l.CmpRM(W64, key, At(line, 16))
+	l.SetccR(E, r0)
+	l.CmpRM(W64, key, At(line, 32))
+	l.SetccR(E, bit)
+	l.Lea(W32, r0, Indexed(r0, bit, 2, 0))
+	l.CmpRM(W64, key, At(line, 48))
+	l.SetccR(E, bit)
+	l.Lea(W32, r0, Indexed(r0, bit, 4, 0))
+	l.AndRR(W32, r0, state)
+	l.JccL(E, table)
+	l.TzcntRR(W32, r0, r0) // BSF on hosts without it, which does the same for what is not 0
+	l.ShlRI(W32, r0, 4)
+	l.Lea(W64, r0, Indexed(line, r0, 1, 24))
+	l.Late(pc, func() {
+		far, found := l.NewLabel(), l.NewLabel()
+		l.Bind(table)
+		l.hashTable(x, far, found)
+		l.JmpL(end)
+		l.Bind(far)
+		l.hashSearch(pc, x, found, null, end)
+	})
+}
+
+// hashTable looks in the slot of the table that the key prefers, goes to far if it
+// is not there, and binds found, where the key's entry is known.
+func (l *lowerer) hashTable(x *opt.Inline, far, found emit.Label) {
+	const r0 = RAX
 	if n := x.Layout.KeySize; n == 4 || n == 8 {
 		l.hashWord(n)
 	} else {
@@ -60,10 +113,6 @@ func (l *lowerer) InlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 	} else {
 		l.Lea(W64, r0, At(hashFound, int32(x.Layout.KeySize+7)&^7))
 	}
-	l.Late(pc, func() {
-		l.Bind(far)
-		l.hashSearch(pc, x, found, null, end)
-	})
 }
 
 // slots is how many entries a bucket has; the word after them says whether to

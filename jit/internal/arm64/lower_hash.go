@@ -39,6 +39,63 @@ func (l *lowerer) InlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 	} else {
 		l.hashBytes(int32(n))
 	}
+	search := func() {
+		l.Bind(far)
+		l.hashSearch(pc, x, found, null, end)
+	}
+	if !x.Layout.Home {
+		l.hashTable(x, far, found)
+		l.Late(pc, search)
+		return
+	}
+	table := l.NewLabel()
+	l.hashLine(x, table)
+	l.Late(pc, func() {
+		l.Bind(table)
+		l.hashTable(x, far, found)
+		l.B(end)
+		search()
+	})
+}
+
+// hashLine looks at the line of the key with the hash in R0, in a map with a home
+// (maps.DirHome), and goes to table if it is not there. Which place of the line
+// the key is in decides no branch, since the processor could not guess it.
+func (l *lowerer) hashLine(x *opt.Inline, table emit.Label) {
+	const line, state, places, place, key = R1, R2, R4, R5, R6
+	size := S64
+	if x.Layout.KeySize == 4 {
+		size = S32
+	}
+	l.AddI(W64, tmp0, hashDir, 8*maps.DirLines)
+	l.Ldar(S64, tmp0, tmp0)
+	l.Umulh(line, R0, tmp0)
+	l.Ldr(S64, tmp0, inDir(maps.DirHome))
+	l.AddShifted(W64, line, tmp0, line, LSL, 6)
+	l.Ldar(S64, state, line)
+	l.Ldr(size, key, At(hashKey, 0))
+	for i := range int32(3) {
+		l.Ldr(S64, tmp0, At(line, 16*i+16))
+		l.Cmp(W64, key, tmp0)
+		if i == 0 {
+			l.Cset(W32, places, EQ)
+			continue
+		}
+		l.Cset(W32, place, EQ)
+		l.OrrShifted(W32, places, places, place, LSL, uint(i))
+	}
+	l.And(W32, places, places, state)
+	l.Cbz(W32, places, table)
+	l.Rbit(W32, places, places)
+	l.Clz(W32, places, places)
+	l.AddShifted(W64, R0, line, places, LSL, 4)
+	l.AddI(W64, R0, R0, 24)
+}
+
+// hashTable looks in the slot of the table that the key with the hash in R0
+// prefers, goes to far if it is not there, and binds found, where the key's entry
+// is known.
+func (l *lowerer) hashTable(x *opt.Inline, far, found emit.Label) {
 	l.hashHome(x)
 	l.hashPreferred()
 	l.hashSlot(tmp0, far)
@@ -53,10 +110,6 @@ func (l *lowerer) InlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 	} else {
 		l.AddI(W64, R0, hashFound, (x.Layout.KeySize+7)&^7)
 	}
-	l.Late(pc, func() {
-		l.Bind(far)
-		l.hashSearch(pc, x, found, null, end)
-	})
 }
 
 // slots is how many entries a bucket has; the word after them says whether to

@@ -1,0 +1,170 @@
+package maps
+
+import (
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/skepvm/skep/internal/mem"
+	"github.com/skepvm/skep/internal/vcpu"
+)
+
+// A home is where a large hash whose keys and values are words keeps most of its
+// entries: in the line of 64 bytes that the key's hash says, so that a lookup
+// misses the cache once, and needs no table to know where.
+//
+//	line     word 0: state; word 1: unused; then three times a key and a value
+//	state    bits 0 to 2: the places with an entry; the rest: when the last place
+//	         was left, as vcpu.Retired says
+//
+// An entry in a home is an entry as any other: it has a number, which a slot of
+// its segment's table has, too, so that walks, and those who write, need to know
+// tables alone. A line is like four entries, of which the first holds the state.
+// Keys that come while their line is full have entries elsewhere.
+//
+// Who looks for a key looks at its line first, then in the table. State is
+// loaded once and stored at once, so as long as a key has an entry in its line,
+// the line alone says which: an update replaces one place by another with one
+// store. An entry that comes to the line was there in the table before; one that
+// goes from the line to elsewhere is found in the table by all who do not see it
+// in the line any more.
+//
+// A place is used again when the reclamation rule allows it for all places of the
+// line, which is known without a list of them.
+type home struct {
+	first uint32 // number of the entry that the first line's state takes the place of
+	lines [][8]uint64
+}
+
+const (
+	linePlaces = 3
+	lineUnits  = linePlaces + 1    // entries' numbers in a line
+	lineLive   = 1<<linePlaces - 1 // in a state
+	lineSize   = lineUnits * 16    // bytes
+	homeMin    = 1 << 15           // maps of fewer entries have no home: they are in the cache
+	homeShare  = 32                // part of the entries that is there before the home
+)
+
+// homeLines returns how many lines the home of a hash with this description has,
+// 0 if it has none: as many as entries. With that, one key in forty finds its line
+// full, and one in eight where keys are replaced all the time, which takes a place
+// more for a while.
+func homeLines(s *Spec, segs int) uint32 {
+	switch {
+	case s.Flags&NoPrealloc != 0, s.KeySize != 4 && s.KeySize != 8, s.ValueSize > 8,
+		s.MaxEntries < homeMin, s.MaxEntries > 1<<29, len(SpecialOf(s)) > 0:
+		return 0
+	}
+	return (s.MaxEntries + uint32(segs)) &^ uint32(segs-1)
+}
+
+// at returns the line of a key with hash h. The lines of a segment's keys lie one
+// after the other, and are nobody else's.
+func (o *home) at(h uint64) uint64 {
+	n, _ := bits.Mul64(h, uint64(len(o.lines)))
+	return n
+}
+
+// find returns the entry of a key with hash h, if it is in its line. The caller
+// has a lease or a pin, or the segment's lock.
+func (o *home) find(key, h uint64) (entry uint32, ok bool) {
+	n := o.at(h)
+	w := &o.lines[n]
+	live := atomic.LoadUint64(&w[0])
+	for i := range uint32(linePlaces) {
+		if live>>i&1 != 0 && w[2*i+2] == key {
+			return o.first + uint32(n)*lineUnits + i + 1, true
+		}
+	}
+	return 0, false
+}
+
+// value returns the value of a key with hash h, if it is in its line. No branch
+// depends on its place there. The caller finds out whether what it read was meant
+// to be read.
+func (o *home) value(key, h uint64) (value uint64, ok bool) {
+	w := &o.lines[o.at(h)]
+	live := atomic.LoadUint64(&w[0])
+	var a, b, c uint64
+	if w[2] == key {
+		a = 1
+	}
+	if w[4] == key {
+		b = 2
+	}
+	if w[6] == key {
+		c = 4
+	}
+	at := (a | b | c) & live
+	if at == 0 {
+		return 0, false
+	}
+	return w[(2*bits.TrailingZeros64(at)+3)&7], true
+}
+
+// free returns an entry that nobody can reach, for a key with hash h, if its line
+// has one. The caller has the lock of s.
+func (o *home) free(s *segment, h uint64) (entry uint32, ok bool) {
+	n := o.at(h)
+	state := o.lines[n][0]
+	free := ^state & lineLive
+	if free == 0 {
+		return 0, false
+	}
+	if left := state >> linePlaces; !vcpu.KnownPassed(left) {
+		if s.wait > 0 {
+			s.wait--
+			return 0, false
+		}
+		if !vcpu.Passed(left) {
+			s.wait = spareBatch // a run that goes on holds it, and others
+			return 0, false
+		}
+	}
+	return o.first + uint32(n)*lineUnits + uint32(bits.TrailingZeros64(free)) + 1, true
+}
+
+// place returns the line that entry is in, and its bit in the state. bit is 0 if
+// it is in none. o may be nil.
+func (o *home) place(entry uint32) (w *[8]uint64, bit uint64) {
+	if o == nil || entry < o.first {
+		return nil, 0
+	}
+	n := entry - o.first
+	return &o.lines[n/lineUnits], 1 << (n%lineUnits - 1)
+}
+
+// swap tells the line of a key that its entry is new now, and no more old, which
+// it retires. 0 is none. The table says so already; the caller has the lock of s.
+func (m *hash) swap(s *segment, old, new uint32) {
+	o := m.home.Load()
+	w, gone := o.place(old)
+	if v, came := o.place(new); came != 0 {
+		w = v
+		atomic.StoreUint64(&w[0], (w[0]|came)&^gone)
+	} else if gone != 0 {
+		atomic.StoreUint64(&w[0], w[0]&^gone)
+	}
+	switch {
+	case gone != 0:
+		mem.Publish(&w[0], w[0]&lineLive|vcpu.Retired()<<linePlaces)
+	case old != 0:
+		s.spare.retire(old)
+	}
+}
+
+// settle makes the home, if the map has one, when so many keys came that it is
+// worth it. The caller has a segment's lock.
+func (m *hash) settle() {
+	if m.lines == 0 || m.home.Load() != nil || m.count.Load() < int64(m.spec.MaxEntries/homeShare) {
+		return
+	}
+	m.settling.Lock()
+	defer m.settling.Unlock()
+	if m.home.Load() != nil {
+		return
+	}
+	first, c := m.pool.settle(m.lines*lineUnits, &m.proto)
+	o := &home{first: first, lines: mem.Lines(c.words)}
+	m.dir.setHome(mem.Addr(c.bytes), uint64(len(o.lines)))
+	m.home.Store(o)
+}
