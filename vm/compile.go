@@ -69,7 +69,7 @@ func usableJIT(asked Engine) error {
 		return err
 	}
 	if asked == Auto && !execmem.Default {
-		return fmt.Errorf("machine code has not been tried on %s: it must be asked for", runtime.GOOS)
+		return fmt.Errorf("on %s machine code is not the default, and must be asked for", runtime.GOOS)
 	}
 	return execmem.Available()
 }

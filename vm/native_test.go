@@ -124,15 +124,16 @@ func TestNativeCallX(t *testing.T) {
 	for _, tc := range []struct {
 		name, text string
 		want       uint64
+		asked      vm.Engine
 		engine     vm.Engine
 	}{
-		{"one", "r7 = 40\nr2 = subprog[g]\ncallx r2\nr0 += r7" + "\nexit\ng:\nr7 = 5\nr0 = 2\nexit", 42, vm.JIT},
-		{"the same twice", "r7 = subprog[g]\ncallx r7\nr8 = r0\ncallx r7\nr0 += r8\nexit\ng:\nr0 = 2\nexit", 4, vm.JIT},
-		{"by path", "r1 = *(u32 *)(r1 +12)\nr2 = subprog[f]\nif r1 == 0 goto +2\nr2 = subprog[g]\ncallx r2\nexit\nf:\nr0 = 1\nexit\ng:\nr0 = 2\nexit", 1, vm.Interp},
-		{"a helper in a loop", "r6 = 5\nr7 = 8\ncallx r7\nr6 += -1\nif r6 != 0 goto -3\nr0 = 9\nexit", 9, vm.JIT},
+		{"one", "r7 = 40\nr2 = subprog[g]\ncallx r2\nr0 += r7" + "\nexit\ng:\nr7 = 5\nr0 = 2\nexit", 42, vm.JIT, vm.JIT},
+		{"the same twice", "r7 = subprog[g]\ncallx r7\nr8 = r0\ncallx r7\nr0 += r8\nexit\ng:\nr0 = 2\nexit", 4, vm.JIT, vm.JIT},
+		{"by path", "r1 = *(u32 *)(r1 +12)\nr2 = subprog[f]\nif r1 == 0 goto +2\nr2 = subprog[g]\ncallx r2\nexit\nf:\nr0 = 1\nexit\ng:\nr0 = 2\nexit", 1, vm.Auto, vm.Interp},
+		{"a helper in a loop", "r6 = 5\nr7 = 8\ncallx r7\nr6 += -1\nif r6 != 0 goto -3\nr0 = 9\nexit", 9, vm.JIT, vm.JIT},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := load(t, packetType, tc.text, vm.Options{Deterministic: true}).Program("p")
+			p := load(t, packetType, tc.text, vm.Options{Engine: tc.asked, Deterministic: true}).Program("p")
 			if e, why := p.Engine(); e != tc.engine {
 				t.Errorf("it runs in %s: %s", e, why)
 			}

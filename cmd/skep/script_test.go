@@ -76,7 +76,7 @@ func replay(t *testing.T, script, tmp string) string {
 	return out.String()
 }
 
-var volatileOutput = regexp.MustCompile(`\b\d+(\.\d+)? ?(ns|µs|ms|s|M/s|k/s|/s)\b|"ns_per_run":[\d.]+|CPU \d+|0x[0-9a-f]{9,}|\(proof: [^)]*\)|"insns":\d+,"states":\d+,"peak_bytes":\d+,"time_ns":\d+`)
+var volatileOutput = regexp.MustCompile(`: -, |\b\d+(\.\d+)? ?(ns|µs|ms|s|M/s|k/s|/s)\b|"ns_per_run":[\d.]+|CPU \d+|0x[0-9a-f]{9,}|\(proof: [^)]*\)|"insns":\d+,"states":\d+,"peak_bytes":\d+,"time_ns":\d+`)
 
 // runLine runs one command line and returns what the script has to say of it.
 func runLine(t *testing.T, line, tmp string) string {
