@@ -84,7 +84,6 @@ func (m *machine) prepare(s *slot) *machine {
 	if m.slot == nil {
 		m.slot = s
 		m.rt.Context = rt.NewContext(jit.Frames)
-		m.rt.Env = s
 		m.rt.Yield = m.yield
 		m.rt.Moved = m.moved
 		m.frames = m.rt.Context.Frames()
@@ -115,7 +114,7 @@ func (m *machine) enter(fn, a1, a2, a3 uint64) (r0 uint64, err error) {
 // not counted by the meter.
 func (m *machine) begin(entry uintptr, fixed uint64) (r0 uint64, err error) {
 	s, c := m.slot, m.rt.Context
-	s.lean.last = nil
+	s.lean.last, m.rt.Env = nil, s
 	c.Meter = 0
 	c.Frame = m.top
 	c.CPU = uint64(s.cpu)
@@ -174,12 +173,18 @@ func (m *machine) run(p *Program, entry uintptr) (r0 uint64, ok bool) {
 	m.rt.Go(p.native.at)
 	m.frame = m.rt.Context.Frame
 	exit := rt.Enter(&m.rt, entry)
-	if m.thrown {
-		m.thrown = false
-		m.rt.Context.Resume()
-		m.rt.Context.R0, exit = m.cookie, rt.Done
+	return m.rt.Context.R0, exit == rt.Done || m.caught()
+}
+
+// caught reports whether the program threw, and makes the cookie its result.
+func (m *machine) caught() bool {
+	if !m.thrown {
+		return false
 	}
-	return m.rt.Context.R0, exit == rt.Done
+	m.thrown = false
+	m.rt.Context.Resume()
+	m.rt.Context.R0 = m.cookie
+	return true
 }
 
 func (m *machine) running() *Program { return m.cur }
@@ -187,7 +192,7 @@ func (m *machine) running() *Program { return m.cur }
 // nativeThrow is what code calls for bpf_throw: the program ends, whatever
 // functions of it are at work.
 func nativeThrow(env helpers.Env, cookie, _, _, _, _ uint64) uint64 {
-	m := &env.(*slot).native
+	m := &slotIn(env).native
 	if m.err == nil {
 		m.thrown, m.cookie = true, cookie
 	}
@@ -339,7 +344,7 @@ func nativePacket(env helpers.Env, off, size, _, _, _ uint64) uint64 {
 
 // nativeTail is what code calls for a tail call: see jit.CallTail.
 func nativeTail(env helpers.Env, ctx, handle, index, nested, _ uint64) uint64 {
-	s := env.(*slot)
+	s := wholeIn(env)
 	m := &s.native
 	if m.rt.Context.Tails >= rt.MaxTails {
 		return 0
@@ -378,16 +383,12 @@ func nativeTail(env helpers.Env, ctx, handle, index, nested, _ uint64) uint64 {
 	return jit.TailRan
 }
 
-// moved is called when code has gone on in t, or leaves for the first time in a
-// quick run.
+// moved is called when code has gone on in t.
 func (m *machine) moved(t *rt.Target) {
-	p := t.Owner.(*Program)
-	if m.slot.prog == nil {
-		m.slot.beginLate(m.cur)
-		if p == m.cur {
-			return
-		}
+	if m.slot.prog == nil { // a quick run is one of its first program
+		m.slot.beginLate()
 	}
+	p := t.Owner.(*Program)
 	m.cur = p
 	m.kept = append(m.kept, p)
 	m.slot.machine.Switch(p.code)

@@ -45,7 +45,7 @@ func (n *native) ring(base uint64) ring {
 // that a helper reserved.
 func nativeCommit(plain helpers.Impl, discard bool) helpers.Impl {
 	return func(env helpers.Env, addr, flags, done, _, _ uint64) uint64 {
-		m := &env.(*slot).native
+		m := &slotIn(env).native
 		if done != 0 {
 			m.cur.native.ring(done).Wake(addr, flags)
 			return 0

@@ -204,7 +204,7 @@ func (p *Program) runOn(s *slot, cpu *vcpu.CPU, q *quick, b []byte, v *Packet) (
 	c.Arg[0] = s.lean.addr
 	c.Frame = m.top
 	if q.calls {
-		return p.runCalls(s, cpu, q, b, v)
+		return p.runCalls(s, q, b, v)
 	}
 	head := (*[0]byte)(b)
 	n, insns := s.lean.counters, q.weight
@@ -287,8 +287,8 @@ func packetAddr(b []byte) uint64 {
 }
 
 // runCalls is what remains of a quick run that may leave for the host: what helpers
-// need is made ready when it does so for the first time (machine.moved).
-func (p *Program) runCalls(s *slot, cpu *vcpu.CPU, q *quick, b []byte, v *Packet) (r0 uint64, err error) {
+// need is made ready when one asks for it (early).
+func (p *Program) runCalls(s *slot, q *quick, b []byte, v *Packet) (r0 uint64, err error) {
 	m := &s.native
 	c := m.rt.Context
 	setTo(&s.lean.pkt, b, v)
@@ -299,42 +299,48 @@ func (p *Program) runCalls(s *slot, cpu *vcpu.CPU, q *quick, b []byte, v *Packet
 	if q.metered {
 		c.Meter, m.given = int64(q.granted), q.granted
 	}
-	m.rt.Begin(&p.target)
-	defer s.leave(p) // helpers may panic
+	m.rt.Go(&p.target)
+	defer s.leave() // helpers may panic
 	exit := rt.Enter(&m.rt, q.entry)
 	runtime.KeepAlive(b)
 	runtime.KeepAlive(p)
 	if v != nil && s.prog != nil {
 		s.takeBack(v)
 	}
-	if exit != rt.Done {
+	if exit != rt.Done && !m.caught() {
 		return 0, m.err
 	}
 	s.ok = true
 	return c.R0, nil
 }
 
-// leave ends a quick run of p.
-func (s *slot) leave(p *Program) {
+// leave ends a quick run that could have left for the host. One that was cut short
+// ends like any other: it may have borrowed something.
+func (s *slot) leave() {
+	if s.prog == nil && !s.ok {
+		s.beginLate()
+	}
 	if s.prog != nil {
+		s.lean.last = nil // what it is ready for is not what a quick run begins with
 		s.close()
 		return
 	}
-	m, n, cpu := &s.native, s.lean.counters, s.lean.cpu
+	m, n := &s.native, s.lean.counters
 	mem.Count(&n.runs, 1)
 	mem.Count(&n.insns, m.insns())
 	m.cur, m.fixed, m.given, s.ok = nil, 0, 0, false
 	m.rt.Leave()
 	s.lean.pkt.Buf = nil
-	cpu.Release()
+	s.lean.cpu.Release()
 }
 
-// beginLate makes s ready for helpers, in the middle of a quick run of p.
-func (s *slot) beginLate(p *Program) {
-	kept, others := &s.lean.pkt, s.lean.last.others
+// beginLate makes s ready for helpers, in the middle of a quick run.
+func (s *slot) beginLate() {
+	p, kept := s.native.cur, &s.lean.pkt
+	s.native.rt.Env = s
 	s.lease = s.lean.cpu
 	s.beginWith(p, s.space[:p.ctxRoom:p.ctxRoom])
-	if !others { // what the program did not ask for is not there yet
+	if !s.lean.last.others { // what the program did not ask for is not there yet
 		clear(s.ctx)
 	}
 	setTo(&s.pkt, nil, kept)
@@ -361,6 +367,7 @@ func (s *slot) meet(p *Program, q *quick, cpu *vcpu.CPU) (ok bool) {
 		return false
 	}
 	s.lean.last, s.lean.counters, s.lean.cpu = q, n, cpu
+	s.native.rt.Env, s.ok = (*early)(s), false
 	c := s.native.rt.Context
 	c.Arg[0] = s.lean.addr
 	c.Frame = s.native.top

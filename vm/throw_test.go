@@ -12,6 +12,7 @@ import (
 // TestThrow ends programs by exceptions, from any depth, as the kernel does.
 func TestThrow(t *testing.T) {
 	checkConstructs(t, []construct{
+		{name: "of packets", typ: "xdp", text: "r1 = 2\ncall bpf_throw\nexit"},
 		{name: "main program", typ: "sched_cls", text: "r1 = 7\ncall bpf_throw\nexit"},
 		{name: "subprogram", typ: "sched_cls", text: "call f\nr0 = 1\n*(u64 *)(r9 +0) = r0\nexit\nf:\nr1 = 5\ncall bpf_throw\nexit"},
 		{name: "three deep", typ: "sched_cls", text: `
@@ -122,6 +123,29 @@ func TestThrowHandled(t *testing.T) {
 		p.Funcs[0].Type = &btf.Type{Kind: btf.Func, Name: "p", Tags: []string{"exception_callback:handler"}}
 		if _, err := vm.LoadProgram(p, vm.Options{Engine: e}); err == nil || !strings.Contains(err.Error(), "handler") {
 			t.Errorf("%s: %v", e, err)
+		}
+	}
+}
+
+// TestThrowQuick: a run of a packet that throws, by Run, ends with the cookie, time
+// and again, and one that does not is none the wiser.
+func TestThrowQuick(t *testing.T) {
+	c := construct{typ: "xdp", text: "r2 = *(u32 *)(r1 +4)\nr1 = *(u32 *)(r1 +0)\nr3 = r1\nr3 += 20\nr0 = 1\nif r3 > r2 goto +2\nr1 = 2\ncall bpf_throw\nexit"}
+	for _, e := range usable(t) {
+		coll, err := vm.LoadProgram(c.link(t), vm.Options{Engine: e, Verify: vm.VerifyRequire})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer coll.Close()
+		for range 3 {
+			for size, want := range map[int]uint64{64: 2, 14: 1} {
+				if r0, err := coll.Program("p").Run(make([]byte, size)); r0 != want || err != nil {
+					t.Errorf("%s, %d bytes: R0 %d, %v; want %d", e, size, r0, err, want)
+				}
+			}
+		}
+		if s := coll.Program("p").Stats(); s.Runs != 6 || s.Errors != 0 {
+			t.Errorf("%s: %+v", e, s)
 		}
 	}
 }

@@ -38,10 +38,6 @@ func (r *Run) Go(t *Target) {
 	r.Context.target = r.at
 }
 
-// Begin makes t what code runs in, of which Moved is told when code leaves for the
-// first time.
-func (r *Run) Begin(t *Target) { r.at, r.Context.target = 0, t.Addr() }
-
 // Leave forgets what code runs in, after a run.
 func (r *Run) Leave() { r.Helpers, r.at, r.Context.target = nil, 0, 0 }
 
