@@ -24,7 +24,8 @@ type Func struct {
 	// it says what the helper is missing. h may be nil.
 	Needs func(h *Host) string
 
-	inline inlined
+	inline   inlined
+	trusting trust
 }
 
 // Missing returns what f.Needs says of h, or "".

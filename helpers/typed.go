@@ -3,6 +3,7 @@ package helpers
 import (
 	"fmt"
 
+	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/maps"
 )
 
@@ -22,7 +23,8 @@ import (
 // ends the run without a call of the function.
 //
 // The Func may be refined before it is registered, for instance
-// f.Proto.GPL = true or f.Proto.Ret.Max = 1.
+// f.Proto.GPL = true or f.Proto.Ret.Max = 1. Calls of one whose Impl and arguments
+// stay as they are cost the least: see Trusting.
 
 // A Param is what a typed helper's parameter can be. Integers take the low
 // bits of the register.
@@ -53,76 +55,91 @@ type Value interface{ Integer | bool }
 // New0 returns the helper name without arguments.
 func New0[R Value](name string, fn func(Env) R) *Func {
 	ret := encoder[R]()
-	return newFunc[R](name, nil, func(env Env, _, _, _, _, _ uint64) uint64 {
-		return ret(fn(env))
-	})
+	impl := func(env Env, _, _, _, _, _ uint64) uint64 { return toR0(ret, fn(env)) }
+	return newFunc[R](name, nil, impl, impl)
 }
 
 // New1 returns the helper name with one argument.
 func New1[A Param, R Value](name string, fn func(Env, A) R) *Func {
 	a, ret := decoderOf[A](), encoder[R]()
-	return newFunc[R](name, []param{a.param}, func(env Env, r1, r2, _, _, _ uint64) uint64 {
+	impl := func(env Env, r1, r2, _, _, _ uint64) uint64 {
 		x, ok := a.get(env, r1, r2)
 		if !ok {
 			return badMemory(env)
 		}
-		return ret(fn(env, x))
-	})
+		return toR0(ret, fn(env, x))
+	}
+	trusting := impl
+	if a.trust != nil {
+		trusting = func(env Env, r1, r2, _, _, _ uint64) uint64 {
+			return toR0(ret, fn(env, mem.Cast[A](mem.At(r1, int(r2)))))
+		}
+	}
+	return newFunc[R](name, []param{a.param}, impl, trusting)
 }
 
 // New2 returns the helper name with two arguments.
 func New2[A, B Param, R Value](name string, fn func(Env, A, B) R) *Func {
 	a, b, ret := decoderOf[A](), decoderOf[B](), encoder[R]()
 	at := places(a.param, b.param)
-	return newFunc[R](name, []param{a.param, b.param}, func(env Env, r1, r2, r3, r4, r5 uint64) uint64 {
-		regs := registers{r1, r2, r3, r4, r5}
-		x, ok1 := a.at(env, &regs, at[0])
-		y, ok2 := b.at(env, &regs, at[1])
-		if !ok1 || !ok2 {
-			return badMemory(env)
+	impl := func(a decoder[A], b decoder[B]) Impl {
+		return func(env Env, r1, r2, r3, r4, r5 uint64) uint64 {
+			regs := registers{r1, r2, r3, r4, r5}
+			x, ok1 := a.at(env, &regs, at[0])
+			y, ok2 := b.at(env, &regs, at[1])
+			if !ok1 || !ok2 {
+				return badMemory(env)
+			}
+			return toR0(ret, fn(env, x, y))
 		}
-		return ret(fn(env, x, y))
-	})
+	}
+	return newFunc[R](name, []param{a.param, b.param}, impl(a, b), impl(a.trusting(), b.trusting()))
 }
 
 // New3 returns the helper name with three arguments.
 func New3[A, B, C Param, R Value](name string, fn func(Env, A, B, C) R) *Func {
 	a, b, c, ret := decoderOf[A](), decoderOf[B](), decoderOf[C](), encoder[R]()
 	at := places(a.param, b.param, c.param)
-	return newFunc[R](name, []param{a.param, b.param, c.param}, func(env Env, r1, r2, r3, r4, r5 uint64) uint64 {
-		regs := registers{r1, r2, r3, r4, r5}
-		x, ok1 := a.at(env, &regs, at[0])
-		y, ok2 := b.at(env, &regs, at[1])
-		z, ok3 := c.at(env, &regs, at[2])
-		if !ok1 || !ok2 || !ok3 {
-			return badMemory(env)
+	impl := func(a decoder[A], b decoder[B], c decoder[C]) Impl {
+		return func(env Env, r1, r2, r3, r4, r5 uint64) uint64 {
+			regs := registers{r1, r2, r3, r4, r5}
+			x, ok1 := a.at(env, &regs, at[0])
+			y, ok2 := b.at(env, &regs, at[1])
+			z, ok3 := c.at(env, &regs, at[2])
+			if !ok1 || !ok2 || !ok3 {
+				return badMemory(env)
+			}
+			return toR0(ret, fn(env, x, y, z))
 		}
-		return ret(fn(env, x, y, z))
-	})
+	}
+	return newFunc[R](name, []param{a.param, b.param, c.param}, impl(a, b, c), impl(a.trusting(), b.trusting(), c.trusting()))
 }
 
 // New4 returns the helper name with four arguments.
 func New4[A, B, C, D Param, R Value](name string, fn func(Env, A, B, C, D) R) *Func {
 	a, b, c, d, ret := decoderOf[A](), decoderOf[B](), decoderOf[C](), decoderOf[D](), encoder[R]()
 	at := places(a.param, b.param, c.param, d.param)
-	return newFunc[R](name, []param{a.param, b.param, c.param, d.param}, func(env Env, r1, r2, r3, r4, r5 uint64) uint64 {
-		regs := registers{r1, r2, r3, r4, r5}
-		x, ok1 := a.at(env, &regs, at[0])
-		y, ok2 := b.at(env, &regs, at[1])
-		z, ok3 := c.at(env, &regs, at[2])
-		w, ok4 := d.at(env, &regs, at[3])
-		if !ok1 || !ok2 || !ok3 || !ok4 {
-			return badMemory(env)
+	impl := func(a decoder[A], b decoder[B], c decoder[C], d decoder[D]) Impl {
+		return func(env Env, r1, r2, r3, r4, r5 uint64) uint64 {
+			regs := registers{r1, r2, r3, r4, r5}
+			x, ok1 := a.at(env, &regs, at[0])
+			y, ok2 := b.at(env, &regs, at[1])
+			z, ok3 := c.at(env, &regs, at[2])
+			w, ok4 := d.at(env, &regs, at[3])
+			if !ok1 || !ok2 || !ok3 || !ok4 {
+				return badMemory(env)
+			}
+			return toR0(ret, fn(env, x, y, z, w))
 		}
-		return ret(fn(env, x, y, z, w))
-	})
+	}
+	return newFunc[R](name, []param{a.param, b.param, c.param, d.param}, impl(a, b, c, d), impl(a.trusting(), b.trusting(), c.trusting(), d.trusting()))
 }
 
 // A param is the contract of one parameter: one Arg, or memory and its size.
 type param []Arg
 
-// newFunc puts the contract together.
-func newFunc[R Value](name string, params []param, impl Impl) *Func {
+// newFunc puts the contract together. trusting is impl for calls that are proven.
+func newFunc[R Value](name string, params []param, impl, trusting Impl) *Func {
 	f := &Func{Name: name, Impl: impl}
 	var args []Arg
 	for _, p := range params {
@@ -133,6 +150,7 @@ func newFunc[R Value](name string, params []param, impl Impl) *Func {
 	}
 	copy(f.Proto.Args[:], args)
 	f.Proto.Ret = valueRange[R]()
+	f.trusting = trust{instead: impl, args: f.Proto.Args, impl: trusting}
 	if err := f.Check(); err != nil {
 		panic(err)
 	}
@@ -156,6 +174,15 @@ func places(params ...param) (at [4]int) {
 type decoder[T Param] struct {
 	param param
 	get   func(env Env, r, next uint64) (T, bool)
+	trust func(env Env, r, next uint64) (T, bool) // get, if memory is proven; nil: as get
+}
+
+// trusting returns d for calls that are proven.
+func (d decoder[T]) trusting() decoder[T] {
+	if d.trust != nil {
+		d.get = d.trust
+	}
+	return d
 }
 
 func (d *decoder[T]) at(env Env, regs *registers, i int) (T, bool) {
@@ -172,7 +199,7 @@ func decoderOf[T Param]() decoder[T] {
 	var d any
 	switch any(*new(T)).(type) {
 	case bool:
-		d = decoder[bool]{number, func(_ Env, r, _ uint64) (bool, bool) { return r != 0, true }}
+		d = decoder[bool]{param: number, get: func(_ Env, r, _ uint64) (bool, bool) { return r != 0, true }}
 	case int8:
 		d = integer[int8](number)
 	case int16:
@@ -202,9 +229,9 @@ func decoderOf[T Param]() decoder[T] {
 	case InOut:
 		d = bytesOf[InOut](memory(true, false))
 	case Ctx:
-		d = decoder[Ctx]{param{{Kind: ArgCtx}}, func(env Env, _, _ uint64) (Ctx, bool) { return env.Ctx(), true }}
+		d = decoder[Ctx]{param: param{{Kind: ArgCtx}}, get: func(env Env, _, _ uint64) (Ctx, bool) { return env.Ctx(), true }}
 	case Map:
-		d = decoder[Map]{param{{Kind: ArgMapPtr}}, func(env Env, r, _ uint64) (Map, bool) {
+		d = decoder[Map]{param: param{{Kind: ArgMapPtr}}, get: func(env Env, r, _ uint64) (Map, bool) {
 			m := env.Map(r)
 			return Map{m}, m != nil
 		}}
@@ -213,18 +240,21 @@ func decoderOf[T Param]() decoder[T] {
 }
 
 func integer[T Integer](p param) decoder[T] {
-	return decoder[T]{p, func(_ Env, r, _ uint64) (T, bool) { return T(r), true }}
+	return decoder[T]{param: p, get: func(_ Env, r, _ uint64) (T, bool) { return T(r), true }}
 }
 
 func bytesOf[T []byte | Out | InOut](p param) decoder[T] {
-	return decoder[T]{p, func(env Env, addr, size uint64) (T, bool) {
+	return decoder[T]{param: p, get: func(env Env, addr, size uint64) (T, bool) {
 		b := Mem(env, addr, size)
 		return T(b), b != nil
-	}}
+	}, trust: func(_ Env, addr, size uint64) (T, bool) { return T(mem.At(addr, int(size))), true }}
 }
 
-// encoder chooses how a result becomes R0.
+// encoder chooses how a result becomes R0; nil: it has all 64 bits.
 func encoder[R Value]() func(R) uint64 {
+	if mem.SizeOf[R]() == 8 {
+		return nil
+	}
 	var e any
 	switch any(*new(R)).(type) {
 	case bool:
@@ -235,32 +265,40 @@ func encoder[R Value]() func(R) uint64 {
 			return 0
 		}
 	case int8:
-		e = toR0[int8]
+		e = fromInt[int8]
 	case int16:
-		e = toR0[int16]
+		e = fromInt[int16]
 	case int32:
-		e = toR0[int32]
+		e = fromInt[int32]
 	case int64:
-		e = toR0[int64]
+		e = fromInt[int64]
 	case int:
-		e = toR0[int]
+		e = fromInt[int]
 	case uint8:
-		e = toR0[uint8]
+		e = fromInt[uint8]
 	case uint16:
-		e = toR0[uint16]
+		e = fromInt[uint16]
 	case uint32:
-		e = toR0[uint32]
+		e = fromInt[uint32]
 	case uint64:
-		e = toR0[uint64]
+		e = fromInt[uint64]
 	case uint:
-		e = toR0[uint]
+		e = fromInt[uint]
 	case uintptr:
-		e = toR0[uintptr]
+		e = fromInt[uintptr]
 	}
 	return e.(func(R) uint64)
 }
 
-func toR0[T Integer](v T) uint64 {
+// toR0 returns v as R0.
+func toR0[R Value](encode func(R) uint64, v R) uint64 {
+	if encode == nil {
+		return mem.Cast[uint64](v)
+	}
+	return encode(v)
+}
+
+func fromInt[T Integer](v T) uint64 {
 	return uint64(int64(v))
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/helpers/helpertest"
+	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/maps"
 )
 
@@ -15,8 +16,8 @@ import (
 // functions.
 func TestTyped(t *testing.T) {
 	var env helpertest.Env
-	mem := []byte("memory")
-	addr := env.Put(mem)
+	text := []byte("memory")
+	addr := env.Put(text)
 	m, err := maps.New(&maps.Spec{Type: maps.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -71,8 +72,8 @@ func TestTyped(t *testing.T) {
 	if env.Aborted != nil {
 		t.Errorf("aborted: %v", env.Aborted)
 	}
-	if !strings.HasPrefix(string(mem[1:]), "UT") {
-		t.Errorf("memory holds %q", mem)
+	if !strings.HasPrefix(string(text[1:]), "UT") {
+		t.Errorf("memory holds %q", text)
 	}
 }
 
@@ -98,4 +99,49 @@ func TestTypedTooMany(t *testing.T) {
 		}
 	}()
 	helpers.New3("f", func(_ helpers.Env, a, b, c []byte) int64 { return 0 })
+}
+
+// TestTrusting: what may take memory at its word stands for a typed helper only as
+// long as nobody has changed what it is or what calls are held to.
+func TestTrusting(t *testing.T) {
+	memory := []byte("memory")
+	var env helpertest.Env
+	addr := env.Put(memory)
+	made := func() *helpers.Func {
+		return helpers.New1("sum", func(_ helpers.Env, b []byte) (n uint64) {
+			for _, c := range b {
+				n += uint64(c)
+			}
+			return n
+		})
+	}
+	call := func(f helpers.Impl, addr, size uint64) uint64 {
+		env.Aborted = nil
+		return f(&env, addr, size, 0, 0, 0)
+	}
+	f := made()
+	want := call(f.Impl, addr, 6)
+	if got := call(f.Trusting(), mem.Addr(memory), 6); got != want || want == 0 {
+		t.Errorf("sum %d, want %d", got, want)
+	}
+	if got := call(f.Trusting(), 0, 0); got != 0 || env.Aborted != nil {
+		t.Errorf("no memory: %d, %v", got, env.Aborted)
+	}
+	own := func(helpers.Env, uint64, uint64, uint64, uint64, uint64) uint64 { return 42 }
+	for name, change := range map[string]func(f *helpers.Func){
+		"another Impl":           func(f *helpers.Func) { f.Impl = own },
+		"that of its like":       func(f *helpers.Func) { f.Impl = made().Impl },
+		"an address of anything": func(f *helpers.Func) { f.Proto.Args[0] = helpers.Arg{Kind: helpers.ArgAnything} },
+		"a size of anything":     func(f *helpers.Func) { f.Proto.Args[1] = helpers.Arg{Kind: helpers.ArgAnything} },
+	} {
+		f, untouched := made(), made()
+		change(f)
+		copied := *untouched
+		change(&copied)
+		for _, f := range []*helpers.Func{f, &copied} {
+			if call(f.Trusting(), 8, 8); env.Aborted == nil && call(f.Trusting(), addr, 6) != 42 {
+				t.Errorf("%s: memory that is nowhere is trusted", name)
+			}
+		}
+	}
 }
