@@ -10,7 +10,7 @@ import (
 // CsumDiff is csum_diff(from, from_size, to, to_size, seed): the Internet
 // checksum (RFC 1071) of seed, with what from holds taken out and what to
 // holds put in, folded to 16 bits and not inverted.
-var CsumDiff = &Func{
+var CsumDiff = (&Func{
 	Name: "csum_diff",
 	Proto: Proto{
 		Args: [5]Arg{
@@ -44,7 +44,7 @@ var CsumDiff = &Func{
 		}
 		return uint64(CsumFold(sum))
 	},
-}
+}).Inlines(InlineCsumDiff)
 
 // CsumPartial adds the 16-bit words of b, in memory order, to the 32-bit
 // ones' complement sum. A last odd byte counts as if a zero followed it.

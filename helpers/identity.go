@@ -12,11 +12,11 @@ import (
 var uint32Ret = Ret{Max: 1<<32 - 1}
 
 // GetPrandomU32 is get_prandom_u32(): 32 random bits.
-var GetPrandomU32 = &Func{
+var GetPrandomU32 = (&Func{
 	Name:  "get_prandom_u32",
 	Proto: Proto{Ret: uint32Ret},
 	Impl:  func(env Env, _, _, _, _, _ uint64) uint64 { return uint64(env.Host().Random()) },
-}
+}).Inlines(InlineRandom)
 
 // GetSMPProcessorID is get_smp_processor_id(): the virtual CPU.
 var GetSMPProcessorID = (&Func{

@@ -25,6 +25,11 @@ const (
 	InlineRingDiscard // as RingBufDiscard
 	InlineRingOutput  // as RingBufOutput
 	InlineLoadBytes   // skb_load_bytes: copies R4 bytes at R2 in the packet to R3
+	InlineLoadNear    // the same, if R2 is at most 65,535
+	InlineStoreBytes  // skb_store_bytes: copies R4 bytes at R3 to R2 in the packet, if R5 is 0 or 1
+	InlineStoreNear   // the same, whatever R5 is, if R2 is at most 65,535
+	InlineCsumDiff    // as CsumDiff
+	InlineRandom      // as GetPrandomU32
 	InlineIterNew     // as IterNumNew, IterNumNext, IterNumDestroy
 	InlineIterNext
 	InlineIterDestroy

@@ -38,6 +38,9 @@ type Target struct {
 	// values, by index; nil where only the map knows. Code then calls the
 	// host to look a key up.
 	Maps []*maps.Layout
+	// Random: get_prandom_u32, where nothing else stands for it, may return
+	// numbers of a generator in the rt.Context.
+	Random bool
 }
 
 // Host returns the target that this process runs on. The error says why there
@@ -63,7 +66,7 @@ func TargetFor(arch string) (Target, error) {
 
 // A backend is one architecture.
 type backend struct {
-	lower    func(p *opt.Program, f rt.Features) (*layout.Result, error)
+	lower    func(p *opt.Program, t layout.Target) (*layout.Result, error)
 	relocate func(code []byte, off int, v uint64)
 }
 
@@ -77,16 +80,16 @@ var (
 	arm64Asms = sync.Pool{New: func() any { return arm64.NewAsm() }}
 )
 
-func lowerAMD64(p *opt.Program, f rt.Features) (*layout.Result, error) {
+func lowerAMD64(p *opt.Program, t layout.Target) (*layout.Result, error) {
 	a := amd64Asms.Get().(*amd64.Asm)
 	defer amd64Asms.Put(a)
-	return amd64.Lower(a, p, f)
+	return amd64.Lower(a, p, t)
 }
 
-func lowerARM64(p *opt.Program, f rt.Features) (*layout.Result, error) {
+func lowerARM64(p *opt.Program, t layout.Target) (*layout.Result, error) {
 	a := arm64Asms.Get().(*arm64.Asm)
 	defer arm64Asms.Put(a)
-	return arm64.Lower(a, p, f)
+	return arm64.Lower(a, p, t)
 }
 
 // Compile returns the machine code of v's program for t. The error wraps
@@ -104,7 +107,7 @@ func Compile(v *verifier.Verified, t Target) (*Code, error) {
 	if p.CallX {
 		return nil, fmt.Errorf("%s: a call through a register, of different functions on different paths: %w", p.Name, ErrUnsupported)
 	}
-	r, err := b.lower(p, t.Features)
+	r, err := b.lower(p, layout.Target{Features: t.Features, Random: t.Random})
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ type proof struct {
 // A compiledFor is machine code, and what it was made for besides the program.
 type compiledFor struct {
 	layouts []skepmaps.Layout
+	random  bool
 	code    *jit.Code
 }
 
@@ -96,13 +97,13 @@ func (x *proof) compile(t jit.Target) (*jit.Code, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, c := range x.codes {
-		if slices.Equal(c.layouts, layouts) {
+		if c.random == t.Random && slices.Equal(c.layouts, layouts) {
 			return c.code, nil
 		}
 	}
 	code, err := jit.Compile(x.v, t)
 	if err == nil {
-		x.codes = append(x.codes, compiledFor{layouts, code})
+		x.codes = append(x.codes, compiledFor{layouts, t.Random, code})
 	}
 	return code, err
 }

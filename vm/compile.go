@@ -83,6 +83,7 @@ func (c *Collection) makeNative(p *Program, _ *verifier.Verified, ms []maps.Map)
 	for _, m := range ms {
 		host.Maps = append(host.Maps, maps.LayoutOf(m))
 	}
+	host.Random = c.opts.Host.Random == nil && !c.opts.Deterministic
 	code, err := p.proof.compile(host)
 	if err != nil {
 		return err

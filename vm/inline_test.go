@@ -380,6 +380,185 @@ func TestInlineLoadBytes(t *testing.T) {
 	}
 }
 
+// TestInlinePacketBytes copies to and from packets of XDP and skb programs as
+// TestInlineLoadBytes does, XDP's being longer than what its helpers reach: R0, the
+// packet and memory are as the checked interpreter leaves them.
+func TestInlinePacketBytes(t *testing.T) {
+	needCompiler(t)
+	spec := &maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 120, MaxEntries: 1}
+	for _, tc := range []struct {
+		typ  *hook.Type
+		id   int
+		size uint64
+	}{{linux.SchedCls, 9, 100}, {linux.XDP, 189, 100}, {linux.XDP, 189, 0x10010}, {linux.XDP, 190, 100}, {linux.XDP, 190, 0x10010}} {
+		for _, n := range []uint64{1, 3, 8, 13, 16, 31, 32, 33, 39, 40, 41, 47, 64, 65} {
+			for _, flags := range []int{0, 1, 2, 4} {
+				if flags != 0 && tc.id != 9 {
+					continue
+				}
+				text := fmt.Sprintf("r6 = 1\nr7 = 2\nr8 = map[0][0]+0\nr9 = 4\nr2 = *(u64 *)(r8 +0)\nr3 = r8\nr3 += 8\nr4 = %d\nr5 = %d\ncall %d\nr6 += r7\nr6 += r9\nif r6 == 7 goto +1\nr0 = 77\nexit", n, flags, tc.id)
+				native, checked := load(t, tc.typ, text, compiled, spec), load(t, tc.typ, text, vm.Options{Engine: vm.Checked}, spec)
+				for _, off := range []uint64{0, 1, 50, tc.size - n, tc.size - n + 1, tc.size, 0xffff - n, 0xffff, 0x10000, 1<<31 - n, 1 << 31, 1<<32 - n, 1<<32 - 1, 1 << 32, 1<<63 + 5} {
+					var after, packet [2][]byte
+					var r0 [2]uint64
+					for i, c := range []*vm.Collection{native, checked} {
+						value := c.Map("m").LookupElem(0, make([]byte, 4))
+						for j := range value {
+							value[j] = byte(j)
+						}
+						binary.LittleEndian.PutUint64(value, off)
+						packet[i] = make([]byte, tc.size)
+						for j := range packet[i] {
+							packet[i][j] = byte(j*3 + 1)
+						}
+						var err error
+						if r0[i], err = c.Program("p").Run(packet[i]); err != nil {
+							t.Fatal(err)
+						}
+						after[i] = bytes.Clone(value)
+					}
+					if r0[0] != r0[1] || !bytes.Equal(after[0], after[1]) || !bytes.Equal(packet[0], packet[1]) {
+						t.Errorf("%s: helper %d, %d bytes at %d of %d, flags %d: R0 %d, checked %d; memory %x, checked %x; packets equal: %t",
+							tc.typ.Name, tc.id, n, int64(off), tc.size, flags, int64(r0[0]), int64(r0[1]), after[0], after[1], bytes.Equal(packet[0], packet[1]))
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestInlinePacketOverlap copies from the packet to a slice of it and back: what is
+// copied is what was there before.
+func TestInlinePacketOverlap(t *testing.T) {
+	needCompiler(t)
+	for _, id := range []int{9} {
+		for _, n := range []int{8, 9, 16, 24, 40, 41, 48, 64} {
+			for _, off := range []int{0, 31, 32, 33, 36, 40, 47, 48, 64, 100} {
+				// The slice begins at 40.
+				text := fmt.Sprintf("r6 = r1\nr2 = 0\nr3 = r10\nr3 += -16\ncall bpf_dynptr_from_skb\nr1 = r10\nr1 += -16\nr2 = 40\nr3 = 0\nr4 = 64\ncall bpf_dynptr_slice_rdwr\nif r0 == 0 goto none\n"+
+					"r1 = r6\nr2 = %d\nr3 = r0\nr4 = %d\nr5 = 0\ncall %d\nexit\nnone:\nr0 = 7\nexit", off, n, id)
+				pkt := make([]byte, 200)
+				for i := range pkt {
+					pkt[i] = byte(i*7 + 1)
+				}
+				want := bytes.Clone(pkt)
+				if id == 26 {
+					copy(want[40:40+n], pkt[off:])
+				} else {
+					copy(want[off:off+n], pkt[40:])
+				}
+				c, err := vm.LoadProgram((&construct{typ: "sched_cls", text: text}).link(t), compiled)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := c.Program("p").Run(pkt); got != 0 || err != nil || !bytes.Equal(pkt, want) {
+					t.Errorf("helper %d, %d bytes at %d: got %d, %v;\n%x, want\n%x", id, n, off, int64(got), err, pkt, want)
+				}
+				c.Close()
+			}
+		}
+	}
+}
+
+// TestInlineCsumDiff computes checksums of known sizes, of bytes whose sums are and
+// are not 0 modulo 0xffff: R0 is as in the checked interpreter, which the kernel is
+// compared with.
+func TestInlineCsumDiff(t *testing.T) {
+	needCompiler(t)
+	r := rand.New(rand.NewPCG(11, 12))
+	spec := &maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 168, MaxEntries: 1}
+	sizes := []int{0, 4, 8, 12, 16, 20, 40, 60, 64, 68, 3, 6}
+	for _, from := range sizes {
+		for _, to := range sizes {
+			text := fmt.Sprintf("r6 = map[0][0]+0\nr5 = *(u64 *)(r6 +0)\nr1 = r6\nr1 += 8\nr3 = r6\nr3 += 88\nr2 = %d\nr4 = %d\ncall 28\nexit", from, to)
+			native, checked := load(t, linux.SchedCls, text, compiled, spec), load(t, linux.SchedCls, text, vm.Options{Engine: vm.Checked}, spec)
+			for i := range 60 {
+				value := make([]byte, 168)
+				for at := 8; at < len(value); at += 4 {
+					binary.LittleEndian.PutUint32(value[at:], []uint32{0, 0xffffffff, 0xffff, 1, 0xfffffffe, r.Uint32()}[r.IntN(6)])
+				}
+				switch i % 4 {
+				case 0:
+					clear(value[8:])
+				case 1:
+					for j := range value[8:] {
+						value[8+j] = 0xff
+					}
+				case 2: // what is taken out adds up to one of the zeros
+					clear(value[8:])
+					binary.LittleEndian.PutUint32(value[8:], 1)
+					binary.LittleEndian.PutUint32(value[12:], 0xfffffffe)
+				}
+				binary.LittleEndian.PutUint64(value, []uint64{0, 0xffff, 0xffffffff, 0xffffffffffffffff, r.Uint64()}[r.IntN(5)])
+				var r0 [2]uint64
+				for k, c := range []*vm.Collection{native, checked} {
+					if err := c.Map("m").Update(make([]byte, 4), value, maps.Any); err != nil {
+						t.Fatal(err)
+					}
+					var err error
+					if r0[k], err = c.Program("p").Run(make([]byte, 64)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if r0[0] != r0[1] {
+					t.Errorf("%d bytes out, %d in, of %x: got %#x, checked %#x", from, to, value, r0[0], r0[1])
+				}
+			}
+			native.Close()
+			checked.Close()
+		}
+	}
+}
+
+// TestInlineRandom: code makes random numbers of its own, with all bits in use,
+// unless the host has a say in them.
+func TestInlineRandom(t *testing.T) {
+	needCompiler(t)
+	const text = "call 7\nr6 = r0\ncall 7\nr6 <<= 32\nr0 |= r6\nexit"
+	p := load(t, packetType, text, compiled).Program("p")
+	ones, seen := [64]int{}, map[uint64]bool{}
+	const n = 4000
+	for range n {
+		x, err := p.Run(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[x] = true
+		for b := range ones {
+			ones[b] += int(x >> b & 1)
+		}
+	}
+	for b, k := range ones {
+		if k < n/2-320 || k > n/2+320 { // ten standard deviations
+			t.Errorf("bit %d is set in %d of %d numbers", b, k, n)
+		}
+	}
+	if len(seen) < n {
+		t.Errorf("%d of %d pairs of numbers differ", len(seen), n)
+	}
+	o := compiled
+	calls := uint32(0)
+	o.Host.Random = func() uint32 { calls++; return calls }
+	if got, err := load(t, packetType, text, o).Program("p").Run(nil); got != 1<<32|2 || err != nil {
+		t.Errorf("the host's numbers: got %#x, %v", got, err)
+	}
+	o = compiled
+	o.Deterministic = true
+	var repeated [3]uint64
+	for i := range repeated {
+		if i == 2 {
+			o.Engine = vm.Checked
+		}
+		var err error
+		if repeated[i], err = load(t, packetType, text, o).Program("p").Run(nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if repeated[0] != repeated[1] || repeated[0] != repeated[2] {
+		t.Errorf("repeatable numbers: %#x", repeated)
+	}
+}
+
 // TestInlineNoPacket: a legacy load of a program that has no packet does not
 // find that of the run before.
 func TestInlineNoPacket(t *testing.T) {
@@ -436,6 +615,7 @@ func TestInlineIsUsed(t *testing.T) {
 	needCompiler(t)
 	memcpy := helpers.Builtin("memcpy").Proto
 	loadBytes := linux.SchedCls.Helpers.Helper(26).Proto
+	storeBytes, storeNear := linux.SchedCls.Helpers.Helper(9).Proto, linux.XDP.Helpers.Helper(190).Proto
 	for _, tc := range []struct {
 		name, text string
 		form       helpers.Inline
@@ -448,6 +628,15 @@ func TestInlineIsUsed(t *testing.T) {
 		{"either map", "*(u64 *)(r10 -8) = 1\nr2 = *(u32 *)(r1 +16)\nr1 = map[0]\nif r2 == 0 goto +2\nr1 = map[2]\nr2 = r10\nr2 += -8\ncall 1000", helpers.InlineMapLookup, helpers.MapLookupElem.Proto, 0},
 		{"load 8", "r2 = 3\nr3 = r10\nr3 += -8\nr4 = 8\ncall 1000", helpers.InlineLoadBytes, loadBytes, 0},
 		{"load past the end", "r2 = 93\nr3 = r10\nr3 += -8\nr4 = 8\ncall 1000", helpers.InlineLoadBytes, loadBytes, 1},
+		{"load near", "r2 = 3\nr3 = r10\nr3 += -8\nr4 = 8\ncall 1000", helpers.InlineLoadNear, loadBytes, 0},
+		{"store near", "*(u64 *)(r10 -8) = 1\nr2 = 3\nr3 = r10\nr3 += -8\nr4 = 8\ncall 1000", helpers.InlineStoreNear, storeNear, 0},
+		{"store", "*(u64 *)(r10 -8) = 1\nr2 = 3\nr3 = r10\nr3 += -8\nr4 = 8\nr5 = 1\ncall 1000", helpers.InlineStoreBytes, storeBytes, 0},
+		{"store with a flag", "*(u64 *)(r10 -8) = 1\nr2 = 3\nr3 = r10\nr3 += -8\nr4 = 8\nr5 = 2\ncall 1000", helpers.InlineStoreBytes, storeBytes, 1},
+		{"store past the end", "*(u64 *)(r10 -8) = 1\nr2 = 93\nr3 = r10\nr3 += -8\nr4 = 8\nr5 = 0\ncall 1000", helpers.InlineStoreBytes, storeBytes, 1},
+		{"checksum", "*(u64 *)(r10 -8) = 1\nr1 = r10\nr1 += -8\nr2 = 8\nr3 = r10\nr3 += -4\nr4 = 4\nr5 = 0\ncall 1000", helpers.InlineCsumDiff, helpers.CsumDiff.Proto, 0},
+		{"checksum of nothing out", "*(u64 *)(r10 -8) = 1\nr1 = 0\nr2 = 0\nr3 = r10\nr3 += -4\nr4 = 4\nr5 = 0\ncall 1000", helpers.InlineCsumDiff, helpers.CsumDiff.Proto, 0},
+		{"checksum of odd bytes", "*(u64 *)(r10 -8) = 1\nr1 = 0\nr2 = 0\nr3 = r10\nr3 += -4\nr4 = 3\nr5 = 0\ncall 1000", helpers.InlineCsumDiff, helpers.CsumDiff.Proto, 1},
+		{"random", "call 1000", helpers.InlineRandom, helpers.GetPrandomU32.Proto, 0},
 		{"load some", "r4 = *(u32 *)(r1 +16)\nr4 &= 7\nr4 += 1\nr2 = 3\nr3 = r10\nr3 += -8\ncall 1000", helpers.InlineLoadBytes, loadBytes, 1},
 		{"copy", "*(u64 *)(r10 -8) = 1\nr1 = r10\nr1 += -16\nr2 = r10\nr2 += -8\nr3 = 8\ncall 1000", helpers.InlineMemcpy, memcpy, 0},
 	} {

@@ -89,7 +89,7 @@ func networkOffset(env helpers.Env) int {
 	return ethHeader
 }
 
-var skbStoreBytes = &helpers.Func{
+var skbStoreBytes = (&helpers.Func{
 	Name: "skb_store_bytes",
 	Proto: helpers.Proto{
 		Args:          [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgMem}, {Kind: helpers.ArgSize}, {Kind: helpers.ArgAnything}},
@@ -99,7 +99,7 @@ var skbStoreBytes = &helpers.Func{
 	Impl: func(env helpers.Env, _, off, from, size, flags uint64) uint64 {
 		return storeBytes(env, uint64(uint32(off)), helpers.Mem(env, from, size), flags)
 	},
-}
+}).Inlines(helpers.InlineStoreBytes)
 
 // storeBytes copies src to the packet at off.
 func storeBytes(env helpers.Env, off uint64, src []byte, flags uint64) uint64 {

@@ -95,7 +95,7 @@ var xdpGetBuffLen = &helpers.Func{
 	Impl: func(env helpers.Env, _, _, _, _, _ uint64) uint64 { return uint64(len(env.Packet().Data())) },
 }
 
-var xdpLoadBytes = &helpers.Func{
+var xdpLoadBytes = (&helpers.Func{
 	Name: "xdp_load_bytes",
 	Proto: helpers.Proto{
 		Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgMem, Write: true, Uninit: true}, {Kind: helpers.ArgSize}},
@@ -109,9 +109,9 @@ var xdpLoadBytes = &helpers.Func{
 		helpers.CopyMem(helpers.Mem(env, to, size), b)
 		return 0
 	},
-}
+}).Inlines(helpers.InlineLoadNear)
 
-var xdpStoreBytes = &helpers.Func{
+var xdpStoreBytes = (&helpers.Func{
 	Name: "xdp_store_bytes",
 	Proto: helpers.Proto{
 		Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgMem}, {Kind: helpers.ArgSize}},
@@ -125,7 +125,7 @@ var xdpStoreBytes = &helpers.Func{
 		copy(b, helpers.Mem(env, from, size))
 		return 0
 	},
-}
+}).Inlines(helpers.InlineStoreNear)
 
 // xdpBytes returns size bytes of the packet at off.
 func xdpBytes(env helpers.Env, off, size uint64) ([]byte, errno.Errno) {

@@ -51,7 +51,7 @@ var allowed = map[string]struct {
 	"jit/internal/lower":       {imports: "errno helpers maps prog internal/isa internal/opt internal/rt jit/internal/emit jit/internal/layout"},
 	"jit/internal/amd64":       {imports: "maps prog internal/isa internal/opt internal/rt jit/internal/emit jit/internal/layout jit/internal/lower"},
 	"jit/internal/arm64":       {imports: "maps prog internal/isa internal/opt internal/rt jit/internal/emit jit/internal/layout jit/internal/lower"},
-	"jit/internal/layout":      {imports: "internal/opt jit/internal/emit"},
+	"jit/internal/layout":      {imports: "internal/opt internal/rt jit/internal/emit"},
 	"jit":                      {imports: "hook maps prog verifier internal/opt internal/rt jit/internal/emit jit/internal/layout jit/internal/amd64 jit/internal/arm64"},
 	"internal/opt":             {imports: "maps helpers hook prog verifier internal/isa"},
 	"internal/interp":          {imports: "errno helpers maps prog verifier internal/isa internal/mem internal/opt"},

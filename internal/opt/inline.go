@@ -33,8 +33,11 @@ type Inline struct {
 	// the map's first value of the run's CPU.
 	Base int
 
-	// Size is how many bytes are copied, or reserved.
-	Size uint32
+	// Size is how many bytes are copied, reserved, or put into a checksum, and
+	// From how many are taken out of it.
+	Size, From uint32
+	// Near: only bytes of the packet up to Near are reached.
+	Near bool
 	// Drop: the record is not for readers.
 	Drop bool
 }
@@ -63,6 +66,14 @@ const (
 	// InlineLoadBytes: Size bytes of the packet, the first at offset R2, are
 	// copied to R3, and R0 = 0. If they are not all there, code calls.
 	InlineLoadBytes
+	// InlineStoreBytes: Size bytes at R3 are copied to the packet, the first to
+	// offset R2, and R0 = 0. If they do not all fit, code calls.
+	InlineStoreBytes
+	// InlineCsumDiff: R0 = what helpers.CsumDiff returns for From bytes at R1,
+	// Size bytes at R3, and R5.
+	InlineCsumDiff
+	// InlineRandom: R0 = a random number of 32 bits, from where the host says.
+	InlineRandom
 	// InlineReserve: R0 = the address of a new record of Size bytes, unless R3
 	// is not 0. If there is no room, code calls.
 	InlineReserve
@@ -82,7 +93,11 @@ const (
 const (
 	maxInlineLoad = 64
 	maxInlineCopy = 32
+	maxInlineCsum = 64 // in all
 )
+
+// Near is the last byte of a packet that some helpers reach.
+const Near = 0xffff
 
 // Pieces returns the words that n bytes consist of, the last of which may
 // overlap the one before: there are at most four for n up to 32.
@@ -110,6 +125,8 @@ type Piece struct {
 // reads returns the registers that code reads in place of the call.
 func (x *Inline) reads() Regs {
 	switch {
+	case x.Form == InlineRandom:
+		return 0
 	case x.Form == InlineReserve:
 		return bit(prog.R2) | bit(prog.R3)
 	case x.Form == InlineTail:
@@ -133,7 +150,8 @@ func (x *Inline) Misses() bool {
 	return x.Form == InlineArray && (x.Key == 0 || x.Most >= uint64(x.Layout.Entries)) || x.Form == InlineHash || x.GivenCPU
 }
 
-// Calls reports whether code may call all the same.
+// Calls reports whether the call is there for those who want it: code may call all
+// the same, or an engine always does.
 func (x *Inline) Calls() bool { return x.Form >= InlineHash || x.GivenCPU }
 
 // inline finds the calls that code can do without, given the layouts of the
@@ -156,10 +174,16 @@ func (p *Program) inline(v *verifier.Verified) error {
 			p.Info[pc].Inline = &Inline{Form: InlineIterNext}
 		case helpers.InlineIterDestroy:
 			p.Info[pc].Inline = &Inline{Form: InlineIterDestroy}
-		case helpers.InlineLoadBytes:
+		case helpers.InlineLoadBytes, helpers.InlineLoadNear:
 			if n := v.Fact(pc).Size; n > 0 && n <= maxInlineLoad {
-				p.Info[pc].Inline = &Inline{Form: InlineLoadBytes, Size: n}
+				p.Info[pc].Inline = &Inline{Form: InlineLoadBytes, Size: n, Near: c.Func.Inline() == helpers.InlineLoadNear}
 			}
+		case helpers.InlineStoreNear:
+			if n := v.Fact(pc).Size; n > 0 && n <= maxInlineLoad {
+				p.Info[pc].Inline = &Inline{Form: InlineStoreBytes, Size: n, Near: true}
+			}
+		case helpers.InlineRandom:
+			p.Info[pc].Inline = &Inline{Form: InlineRandom}
 		case helpers.InlineMemcpy, helpers.InlineMemmove:
 			if n := v.Fact(pc).Size; n > 0 && n <= maxInlineCopy {
 				p.Info[pc].Inline = &Inline{Form: InlineCopy, Size: n}

@@ -135,7 +135,7 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	p.Info = p.memory.info
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
-		(*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).heads, (*Program).loops, (*Program).records, (*Program).tails, (*Program).bound,
+		(*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).heads, (*Program).loops, (*Program).records, (*Program).constants, (*Program).tails, (*Program).bound,
 		(*Program).depth, (*Program).liveness, (*Program).pins, (*Program).idioms, (*Program).lookups,
 	} {
 		if err := pass(p, v); err != nil {

@@ -63,6 +63,7 @@
 package rt
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 	"unsafe"
 
@@ -106,7 +107,10 @@ type Context struct {
 	Tails  uint64
 	target uint64 // address of the Target that runs
 	end    uint64 // address after the frames
-	none   Held   // zeros, below the lowest of held
+	// Random is the state of the code's random numbers; never 0.
+	Random uint64
+	_      uint64
+	none   Held // zeros, below the lowest of held
 	held   [MaxHeld]Held
 }
 
@@ -151,6 +155,7 @@ func NewContext(size int) *Context {
 	c.bytes = uint64(size)
 	c.Frame = c.FrameBase()
 	c.end = c.Frame + c.bytes
+	c.Random = rand.Uint64() | 1
 	return c
 }
 

@@ -10,6 +10,7 @@ const (
 	OffFrame     = int32(unsafe.Offsetof(Context{}.Frame))
 	OffCPU       = int32(unsafe.Offsetof(Context{}.CPU))
 	OffPacket    = int32(unsafe.Offsetof(Context{}.Packet))
+	OffRandom    = int32(unsafe.Offsetof(Context{}.Random))
 	OffPacketEnd = int32(unsafe.Offsetof(Context{}.PacketEnd))
 	OffSave      = int32(unsafe.Offsetof(Context{}.Save))
 	OffHeldTop   = int32(unsafe.Offsetof(Context{}.HeldTop))

@@ -31,11 +31,10 @@ type lowerer struct {
 	flags    flags
 }
 
-// Lower returns the code of p for a host with the given features. It uses a's
-// memory, which it resets.
-func Lower(a *Asm, p *opt.Program, features rt.Features) (*layout.Result, error) {
-	l := &lowerer{Asm: a, p: p, features: features}
-	return l.Program(l, a.Buffer, p)
+// Lower returns the code of p for t. It uses a's memory, which it resets.
+func Lower(a *Asm, p *opt.Program, t layout.Target) (*layout.Result, error) {
+	l := &lowerer{Asm: a, p: p, features: t.Features}
+	return l.Program(l, a.Buffer, p, t)
 }
 
 // operandWidth returns the width of an ALU or jump instruction.

@@ -36,10 +36,6 @@ func (l *lowerer) LabelAddress(dst prog.Reg, at emit.Label) { l.LeaL(host[dst], 
 
 func (l *lowerer) Address(dst prog.Reg, m lower.Mem) { l.Lea(W64, host[dst], memory(m)) }
 
-func (l *lowerer) Copy(s lower.Size, dst, src prog.Reg) { l.MovRR(Width(s), host[dst], host[src]) }
-
-func (l *lowerer) Extend(dst, src prog.Reg) { l.MovsxRR(W64, W32, host[dst], host[src]) }
-
 func (l *lowerer) Load(s lower.Size, dst prog.Reg, m lower.Mem) {
 	l.loadZero(Width(s), host[dst], memory(m))
 }
@@ -81,24 +77,7 @@ func (l *lowerer) StorePair(m lower.Mem, a, b prog.Reg) {
 
 func (l *lowerer) AddTo(m lower.Mem, n int32) { l.AddMI(W64, memory(m), n) }
 
-func (l *lowerer) AddReg(s lower.Size, dst, src prog.Reg) { l.AddRR(Width(s), host[dst], host[src]) }
-
-func (l *lowerer) SubReg(s lower.Size, dst, src prog.Reg) { l.SubRR(Width(s), host[dst], host[src]) }
-
-func (l *lowerer) AddImm(s lower.Size, dst prog.Reg, n int32) {
-	switch {
-	case n == 1:
-		l.IncR(Width(s), host[dst])
-	case n < 0:
-		l.SubRI(Width(s), host[dst], -n)
-	default:
-		l.AddRI(Width(s), host[dst], n)
-	}
-}
-
-func (l *lowerer) OrImm(s lower.Size, dst prog.Reg, mask uint32) {
-	l.OrRI(Width(s), host[dst], int32(mask))
-}
+func (l *lowerer) SwapHalves(s lower.Size, dst prog.Reg) { l.RolRI(Width(s), host[dst], 4<<s) }
 
 func (l *lowerer) AddProduct(dst prog.Reg, m lower.Mem, n uint32) {
 	l.ImulRMI(W64, scratch, memory(m), int32(n))

@@ -50,10 +50,6 @@ func width(s lower.Size) Width {
 	return W32
 }
 
-func (l *lowerer) Copy(s lower.Size, dst, src prog.Reg) { l.Mov(width(s), host[dst], host[src]) }
-
-func (l *lowerer) Extend(dst, src prog.Reg) { l.Sxtw(host[dst], host[src]) }
-
 func (l *lowerer) Load(s lower.Size, dst prog.Reg, m lower.Mem) {
 	l.Ldr(Size(s), host[dst], l.memory(m))
 }
@@ -107,18 +103,6 @@ func (l *lowerer) AddTo(m lower.Mem, n int32) {
 	l.Str(S64, tmp0, at)
 }
 
-func (l *lowerer) AddReg(s lower.Size, dst, src prog.Reg) {
-	l.Add(width(s), host[dst], host[dst], host[src])
-}
-
-func (l *lowerer) SubReg(s lower.Size, dst, src prog.Reg) {
-	l.Sub(width(s), host[dst], host[dst], host[src])
-}
-
-func (l *lowerer) AddImm(s lower.Size, dst prog.Reg, n int32) {
-	l.addImm(width(s), host[dst], n, tmp0)
-}
-
 // addImm adds n to r, by way of temp if need be.
 func (l *lowerer) addImm(w Width, r Reg, n int32, temp Reg) {
 	switch n := int64(n); {
@@ -132,8 +116,8 @@ func (l *lowerer) addImm(w Width, r Reg, n int32, temp Reg) {
 	}
 }
 
-func (l *lowerer) OrImm(s lower.Size, dst prog.Reg, mask uint32) {
-	l.OrrI(width(s), host[dst], host[dst], uint64(mask))
+func (l *lowerer) SwapHalves(s lower.Size, dst prog.Reg) {
+	l.RorI(width(s), host[dst], host[dst], 4<<s)
 }
 
 func (l *lowerer) AddProduct(dst prog.Reg, m lower.Mem, n uint32) {

@@ -28,6 +28,7 @@ package layout
 
 import (
 	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit/internal/emit"
 )
 
@@ -65,6 +66,13 @@ const (
 // Ran is what the host answers to a tail call whose target it has run itself:
 // the result is Context.R0. No code is at this address.
 const Ran = 1
+
+// A Target is what a back end makes code for, besides the program.
+type Target struct {
+	Features rt.Features
+	// Random: random numbers may come from the rt.Context's generator.
+	Random bool
+}
 
 // A Reloc is a place in the code that depends on what a program is bound to.
 type Reloc struct {

@@ -16,7 +16,7 @@ func (l *Lowerer) call(pc prog.PC, in prog.Insn) error {
 		l.callSub(pc, l.p.FuncAt(pc+1+prog.PC(in.Imm)))
 		return nil
 	}
-	if x := l.p.Info[pc].Inline; x != nil {
+	if x := l.p.Info[pc].Inline; x != nil && (x.Form != opt.InlineRandom || l.random) {
 		l.inline(pc, x)
 		return nil
 	}
@@ -43,19 +43,19 @@ func (l *Lowerer) call(pc prog.PC, in prog.Insn) error {
 // callSub enters function f with the frame behind this one.
 func (l *Lowerer) callSub(pc prog.PC, f int) {
 	l.save(pc)
-	l.enter(f)
+	l.enter(pc, f)
 	l.restore(pc)
 }
 
 // enter enters function f with the frame behind this one, and comes back.
-func (l *Lowerer) enter(f int) {
+func (l *Lowerer) enter(pc prog.PC, f int) {
 	back := l.code.NewLabel()
 	l.m.LabelAddress(Temp, back)
 	l.m.Store(S64, InFrame(layout.Size+layout.Return), Temp)
-	l.m.AddImm(S64, prog.R10, layout.Size)
+	l.aluImm(pc, isa.Add, S64, prog.R10, layout.Size)
 	l.m.Jump(l.bodies + emit.Label(f))
 	l.code.Bind(back)
-	l.m.AddImm(S64, prog.R10, -layout.Size)
+	l.aluImm(pc, isa.Sub, S64, prog.R10, layout.Size)
 }
 
 // maxArgs is how many arguments a helper can have.
@@ -119,8 +119,8 @@ func (l *Lowerer) packet(pc prog.PC, in prog.Insn) {
 	const off, at = Temp, prog.R3 // which is lost as in a call
 	far, end := l.code.NewLabel(), l.code.NewLabel()
 	if in.Op.Mode() == isa.IND {
-		l.m.Copy(S32, off, in.Src)
-		l.m.AddImm(S32, off, in.Imm)
+		l.alu(pc, isa.Mov, S32, off, in.Src)
+		l.aluImm(pc, isa.Add, S32, off, in.Imm)
 	} else {
 		l.m.Const(off, uint64(uint32(in.Imm)))
 	}

@@ -15,7 +15,7 @@ import (
 func (l *Lowerer) inline(pc prog.PC, x *opt.Inline) {
 	null, end := l.code.NewLabel(), l.code.NewLabel()
 	if x.GivenCPU {
-		l.givenCPU(x, null)
+		l.givenCPU(pc, x, null)
 	}
 	switch x.Form {
 	case opt.InlineCPU:
@@ -23,9 +23,9 @@ func (l *Lowerer) inline(pc prog.PC, x *opt.Inline) {
 	case opt.InlineNull:
 		l.m.Zero(prog.R0)
 	case opt.InlineEntry:
-		l.inlineEntry(x)
+		l.inlineEntry(pc, x)
 	case opt.InlineArray:
-		l.inlineArray(x, null)
+		l.inlineArray(pc, x, null)
 	case opt.InlineIterNew:
 		l.inlineIterNew(pc, end)
 	case opt.InlineIterNext:
@@ -40,10 +40,14 @@ func (l *Lowerer) inline(pc prog.PC, x *opt.Inline) {
 		l.reserve(pc, x, end)
 	case opt.InlineCommit:
 		l.commit(pc, x, end)
-	case opt.InlineLoadBytes:
-		l.inlineLoadBytes(pc, x, end)
+	case opt.InlineLoadBytes, opt.InlineStoreBytes:
+		l.inlinePacket(pc, x, end)
 	case opt.InlineCopy:
-		l.inlineCopy(x)
+		l.inlineCopy(pc, x)
+	case opt.InlineCsumDiff:
+		l.inlineCsumDiff(pc, x)
+	case opt.InlineRandom:
+		l.inlineRandom(pc)
 	}
 	l.code.Bind(end)
 	missed := end
@@ -66,11 +70,11 @@ func (l *Lowerer) inline(pc prog.PC, x *opt.Inline) {
 }
 
 // inlineEntry computes the address of a value of an array.
-func (l *Lowerer) inlineEntry(x *opt.Inline) {
+func (l *Lowerer) inlineEntry(pc prog.PC, x *opt.Inline) {
 	off := x.Entry * x.Layout.ValueStride
 	if x.Base > 0 {
 		l.m.Load(S64, prog.R0, baseAt(x))
-		l.m.AddImm(S64, prog.R0, int32(off))
+		l.aluImm(pc, isa.Add, S64, prog.R0, int32(off))
 		return
 	}
 	l.m.MapAddress(prog.R0, x.Map, off)
@@ -78,9 +82,9 @@ func (l *Lowerer) inlineEntry(x *opt.Inline) {
 }
 
 // inlineArray checks the index, if it may be too large, and computes the address of its value.
-func (l *Lowerer) inlineArray(x *opt.Inline, null emit.Label) {
+func (l *Lowerer) inlineArray(pc prog.PC, x *opt.Inline, null emit.Label) {
 	if x.Key > 0 {
-		l.m.Copy(S32, prog.R0, x.Key-1)
+		l.alu(pc, isa.Mov, S32, prog.R0, x.Key-1)
 	} else {
 		l.m.Load(S32, prog.R0, At(prog.R2, 0))
 	}
@@ -125,8 +129,8 @@ func CPU(x *opt.Inline) Mem {
 }
 
 // givenCPU checks the CPU in R3 and puts it where CPU says.
-func (l *Lowerer) givenCPU(x *opt.Inline, null emit.Label) {
-	l.m.Copy(S32, prog.R3, prog.R3)
+func (l *Lowerer) givenCPU(pc prog.PC, x *opt.Inline, null emit.Label) {
+	l.alu(pc, isa.Mov, S32, prog.R3, prog.R3)
 	l.m.IfImm(isa.JGe, S32, prog.R3, int32(x.Layout.CPUs), null)
 	l.m.Store(S64, CPU(x), prog.R3)
 }

@@ -14,11 +14,11 @@ import (
 func (l *Lowerer) inlineIterNew(pc prog.PC, end emit.Label) {
 	const it, first, last, cur, n = prog.R1, prog.R2, prog.R3, prog.R0, prog.R4
 	bad, tooMany := l.code.NewLabel(), l.code.NewLabel()
-	l.m.Extend(cur, first)
-	l.m.Extend(n, last)
-	l.m.SubReg(S64, n, cur)
+	l.extend(pc, cur, first)
+	l.extend(pc, n, last)
+	l.alu(pc, isa.Sub, S64, n, cur)
 	l.m.IfImm(isa.JGt, S64, n, helpers.MaxIterNum, bad)
-	l.m.AddImm(S32, cur, -1)
+	l.aluImm(pc, isa.Sub, S32, cur, 1)
 	l.m.Store(S32, At(it, 0), cur)
 	l.m.Store(S32, At(it, 4), last)
 	l.m.Zero(prog.R0)
@@ -38,10 +38,10 @@ func (l *Lowerer) inlineIterNext(pc prog.PC, end emit.Label) {
 	const it, cur = prog.R1, Temp
 	through := l.code.NewLabel()
 	l.m.Load(S32, cur, At(it, 0))
-	l.m.AddImm(S32, cur, 1)
+	l.aluImm(pc, isa.Add, S32, cur, 1)
 	l.m.IfMem(isa.JSGe, S32, cur, At(it, 4), through)
 	l.m.Store(S32, At(it, 0), cur)
-	l.m.Copy(S64, prog.R0, it)
+	l.alu(pc, isa.Mov, S64, prog.R0, it)
 	l.Late(pc, func() {
 		l.code.Bind(through)
 		l.m.StoreImm(At(it, 0), 0)

@@ -21,7 +21,7 @@ func (l *Lowerer) loop(pc prog.PC, x *opt.Loop) {
 	if x.Layout == nil {
 		const n = prog.R1
 		tooMany := l.code.NewLabel()
-		l.m.Copy(S32, n, n)
+		l.alu(pc, isa.Mov, S32, n, n)
 		l.m.IfImm(isa.JGt, S32, n, helpers.MaxLoops, tooMany)
 		l.m.Store(S64, last, n)
 		l.m.IfImm(isa.JEq, S32, n, 0, end)
@@ -45,9 +45,9 @@ func (l *Lowerer) loop(pc prog.PC, x *opt.Loop) {
 		l.m.Load(S64, prog.R3, value)
 		l.m.Load(S64, prog.R4, arg)
 	}
-	l.enter(x.Func)
+	l.enter(pc, x.Func)
 	l.m.Load(S64, Temp, at)
-	l.m.AddImm(S64, Temp, 1)
+	l.aluImm(pc, isa.Add, S64, Temp, 1)
 	l.m.Store(S64, at, Temp)
 	if x.Layout != nil {
 		l.m.AddTo(value, int32(x.Layout.ValueStride))

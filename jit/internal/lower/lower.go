@@ -31,6 +31,7 @@ type Lowerer struct {
 	done    emit.Label // leaves, R0 in place
 	tail    emit.Label // where tail calls of code enter
 	metered bool
+	random  bool // random numbers are the code's own
 	yields  []yield
 	late    []late
 	relocs  []reloc
@@ -50,8 +51,8 @@ type reloc struct {
 }
 
 // Program lowers p for m, which embeds l and writes to code.
-func (l *Lowerer) Program(m Machine, code *emit.Buffer, p *opt.Program) (*layout.Result, error) {
-	*l = Lowerer{p: p, m: m, code: code, heads: p.Heads, metered: p.Metered()}
+func (l *Lowerer) Program(m Machine, code *emit.Buffer, p *opt.Program, t layout.Target) (*layout.Result, error) {
+	*l = Lowerer{p: p, m: m, code: code, heads: p.Heads, metered: p.Metered(), random: t.Random}
 	code.Reset()
 	l.at = code.NewLabels(len(p.Insns) + 1)
 	l.bodies = code.NewLabels(len(p.Funcs))

@@ -66,6 +66,7 @@ type Machine interface {
 
 // Instructions lowers the program's.
 type Instructions interface {
+	// ALU takes all registers, and any instruction for that at pc.
 	ALU(pc prog.PC, in prog.Insn)
 	LDX(pc prog.PC, in prog.Insn)
 	ST(pc prog.PC, in prog.Insn)
@@ -95,9 +96,6 @@ type Moves interface {
 	MapAddress(dst prog.Reg, m int32, off uint32)
 	LabelAddress(dst prog.Reg, l emit.Label)
 	Address(dst prog.Reg, m Mem)
-	// Copy copies at S32 or S64, Extend extends 32 bits by their sign.
-	Copy(s Size, dst, src prog.Reg)
-	Extend(dst, src prog.Reg)
 
 	// Load extends by zeros. LoadBig loads big-endian numbers up to S32.
 	Load(s Size, dst prog.Reg, m Mem)
@@ -115,10 +113,8 @@ type Moves interface {
 	AddTo(m Mem, n int32)
 	ZeroStack()
 
-	AddReg(s Size, dst, src prog.Reg)
-	SubReg(s Size, dst, src prog.Reg)
-	AddImm(s Size, dst prog.Reg, n int32)
-	OrImm(s Size, dst prog.Reg, mask uint32)
+	// SwapHalves exchanges the halves of a register at S32 or S64.
+	SwapHalves(s Size, dst prog.Reg)
 	// AddProduct computes dst += word at m * n. Temp is lost.
 	AddProduct(dst prog.Reg, m Mem, n uint32)
 	// Element computes dst = base + dst*stride, and ElementAt the same with the

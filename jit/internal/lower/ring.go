@@ -28,7 +28,7 @@ func (l *Lowerer) reserve(pc prog.PC, x *opt.Inline, end emit.Label) {
 	l.m.Claim(ring, record, int32(x.Size+8+7)&^7, int32(x.Layout.Entries-1), slow)
 	l.m.StoreImm(At(record, -8), int32(x.Size))
 	l.m.StorePair(Indexed(Ctx, top, rt.OffHeld), record, ring)
-	l.m.AddImm(S64, top, rt.HeldSize)
+	l.aluImm(pc, isa.Add, S64, top, rt.HeldSize)
 	l.m.Store(S64, InCtx(rt.OffHeldTop), top)
 	l.Late(pc, func() {
 		l.code.Bind(slow)
@@ -48,14 +48,14 @@ func (l *Lowerer) commit(pc prog.PC, x *opt.Inline, end emit.Label) {
 	l.m.Load(S64, top, InCtx(rt.OffHeldTop))
 	l.m.LoadPair(word, ring, Indexed(Ctx, top, rt.OffHeld-rt.HeldSize))
 	l.m.If(isa.JNe, S64, word, record, slow)
-	l.m.AddImm(S64, top, -rt.HeldSize)
+	l.aluImm(pc, isa.Sub, S64, top, rt.HeldSize)
 	l.m.Store(S64, InCtx(rt.OffHeldTop), top)
 	l.m.Load(S32, word, At(record, -8))
 	bits := uint32(maps.RingWhole)
 	if x.Drop {
 		bits |= maps.RingDropped
 	}
-	l.m.OrImm(S32, word, bits)
+	l.aluImm(pc, isa.Or, S32, word, int32(bits))
 	known, ok := l.p.Constant(pc, flags)
 	quiet := ok && known == maps.RingBufNoWakeup
 	l.m.Publish(At(record, -8), word, quiet) // before the readers are counted

@@ -45,7 +45,7 @@ func (l *Lowerer) inlineTail(pc prog.PC, x *opt.Inline, end emit.Label) {
 	const target, entry, weight, temp, tails = prog.R0, prog.R4, prog.R2, prog.R5, Temp
 	slow, undo, none := l.code.NewLabel(), l.code.NewLabel(), l.code.NewLabel()
 	if place, ok := l.p.Place(pc); !ok {
-		l.m.Copy(S32, target, prog.R3)
+		l.alu(pc, isa.Mov, S32, target, prog.R3)
 		l.m.IfImm(isa.JGe, S32, target, int32(x.Layout.Entries), end)
 		l.m.MapAddress(Temp, x.Map, 0)
 		l.m.LoadJump(target, Temp, target)
@@ -63,12 +63,12 @@ func (l *Lowerer) inlineTail(pc prog.PC, x *opt.Inline, end emit.Label) {
 	l.m.Load(S64, tails, InCtx(rt.OffTails))
 	l.m.IfImm(isa.JGe, S64, tails, rt.MaxTails, end)
 	l.m.Load(S64, temp, At(target, rt.TargetSpan))
-	l.m.AddReg(S64, temp, prog.R10)
+	l.alu(pc, isa.Add, S64, temp, prog.R10)
 	l.m.IfMem(isa.JGt, S64, temp, InCtx(rt.OffEnd), slow)
 	l.m.Load(S64, weight, At(target, rt.TargetWeight))
 	l.m.SpendReg(weight, l.metered, undo)
 	l.storeMeter()
-	l.m.AddImm(S64, tails, 1)
+	l.aluImm(pc, isa.Add, S64, tails, 1)
 	l.m.StorePair(InCtx(rt.OffTails), tails, target)
 	l.m.JumpReg(entry)
 	l.Late(pc, func() {
