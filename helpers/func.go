@@ -5,6 +5,26 @@
 // A Func is immutable and may be shared. A Set says which functions programs
 // of one type may call, and under which number. What a running helper may
 // touch comes through Env; package helpers never calls an engine.
+//
+// # A host's own helpers
+//
+// New0 to New4 make a helper of an ordinary Go function: the contract follows
+// from its signature, and each call passes arguments as Go values.
+//
+//	var quota = helpers.New2("user_quota", func(env helpers.Env, name []byte, n uint32) int64 { … })
+//	coll, err := vm.Load(obj, vm.Options{Helpers: map[helpers.ID]*helpers.Func{1000: quota}})
+//
+// In C that is
+//
+//	static long (*user_quota)(const void *name, __u64 name_size, __u32 n) = (void *) 1000;
+//
+// since a []byte, Out or InOut parameter takes two of the five registers, an
+// address and a size. New0 to New4 panic if that is more than five. They use no
+// reflection: a call costs an indirect call per argument, and allocates nothing.
+// Bad memory, which only a program that was not verified can pass, ends the run
+// without a call of the function. The Func may be refined before it is used, for
+// instance f.Proto.GPL = true or f.Proto.Ret.Max = 1. Calls of one whose Impl and
+// arguments stay as they are cost the least: see Trusting.
 package helpers
 
 // An ID is a helper's number on its platform: the immediate of a call

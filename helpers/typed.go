@@ -7,25 +7,6 @@ import (
 	"github.com/skepvm/skep/maps"
 )
 
-// New0 to New4 make a helper of an ordinary Go function: the contract follows
-// from its signature, and each call passes arguments as Go values.
-//
-//	var lookup = helpers.New2("user_quota", func(env helpers.Env, name []byte, n uint32) int64 { … })
-//
-// The C declaration of that is
-//
-//	long user_quota(const void *name, __u64 name_size, __u32 n);
-//
-// since a Bytes, Out or InOut parameter takes two of the five registers, an
-// address and a size. The functions panic if that is more than five. They use
-// no reflection: a call costs an indirect call per argument, and allocates
-// nothing. Bad memory, which only a program that was not verified can pass,
-// ends the run without a call of the function.
-//
-// The Func may be refined before it is registered, for instance
-// f.Proto.GPL = true or f.Proto.Ret.Max = 1. Calls of one whose Impl and arguments
-// stay as they are cost the least: see Trusting.
-
 // A Param is what a typed helper's parameter can be. Integers take the low
 // bits of the register.
 type Param interface {

@@ -53,10 +53,10 @@ func (s *slot) giveBytes(b []byte) error {
 func (s *slot) wrongInput(in any) error {
 	want := "the context's bytes"
 	switch {
-	case s.prog.hasPacket:
-		want = "a []byte or a *vm.Packet"
 	case s.prog.typ.Input == hook.InputTyped:
 		want = "the hook's struct (vm.RunTyped)"
+	case s.prog.hasPacket:
+		want = "a []byte or a *vm.Packet"
 	}
 	return fmt.Errorf("program %s: programs of type %s take %s, not a %T", s.prog.name, s.prog.typ.Name, want, mem.Borrow(in))
 }

@@ -77,8 +77,9 @@ const (
 	MaxPacket = 128 << 10
 )
 
-// Options says how an object is loaded. The zero value suits programs of
-// unknown origin.
+// Options says how an object is loaded. With the zero value programs must be
+// proven safe and run as fast as the host can. For programs of unknown origin
+// choose Engine Checked, which trusts no proof (see SECURITY.md).
 type Options struct {
 	// Engine runs the programs.
 	Engine Engine

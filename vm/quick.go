@@ -130,7 +130,8 @@ type lean struct {
 //	InputPacket    []byte    the packet, which the program reads and writes in place
 //	               *Packet   the same, and it can grow and shrink: Run updates its fields
 //	InputContext   []byte    the context in the program's layout; stores come back in it
-//	InputTyped     *T        of hook.Define[T]; fields that programs may write come back in it
+//	InputTyped     []byte    what the struct's hook.Bytes is, other fields 0; RunTyped
+//	                         and HookOf.Run take the struct of hook.Define
 //
 // nil stands for an empty packet, or a context of zeros. Run does not keep in.
 //

@@ -15,12 +15,13 @@
 //
 // By default a program must be proven safe before it runs: Load refuses one that
 // the verifier does not accept, and says why. A proven program becomes machine
-// code where the host allows it, which checks nothing; elsewhere, and with
-// Engine Checked, programs run in the checked interpreter, which checks every
-// access and needs no proof: a program that does something wrong ends with a
-// *Fault and has touched nothing but its own memory: stack, context, packet,
-// maps, and what helpers gave it. Program.Engine says which engine runs a
-// program, and why. How long a run may take is bounded by Options.MaxInsns.
+// code on linux with amd64 and arm64, and runs in the fast interpreter
+// elsewhere; neither checks what has been proven. With Engine Checked a program
+// needs no proof, since every access is checked when it happens: if it does
+// something wrong it ends with a *Fault, and has touched nothing but its own
+// memory: stack, context, packet, maps, and what helpers gave it.
+// Program.Engine says which engine runs a program, and why. How long a run may
+// take is bounded by Options.MaxInsns.
 // Whatever it borrowed, such as a ring buffer reservation, it gives back when it
 // ends, also if it was cut short, or if a helper panicked: the panic then
 // surfaces from Run.
