@@ -128,7 +128,8 @@ func TestKernelSockAddr(t *testing.T) {
 				if err := unix.Sendto(from, []byte("x"), 0, sockaddrOf(to)); err != nil {
 					t.Fatal(err)
 				}
-				_, name, err := unix.Recvfrom(fd, make([]byte, 4), 0)
+				var name unix.Sockaddr
+				err := again(func() (err error) { _, name, err = unix.Recvfrom(fd, make([]byte, 4), 0); return err })
 				shown := addrOf(t, name, err)
 				return us(fd, 2, 17, sender, to, netip.AddrPort{}, linux.TCPClose), func(t *testing.T, got uint64, src hook.Source) {
 					if a := src.(*linux.SockAddr); a.Addr != shown || got != 1 {

@@ -36,12 +36,19 @@ type attached struct {
 	act func(t *testing.T) (src hook.Source, check func(t *testing.T, got uint64, src hook.Source))
 	// only, if it is not empty, goes to skip for what else the kernel runs it for.
 	only string
+	// extra are the maps after the first, target says what to attach to (nil: the
+	// test's cgroup; -1: begin does it, with the program's descriptor), begin fills the kernel's maps when the program is attached, and
+	// fill skep's.
+	extra  []*maps.Spec
+	target func(theirs []*oracle.Map) int
+	begin  func(t *testing.T, theirs []*oracle.Map, fd int)
+	fill   func(t *testing.T, ours *vm.Collection)
 	// learn, if it is not nil, completes the source with what the kernel's run saw.
 	learn func(src hook.Source, seen []byte)
 }
 
 // attachedSpec is the map: the number of runs, then what the program leaves.
-var attachedSpec = &maps.Spec{Name: "out", Type: maps.Array, KeySize: 4, ValueSize: 2048, MaxEntries: 1}
+var attachedSpec = &maps.Spec{Name: "out", Type: maps.Array, KeySize: 4, ValueSize: 4096, MaxEntries: 1}
 
 // program assembles a, and says where in the map each field is.
 func (a *attached) program(t *testing.T, typ *hook.Type) (text string, where map[int]string) {
@@ -109,26 +116,39 @@ func (a *attached) check(t *testing.T, target int, host helpers.Host) {
 		t.Fatalf("no section %q", a.section)
 	}
 	text, where := a.program(t, s.Type)
-	theirs, err := oracle.NewMap(attachedSpec, nil)
-	if err != nil {
-		t.Fatal(err)
+	specs := append([]*maps.Spec{attachedSpec}, a.extra...)
+	var theirs []*oracle.Map
+	for _, spec := range specs {
+		m, err := oracle.NewMap(spec, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		theirs = append(theirs, m)
 	}
-	defer theirs.Close()
-	kernel, log, err := oracle.Load(oracle.LoadOptions{Type: a.kernel, Attach: a.attach, Insns: assemble(t, text), Maps: []*oracle.Map{theirs}})
+	kernel, log, err := oracle.Load(oracle.LoadOptions{Type: a.kernel, Attach: a.attach, Insns: assemble(t, text), Maps: theirs})
 	if err != nil {
 		t.Fatalf("the kernel: %v\n%s", err, log)
 	}
 	defer kernel.Close()
-	detach, err := kernel.Attach(target, a.attach)
-	if err != nil {
-		t.Fatalf("the kernel: %v", err)
+	if a.target != nil {
+		target = a.target(theirs)
+	}
+	detach := func() {}
+	if target >= 0 {
+		if detach, err = kernel.Attach(target, a.attach); err != nil {
+			t.Fatalf("the kernel: %v", err)
+		}
 	}
 	src, check := func() (hook.Source, func(*testing.T, uint64, hook.Source)) {
 		defer detach()
+		if a.begin != nil {
+			a.begin(t, theirs, kernel.FD())
+		}
 		return a.act(t)
 	}()
 	want := make([]byte, attachedSpec.ValueSize)
-	if err := theirs.Lookup(word(0), want, 0); err != nil {
+	if err := theirs[0].Lookup(word(0), want, 0); err != nil {
 		t.Fatal(err)
 	}
 	if n := binary.NativeEndian.Uint64(want); n != 1 {
@@ -138,38 +158,45 @@ func (a *attached) check(t *testing.T, target int, host helpers.Host) {
 	if a.learn != nil {
 		a.learn(src, want)
 	}
-	p, err := prog.FromInsns("p", s.Type, assemble(t, text), []*maps.Spec{attachedSpec})
+	p, err := prog.FromInsns("p", s.Type, assemble(t, text), specs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range usable(t) {
-		c, err := vm.LoadProgram(p, vm.Options{Engine: e, Host: host})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		in := clone(src)
-		got, err := c.Program("p").RunSource(context.Background(), in)
-		if err != nil {
-			t.Fatalf("%s: %v", e, err)
-		}
-		have := make([]byte, len(want))
-		if err := c.Map("out").Lookup(word(0), have); err != nil {
-			t.Fatal(err)
-		}
-		for at := 0; at < len(want); at += 8 {
-			h, w := binary.NativeEndian.Uint64(have[at:]), binary.NativeEndian.Uint64(want[at:])
-			if h == w {
-				continue
-			}
-			name := where[at]
-			if name == "" {
-				name = fmt.Sprintf("word %d of its own", (at-own)/8)
-			}
-			t.Errorf("%s: %s is %#x, in the kernel %#x", e, name, h, w)
-		}
-		check(t, got, in)
+		a.compare(t, p, e, host, clone(src), want, where, check)
 	}
+}
+
+// compare runs p on src, and compares what it left in the map with want.
+func (a *attached) compare(t *testing.T, p *prog.Program, e vm.Engine, host helpers.Host, src hook.Source, want []byte, where map[int]string, check func(*testing.T, uint64, hook.Source)) {
+	c, err := vm.LoadProgram(p, vm.Options{Engine: e, Host: host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if a.fill != nil {
+		a.fill(t, c)
+	}
+	got, err := c.Program("p").RunSource(context.Background(), src)
+	if err != nil {
+		t.Fatalf("%s: %v", e, err)
+	}
+	have := make([]byte, len(want))
+	if err := c.Map("out").Lookup(word(0), have); err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; at < len(want); at += 8 {
+		h, w := binary.NativeEndian.Uint64(have[at:]), binary.NativeEndian.Uint64(want[at:])
+		if h == w {
+			continue
+		}
+		name := where[at]
+		if name == "" {
+			name = fmt.Sprintf("word %d of its own", (at-own)/8)
+		}
+		t.Errorf("%s: %s is %#x, in the kernel %#x", e, name, h, w)
+	}
+	check(t, got, src)
 }
 
 // clone returns a copy of src, so that each run finds the same.
@@ -196,6 +223,16 @@ func clone(src hook.Source) hook.Source {
 		if s.Packet == nil {
 			c.Packet = nil
 		}
+		return &c
+	case *linux.Lookup:
+		c := *s
+		return &c
+	case *linux.Delivery:
+		c := *s
+		return &c
+	case *linux.Frame:
+		c := *s
+		c.Packet = linux.NewPacket(s.Packet.Data())
 		return &c
 	case *linux.SendMessage:
 		c := *s
@@ -261,6 +298,15 @@ func getsockopt(fd, level, name int, value []byte) (n int, err error) {
 		return 0, e
 	}
 	return int(size), nil
+}
+
+// again repeats f as long as signals interrupt it.
+func again(f func() error) error {
+	for {
+		if err := f(); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // addrOf returns a as Go has it.

@@ -8,7 +8,6 @@ import (
 // reads that a program was refused, and for docs/support.md.
 var missing = map[string]string{
 	"copy_from_user_task":      "the host's memory",
-	"skb_adjust_room":          "the stream's buffers",
 	"lwt_push_encap":           "the host's routes",
 	"lwt_seg6_store_bytes":     "the host's routes",
 	"lwt_seg6_adjust_srh":      "the host's routes",

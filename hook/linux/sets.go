@@ -168,6 +168,9 @@ var skbFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 // class.
 var routeFuncs = skbFuncs.With(map[helpers.ID]*helpers.Func{17: getCgroupClassid, 50: skbAdjustRoom}, nil)
 
+// skSkbFuncs are those on a stream's data.
+var skSkbFuncs = skbFuncs.With(map[helpers.ID]*helpers.Func{50: streamAdjustRoom}, nil)
+
 // xdpFuncs are the helpers on struct xdp_md.
 var xdpFuncs = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	23:  xdpRedirectTo,

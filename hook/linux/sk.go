@@ -14,7 +14,7 @@ var SkSkb = &hook.Type{
 		[]string{"tc_index", "priority"}),
 	Input:       hook.InputPacket,
 	Return:      hook.AnyReturn,
-	Helpers:     helperSet("sk_skb", skbFuncs),
+	Helpers:     helperSet("sk_skb", skSkbFuncs),
 	Verdicts:    skVerdicts,
 	PacketWrite: true,
 	Prepare:     prepareSkbNetwork,

@@ -45,13 +45,43 @@ func baseHeader(proto uint32) (size int, ok bool) {
 	return 0, false
 }
 
-var skbAdjustRoom = &helpers.Func{
-	Name: "skb_adjust_room",
-	Proto: helpers.Proto{
-		Args:          [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgAnything}},
-		Ret:           errnoRet,
-		ChangesPacket: true,
+var skbRoomProto = helpers.Proto{
+	Args:          [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgAnything}},
+	Ret:           errnoRet,
+	ChangesPacket: true,
+}
+
+// streamAdjustRoom is skb_adjust_room(ctx, diff, mode, flags) of sk_skb programs
+// (sk_skb_adjust_room): bytes of zeros before the data, or as many less of it.
+var streamAdjustRoom = &helpers.Func{
+	Name:  "skb_adjust_room",
+	Proto: skbRoomProto,
+	Impl: func(env helpers.Env, _, diff, mode, flags, _ uint64) uint64 {
+		p, n := env.Packet(), int(int32(diff))
+		switch {
+		case flags != 0 || uint32(mode) != 0:
+			return errno.EINVAL.R0()
+		case n > maxStreamRoom || n < -maxStreamRoom:
+			return errno.EFAULT.R0()
+		case n < p.Head-p.Tail:
+			return errno.ENOMEM.R0()
+		}
+		if n > 0 {
+			reserve(p, n, 0)
+			clear(p.Buf[p.Head-n : p.Head])
+		}
+		p.Head -= n
+		p.Meta = p.Head
+		skbChanged(env)
+		return 0
 	},
+}
+
+const maxStreamRoom = 0xfff
+
+var skbAdjustRoom = &helpers.Func{
+	Name:  "skb_adjust_room",
+	Proto: skbRoomProto,
 	Impl: func(env helpers.Env, _, diff, mode, flags, _ uint64) uint64 {
 		err := adjustRoom(env, int(int32(diff)), uint32(mode), flags)
 		skbChanged(env)

@@ -51,8 +51,9 @@ type SockEvent struct {
 	Args   [4]uint32 // what they are, the op says
 	Socket *Socket   // the connection: addresses, ports, counters
 	// Packet is from its TCP header on, where the op has one. The program sees the
-	// header with its options; of BPF_SOCK_OPS_WRITE_HDR_OPT_CB all, to which it
-	// may append.
+	// header with its options; at BPF_SOCK_OPS_WRITE_HDR_OPT_CB, where Packet ends
+	// with the options so far, it may append to them; at
+	// BPF_SOCK_OPS_HDR_OPT_LEN_CB, before they are written, it sees the flags alone.
 	Packet []byte
 	Syn    []byte // the header of the connection's request, if it was kept (TCP_SAVE_SYN)
 	// Room is how many bytes of options may be reserved, or written; after the run
@@ -83,7 +84,7 @@ func (e *SockEvent) Enter(t *hook.Type, r hook.Run) error {
 	}
 	f.put("bpf_sock_ops_cb_flags", uint64(e.Callbacks))
 	f.put("sk_txhash", uint64(e.TxHash))
-	f.put("skb_len", uint64(len(e.Packet)))
+	f.put("skb_len", e.length())
 	if len(e.Packet) > 13 {
 		f.put("skb_tcp_flags", uint64(e.Packet[13]))
 	}
@@ -110,6 +111,8 @@ func (e *SockEvent) Enter(t *hook.Type, r hook.Run) error {
 func (e *SockEvent) header() (p helpers.Packet) {
 	b := e.Packet
 	switch {
+	case e.Op == opHdrOptLen:
+		return p
 	case e.Op == opWriteHdrOpt:
 		p = helpers.Packet{Buf: make([]byte, len(b)+int(min(e.Room, tcpLongest))), Tail: len(b)}
 		copy(p.Buf, b)
@@ -121,9 +124,30 @@ func (e *SockEvent) header() (p helpers.Packet) {
 	return p
 }
 
+// length is skb_len: of what there is of the packet, or of its header, by then.
+func (e *SockEvent) length() uint64 {
+	switch n := len(e.Packet); {
+	case e.Op == opWriteHdrOpt:
+		return uint64(n) + uint64(e.Room)
+	case e.Op == opHdrOptLen && n >= tcpHeader:
+		return uint64(n - min(int(e.Packet[12]>>4)*4, n))
+	case e.Op == opHdrOptLen:
+		return 0
+	default:
+		return uint64(n)
+	}
+}
+
 // endpoints stores a socket's addresses and ports: the local port in the host's
-// order, the remote one as a word in the network's.
+// order, the remote one as a word in the network's. Of a connection over IPv4 the
+// IPv6 addresses are those that map it, as in the kernel.
 func (f frame) endpoints(i *SocketInfo) {
+	if local, remote := i.Local.Addr(), i.Remote.Addr(); remote.Is4() && !remote.IsUnspecified() {
+		f.put6("remote_ip6", netip.AddrFrom16(remote.As16()))
+		if local.Is4() {
+			f.put6("local_ip6", netip.AddrFrom16(local.As16()))
+		}
+	}
 	f.put("family", uint64(i.Family))
 	f.put4("remote_ip4", i.Remote.Addr())
 	f.put6("remote_ip6", i.Remote.Addr())
@@ -308,7 +332,7 @@ var _ = []hook.Source{(*SockAddr)(nil), (*SockCreate)(nil), (*Sockopt)(nil), (*S
 type Frame struct {
 	Packet *helpers.Packet // NewPacket makes one
 	Fields map[string]uint64
-	Socket *Socket // the packet's; not of XDP
+	Socket *Socket // the packet's, with its addresses; not of XDP
 	State  State   // before the run what helpers are to know, after it what they left
 }
 
@@ -319,6 +343,10 @@ func (p *Frame) Enter(t *hook.Type, r hook.Run) error {
 	}
 	if err := r.GivePacket(*p.Packet); err != nil {
 		return err
+	}
+	if p.Socket != nil { // of which programs on a socket's data see the addresses
+		info := p.Socket.Info()
+		frame{t, r.Ctx()}.endpoints(&info)
 	}
 	for name, v := range p.Fields {
 		if err := t.Ctx.Set(r.Ctx(), name, v); err != nil {

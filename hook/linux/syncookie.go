@@ -40,12 +40,10 @@ var (
 // Sizes of segments where the request says nothing.
 const (
 	defaultMSS4 = 536
-	defaultMSS6 = 1280 - ip6Header - tcpHeader
+	defaultMSS6 = 1280 - ipv6Header - tcpHeader
 )
 
 const (
-	ip4Header  = 20
-	ip6Header  = 40
 	tcpHeader  = 20
 	tcpLongest = 60 // with options
 )
@@ -69,14 +67,14 @@ type cookieFlow struct {
 	ends   []byte // addresses and ports, as they are hashed
 	sizes  *[4]uint16
 
-	ipBuf   [ip6Header]byte
+	ipBuf   [ipv6Header]byte
 	tcpBuf  [tcpLongest]byte
 	endsBuf [48]byte
 }
 
 // read copies what there is of the headers.
 func (f *cookieFlow) read(ip, th []byte) {
-	f.ip, f.th = f.ipBuf[:min(len(ip), ip6Header)], f.tcpBuf[:min(len(th), tcpLongest)]
+	f.ip, f.th = f.ipBuf[:min(len(ip), ipv6Header)], f.tcpBuf[:min(len(th), tcpLongest)]
 	helpers.CopyMem(f.ip, ip[:len(f.ip)])
 	helpers.CopyMem(f.th, th[:len(f.th)])
 }
@@ -182,8 +180,8 @@ func rawGenCookie(ipSize int) helpers.Impl {
 		if len(f.ip) < ipSize || !f.whole(size) {
 			return errno.EINVAL.R0()
 		}
-		f.begin(env, ipSize == ip6Header)
-		return f.answer(ipSize == ip6Header)
+		f.begin(env, ipSize == ipv6Header)
+		return f.answer(ipSize == ipv6Header)
 	}
 }
 
@@ -195,7 +193,7 @@ func rawCheckCookie(ipSize int) helpers.Impl {
 		if len(f.ip) < ipSize || len(f.th) < tcpHeader {
 			return errno.EINVAL.R0()
 		}
-		f.begin(env, ipSize == ip6Header)
+		f.begin(env, ipSize == ipv6Header)
 		if !f.answers() {
 			return errno.EACCES.R0()
 		}
@@ -205,7 +203,7 @@ func rawCheckCookie(ipSize int) helpers.Impl {
 
 // version says of which version the packet is, and whether a listener s answers it.
 func (f *cookieFlow) version(s *SocketInfo) (six bool, e errno.Errno) {
-	if len(f.ip) < ip4Header {
+	if len(f.ip) < ipv4Header {
 		return false, errno.EINVAL
 	}
 	switch f.ip[0] >> 4 {
@@ -215,7 +213,7 @@ func (f *cookieFlow) version(s *SocketInfo) (six bool, e errno.Errno) {
 		}
 		return false, 0
 	case 6:
-		if len(f.ip) < ip6Header || s.Family != AFInet6 {
+		if len(f.ip) < ipv6Header || s.Family != AFInet6 {
 			return true, errno.EINVAL
 		}
 		return true, 0
@@ -266,7 +264,7 @@ func checkCookie(env helpers.Env, sk, ip, ipSize, th, size uint64) uint64 {
 		return errno.EINVAL.R0()
 	case f.th[13]&(tcpAck|tcpRst|tcpSyn) != tcpAck:
 		return errno.ENOENT.R0()
-	case len(f.ip) < ip4Header:
+	case len(f.ip) < ipv4Header:
 		return errno.EINVAL.R0()
 	case !i.Cookies:
 		return errno.ENOENT.R0()

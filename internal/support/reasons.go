@@ -34,11 +34,8 @@ var notCompared = byName(map[string]string{
 	"what the host tells the run": "get_func_ip get_attach_cookie override_return get_func_arg get_func_ret get_func_arg_cnt read_branch_records " +
 		"get_branch_snapshot perf_prog_read_value",
 	"as probe_read_kernel and probe_read_user": "probe_read probe_read_str copy_from_user",
-	"the kernel runs it on traffic only": "sk_redirect_map sk_redirect_hash msg_redirect_map msg_redirect_hash sock_map_update sock_hash_update " +
-		"sk_select_reuseport",
 	hosts: "get_current_pid_tgid get_current_uid_gid get_current_comm get_cgroup_classid get_socket_uid " +
 		"skb_cgroup_id skb_ancestor_cgroup_id sk_cgroup_id sk_ancestor_cgroup_id skb_cgroup_classid skb_under_cgroup",
-	"bpf(2) runs no such programs": "sock_ops_cb_flags_set msg_apply_bytes msg_cork_bytes msg_pull_data msg_push_data msg_pop_data load_hdr_opt store_hdr_opt reserve_hdr_opt",
 })
 
 // byName turns lists of names into a map from them.
