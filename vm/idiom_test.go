@@ -58,7 +58,7 @@ func TestIdioms(t *testing.T) {
 	}
 	t.Logf("found in the first programs: %v", fired)
 	for _, what := range []string{"rotate", "sum", "scaled sum", "32-bit sum", "access", "scaled", "shared address", "branch", "set", "idle",
-		"operand in memory", "compared in memory", "pin", "update"} {
+		"operand in memory", "compared in memory", "pin", "update", "choose"} {
 		if fired[what] == 0 {
 			t.Errorf("no program has the idiom: %s", what)
 		}
@@ -94,7 +94,7 @@ func count(t *testing.T, p *prog.Program, fired map[string]int) {
 		case x.Kind == opt.Access && x.Shift > 0:
 			fired["scaled"]++
 		case x.Kind != opt.NoIdiom:
-			fired[[...]string{opt.Rotate: "rotate", opt.Sum: "sum", opt.Access: "access", opt.Branch: "branch", opt.Set: "set", opt.Update: "update"}[x.Kind]]++
+			fired[[...]string{opt.Rotate: "rotate", opt.Sum: "sum", opt.Access: "access", opt.Branch: "branch", opt.Set: "set", opt.Update: "update", opt.Choose: "choose"}[x.Kind]]++
 		}
 	}
 	if len(o.Funcs[0].Pins) > 0 {
@@ -158,7 +158,7 @@ func idiomBody(r *rand.Rand, regs int) string {
 		}
 	}
 	for range 4 + r.IntN(20) {
-		switch r.IntN(12) {
+		switch r.IntN(13) {
 		case 0, 1: // rotations
 			wide := r.IntN(2) == 0
 			bits := 32
@@ -261,11 +261,35 @@ func idiomBody(r *rand.Rand, regs int) string {
 				}
 				continue
 			}
-			switch r.IntN(4) {
-			case 0:
+			if r.IntN(6) == 0 {
 				line("goto +1\nr%d += 1", reg())
+				break
+			}
+			line("%s", choice(r, reg, false))
+		case 12: // jumps over one operation or two moves
+			cond := []string{"==", "!=", ">", ">=", "<", "<=", "s>", "s>=", "s<", "s<=", "&"}[r.IntN(11)]
+			w := r.IntN(2) == 0
+			x, y := reg(), reg()
+			if r.IntN(3) == 0 {
+				line("%s &= 3", name(r.IntN(2) == 0, x))
+			}
+			if r.IntN(3) == 0 {
+				line("%s = %s", name(w, y), name(w, x))
+			}
+			right := name(w, y)
+			if r.IntN(3) == 0 {
+				right = fmt.Sprint(int32(r.Uint32()) >> r.IntN(32))
+			}
+			switch r.IntN(8) {
+			case 0, 1, 2:
+				line("if %s %s %s goto +2", name(w, x), cond, right)
+				line("%s\n%s", choice(r, reg, true), choice(r, reg, r.IntN(8) > 0))
+			case 3: // into the middle
+				line("if r%d == %d goto +1\nif %s %s %s goto +1", reg(), r.IntN(4), name(w, x), cond, right)
+				line("%s", choice(r, reg, false))
 			default:
-				line("%s = %s", name(w, reg()), name(w, reg()))
+				line("if %s %s %s goto +1", name(w, x), cond, right)
+				line("%s", choice(r, reg, false))
 			}
 		case 5: // an address for several accesses
 			x, p := reg(), 0
@@ -475,6 +499,28 @@ func idiomBody(r *rand.Rand, regs int) string {
 		}
 	}
 	return b.String()
+}
+
+// choice returns an operation on registers that reg picks, which a jump may lead
+// over: a move, or any if it need not be one.
+func choice(r *rand.Rand, reg func() int, move bool) string {
+	name := func(wide bool, n int) string { return fmt.Sprintf("%c%d", map[bool]byte{true: 'r', false: 'w'}[wide], n) }
+	w, d := r.IntN(2) == 0, reg()
+	right := name(w, reg())
+	if r.IntN(3) == 0 {
+		right = fmt.Sprint([]int32{0, 1, -1, 16, int32(r.Uint32()) >> r.IntN(32)}[r.IntN(5)])
+	}
+	switch k := r.IntN(12); {
+	case move || k < 4:
+		return fmt.Sprintf("%s = %s", name(w, d), right)
+	case k == 4:
+		return fmt.Sprintf("%s = -%s", name(w, d), name(w, d))
+	case k == 5:
+		return fmt.Sprintf("%s %s %d", name(w, d), []string{"<<=", ">>=", "s>>="}[r.IntN(3)], r.IntN(32))
+	case k < 8:
+		return fmt.Sprintf("%s += 1", name(w, d))
+	}
+	return fmt.Sprintf("%s %s %s", name(w, d), []string{"+=", "-=", "&=", "|=", "^=", "*="}[r.IntN(6)], right)
 }
 
 // mixAll combines the registers below regs and the stack in R0.

@@ -59,6 +59,11 @@ const (
 	// instructions up to this one, of memory at Dst + the store's offset; Src,
 	// which is loaded and stored, is not read again.
 	Update
+	// Choose: the Imm instructions after the jump count where its condition does
+	// not hold, and what follows them is run either way. They are Merged: one
+	// operation, or up to two moves. Wide: a result has 32 bits, and what it
+	// would have replaced may have more.
+	Choose
 )
 
 // idioms finds idioms. Requires Info.Target, Info.Live and Func.Pins. Linear:
@@ -490,6 +495,9 @@ func (m *matcher) jump(in prog.Insn) {
 		i.Merged = true
 		return
 	}
+	if m.choose(in, to) {
+		return
+	}
 	switch over := m.Insns[next]; over.Op {
 	case isa.Op(isa.JMP) | isa.Op(isa.JA), isa.Op(isa.JMP32) | isa.Op(isa.JA):
 		back, _ := over.Target(next)
@@ -508,14 +516,8 @@ func (m *matcher) set(in prog.Insn, to prog.PC, over prog.Insn) bool {
 		in.Dst == first.Dst || in.Op.Source() == isa.X && in.Src == first.Dst {
 		return false
 	}
-	if after := m.at + 2; to != after {
-		if int(after) >= len(m.Insns) || m.Info[after].Dead {
-			return false
-		}
-		then := m.Insns[after]
-		if t, ok := then.Target(after); !ok || t != to || then.Op.JmpOp() != isa.JA || !endsFlow(then) {
-			return false
-		}
+	if !m.meets(m.at+2, to) {
+		return false
 	}
 	m.merge(Idiom{Kind: Set, Wide: true, Dst: first.Dst, Imm: first.Imm}, 1)
 	return true

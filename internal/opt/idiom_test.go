@@ -61,7 +61,7 @@ func TestIdioms(t *testing.T) {
 		{"a 32-bit copy of a 64-bit value", "w3 = w2\nr3 >>= 51\nr0 = r2\nr0 <<= 13\nr0 |= r3\n", opt.Idiom{}, 0},
 		{"two values", "r3 = r2\nr3 >>= 51\nr0 = r5\nr0 <<= 13\nr0 |= r3\n", opt.Idiom{}, 0},
 		{"the part is read", "r3 = r2\nr3 >>= 51\nr0 = r2\nr0 <<= 13\nr0 |= r3\nr0 += r3\n", opt.Idiom{}, 0},
-		{"a jump leads inside", "if r2 == 1 goto +1\nr3 = r2\nr3 >>= 51\nr0 = r2\nr0 <<= 13\nr0 |= r3\n", opt.Idiom{}, 0},
+		{"a jump leads inside", "if r2 == 1 goto +3\nr3 = r2\nr3 >>= 51\nr0 = r2\nr0 <<= 13\nr0 |= r3\n", opt.Idiom{}, 0},
 		{"sum of registers", "r0 = r2\nr0 += r5\n", opt.Idiom{Kind: opt.Sum, Wide: true, Dst: prog.R0, Src: prog.R2, Index: prog.R5}, 1},
 		{"sum with a constant", "r0 = r2\nr0 += -9\n", opt.Idiom{Kind: opt.Sum, Wide: true, Dst: prog.R0, Src: prog.R2, Index: opt.NoIndex, Imm: -9}, 1},
 		{"sum of 32 bits", "w0 = w2\nw0 += w5\n", opt.Idiom{Kind: opt.Sum, Dst: prog.R0, Src: prog.R2, Index: prog.R5}, 1},

@@ -20,14 +20,7 @@ func (l *lowerer) Idiom(pc prog.PC, x *opt.Idiom) {
 	case opt.Update:
 		l.update(pc, in)
 	case opt.Set:
-		op, dst := in.Op.JmpOp(), host[x.Dst]
-		l.compare(pc, in)
-		c := cond(op)
-		if x.Imm == 0 {
-			c = c.Not()
-		}
-		l.SetccR(c, dst)
-		l.MovzxRR(W8, dst, dst)
+		l.set(pc, in, x)
 	case opt.Branch:
 		op := in.Op.JmpOp()
 		l.compare(pc, in)
@@ -35,7 +28,25 @@ func (l *lowerer) Idiom(pc prog.PC, x *opt.Idiom) {
 		if to, _ := in.Target(pc); to != pc+2 {
 			l.JmpL(l.Label(to))
 		}
+	case opt.Choose:
+		l.choose(pc, in, x)
 	}
+}
+
+// set makes a register say whether a condition holds. It is no operand.
+func (l *lowerer) set(pc prog.PC, in prog.Insn, x *opt.Idiom) {
+	c, dst := cond(in.Op.JmpOp()), host[x.Dst]
+	if x.Imm == 0 {
+		c = c.Not()
+	}
+	if in.Op.Source() == isa.K && in.Imm == 0 && l.tested(pc, in) { // by flags that XOR would change
+		l.SetccR(c, dst)
+		l.MovzxRR(W8, dst, dst)
+		return
+	}
+	l.ZeroR(dst)
+	l.compare(pc, in)
+	l.SetccR(c, dst)
 }
 
 // sum lowers x, of whatever is the shortest.

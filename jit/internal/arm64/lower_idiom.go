@@ -40,6 +40,8 @@ func (l *lowerer) Idiom(pc prog.PC, x *opt.Idiom) {
 		if to, _ := in.Target(pc); to != pc+2 {
 			l.B(l.Label(to))
 		}
+	case opt.Choose:
+		l.choose(pc, in, x)
 	}
 }
 

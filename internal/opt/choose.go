@@ -1,0 +1,72 @@
+package opt
+
+import (
+	"github.com/skepvm/skep/internal/isa"
+	"github.com/skepvm/skep/prog"
+)
+
+// maxChosen is how many instructions a jump may lead over for them to be a Choose.
+const maxChosen = 2
+
+// choose matches a jump, in, to to, whose other way leads there too after an
+// operation or up to two plain moves: it is less to do them always, and to keep
+// what they would have changed, than to guess wrong where a jump leads.
+//
+// Sound: neither the operation nor a move can fail or touch memory; it reads what
+// it would have read, since nothing was written after the jump; of two moves
+// neither changes what the other has.
+func (m *matcher) choose(in prog.Insn, to prog.PC) bool {
+	first, end := m.at+1, m.at+2
+	for !m.meets(end, to) {
+		if end++; end-first > maxChosen {
+			return false
+		}
+	}
+	narrow := false // a 32-bit result in a register of 64 bits
+	var writes Regs
+	for pc := first; pc < end; pc++ {
+		body, i := m.Insns[pc], &m.Info[pc]
+		if i.Target || i.Dead || !chosen(body, end-first > 1) || writes.Has(body.Dst) ||
+			body.Op.Source() == isa.X && body.Op.ALUOp() != isa.Neg && writes.Has(body.Src) {
+			return false
+		}
+		writes |= bit(body.Dst)
+		narrow = narrow || body.Op.Class() == isa.ALU && m.most[body.Dst] > most32
+	}
+	for pc := first; pc < end; pc++ {
+		m.Info[pc].Merged = true
+	}
+	m.Info[m.at].Idiom = Idiom{Kind: Choose, Wide: narrow, Imm: int32(end - first)}
+	return true
+}
+
+// meets reports whether what follows the instruction before pc is the one at to:
+// there it lies, or a jump to it.
+func (m *matcher) meets(pc, to prog.PC) bool {
+	if pc == to {
+		return true
+	}
+	if int(pc) >= len(m.Insns) || m.Info[pc].Dead {
+		return false
+	}
+	in := m.Insns[pc]
+	t, ok := in.Target(pc)
+	return ok && t == to && endsFlow(in)
+}
+
+// chosen reports whether in can be part of a Choose: a move, or, unless it has to
+// be one, an operation that takes hosts a cycle.
+func chosen(in prog.Insn, move bool) bool {
+	if c := in.Op.Class(); c != isa.ALU && c != isa.ALU64 || in.Off != 0 {
+		return false
+	}
+	switch in.Op.ALUOp() {
+	case isa.Mov:
+		return true
+	case isa.Add, isa.Sub, isa.And, isa.Or, isa.Xor, isa.Neg:
+		return !move
+	case isa.Lsh, isa.Rsh, isa.Arsh:
+		return !move && in.Op.Source() == isa.K
+	}
+	return false
+}
