@@ -12,6 +12,10 @@ const maxChosen = 2
 // operation or up to two plain moves: it is less to do them always, and to keep
 // what they would have changed, than to guess wrong where a jump leads.
 //
+// Where the condition waits for memory whose address depends on what is chosen, as in
+// a search, a guess does better: what follows need not wait. So it does where what
+// is replaced comes from the stack, and is likely to go back there.
+//
 // Sound: neither the operation nor a move can fail or touch memory; it reads what
 // it would have read, since nothing was written after the jump; of two moves
 // neither changes what the other has.
@@ -27,7 +31,8 @@ func (m *matcher) choose(in prog.Insn, to prog.PC) bool {
 	for pc := first; pc < end; pc++ {
 		body, i := m.Insns[pc], &m.Info[pc]
 		if i.Target || i.Dead || !chosen(body, end-first > 1) || writes.Has(body.Dst) ||
-			body.Op.Source() == isa.X && body.Op.ALUOp() != isa.Neg && writes.Has(body.Src) {
+			body.Op.Source() == isa.X && body.Op.ALUOp() != isa.Neg && writes.Has(body.Src) ||
+			m.from.waits(in, body) {
 			return false
 		}
 		writes |= bit(body.Dst)
@@ -69,4 +74,50 @@ func chosen(in prog.Insn, move bool) bool {
 		return !move && in.Op.Source() == isa.K
 	}
 	return false
+}
+
+// An origin says of each register what it was computed of on a straight line: the
+// registers at its beginning, and those that addresses of loads were computed of.
+type origin struct{ values, addresses [prog.NumRegs + 1]Regs }
+
+// reset makes o that of the beginning of a line.
+func (o *origin) reset() {
+	*o = origin{}
+	for r := range o.values {
+		o.values[r] = 1 << r
+	}
+}
+
+// step makes o that after in, which is no jump.
+func (o *origin) step(in prog.Insn) {
+	switch in.Op.Class() {
+	case isa.ALU, isa.ALU64:
+		values, addresses := o.values[in.Dst], o.addresses[in.Dst]
+		if in.Op.ALUOp() == isa.Mov {
+			values, addresses = 0, 0
+		}
+		if in.Op.Source() == isa.X && in.Op.ALUOp() != isa.End {
+			values |= o.values[in.Src]
+			addresses |= o.addresses[in.Src]
+		}
+		o.values[in.Dst], o.addresses[in.Dst] = values, addresses
+	case isa.LDX:
+		o.values[in.Dst], o.addresses[in.Dst] = 0, o.values[in.Src]|o.addresses[in.Src]
+	case isa.LD:
+		o.values[in.Dst], o.addresses[in.Dst] = 0, 0
+	}
+}
+
+// waits reports whether the condition of the jump in waits for loads by what body
+// reads or replaces, or body replaces what was loaded from the stack.
+func (o *origin) waits(in, body prog.Insn) bool {
+	loads := o.addresses[in.Dst]
+	if in.Op.Source() == isa.X {
+		loads |= o.addresses[in.Src]
+	}
+	of := o.values[body.Dst]
+	if body.Op.Source() == isa.X {
+		of |= o.values[body.Src]
+	}
+	return loads&of != 0 || o.addresses[body.Dst].Has(prog.R10)
 }

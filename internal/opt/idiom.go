@@ -73,17 +73,20 @@ func (p *Program) idioms(*verifier.Verified) error {
 	for f := range p.Funcs {
 		m = matcher{Program: p, pins: p.Funcs[f].Pins}
 		m.most.forget()
+		m.from.reset()
 		steps := p.flowOf(f)
 		for k := range steps {
 			s := &steps[k]
 			i := &p.Info[s.pc]
 			if i.Target || i.Dead {
 				m.most.forget()
+				m.from.reset()
 				m.cut()
 			}
 			if !i.Dead {
 				m.at, m.live = s.pc, s.live
 				m.insn(i, s)
+				m.from.step(m.Insns[s.pc])
 			}
 		}
 	}
@@ -165,6 +168,7 @@ type matcher struct {
 	at   prog.PC
 	live Regs // after it
 	most bound
+	from origin
 	n    int
 	last [maxIdiom]line // the instructions before, the last at n-1
 	open Regs           // those with a shared sum
