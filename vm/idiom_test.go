@@ -504,7 +504,9 @@ func idiomBody(r *rand.Rand, regs int) string {
 // choice returns an operation on registers that reg picks, which a jump may lead
 // over: a move, or any if it need not be one.
 func choice(r *rand.Rand, reg func() int, move bool) string {
-	name := func(wide bool, n int) string { return fmt.Sprintf("%c%d", map[bool]byte{true: 'r', false: 'w'}[wide], n) }
+	name := func(wide bool, n int) string {
+		return fmt.Sprintf("%c%d", map[bool]byte{true: 'r', false: 'w'}[wide], n)
+	}
 	w, d := r.IntN(2) == 0, reg()
 	right := name(w, reg())
 	if r.IntN(3) == 0 {
