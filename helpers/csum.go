@@ -21,15 +21,16 @@ var CsumDiff = (&Func{
 		Ret:          Ret{Min: -maxErrno, Max: 1<<16 - 1},
 		PacketAccess: true,
 	},
-	Impl: func(env Env, from, fromSize, to, toSize, seed uint64) uint64 {
+}).WithMem(func(mem MemFunc) Impl {
+	return func(env Env, from, fromSize, to, toSize, seed uint64) uint64 {
 		var old, new []byte
 		if fromSize != 0 {
-			if old = Mem(env, from, fromSize); old == nil {
+			if old = mem(env, from, fromSize); old == nil {
 				return errno.EFAULT.R0()
 			}
 		}
 		if toSize != 0 {
-			if new = Mem(env, to, toSize); new == nil {
+			if new = mem(env, to, toSize); new == nil {
 				return errno.EFAULT.R0()
 			}
 		}
@@ -43,7 +44,7 @@ var CsumDiff = (&Func{
 			sum = ^CsumPartial(old, ^sum)
 		}
 		return uint64(CsumFold(sum))
-	},
+	}
 }).Inlines(InlineCsumDiff)
 
 // CsumPartial adds the 16-bit words of b, in memory order, to the 32-bit

@@ -102,16 +102,16 @@ func (p *dynptr) fits(off, n uint32) bool { return n <= p.size && off <= p.size-
 
 // bytes returns the n bytes at off, which fit; nil if the memory is the run's no
 // more.
-func (p *dynptr) bytes(env Env, off, n uint32) []byte {
-	return env.Bytes(p.addr+uint64(p.off)+uint64(off), int(n))
+func (p *dynptr) bytes(env Env, mem MemFunc, off, n uint32) []byte {
+	return mem(env, p.addr+uint64(p.off)+uint64(off), uint64(n))
 }
 
 // load copies the bytes at off, which fit, to dst.
-func (p *dynptr) load(env Env, off uint32, dst []byte) uint64 {
+func (p *dynptr) load(env Env, mem MemFunc, off uint32, dst []byte) uint64 {
 	if p.packet != nil {
 		return p.packet.Load(env, p.off+off, dst)
 	}
-	b := p.bytes(env, off, uint32(len(dst)))
+	b := p.bytes(env, mem, off, uint32(len(dst)))
 	if b == nil {
 		return errno.EINVAL.R0()
 	}
@@ -120,14 +120,14 @@ func (p *dynptr) load(env Env, off uint32, dst []byte) uint64 {
 }
 
 // store copies src to off, where it fits.
-func (p *dynptr) store(env Env, off uint32, src []byte, flags uint64) uint64 {
+func (p *dynptr) store(env Env, mem MemFunc, off uint32, src []byte, flags uint64) uint64 {
 	if p.packet != nil {
 		return p.packet.Store(env, p.off+off, src, flags)
 	}
 	if flags != 0 {
 		return errno.EINVAL.R0()
 	}
-	b := p.bytes(env, off, uint32(len(src)))
+	b := p.bytes(env, mem, off, uint32(len(src)))
 	if b == nil {
 		return errno.EINVAL.R0()
 	}
@@ -137,14 +137,14 @@ func (p *dynptr) store(env Env, off uint32, src []byte, flags uint64) uint64 {
 
 // slice returns the n bytes at off, aliased, or nil: there is no dynptr (p is
 // nil), it is too short, or it is not to be written.
-func (p *dynptr) slice(env Env, off, n uint32, write bool) []byte {
+func (p *dynptr) slice(env Env, mem MemFunc, off, n uint32, write bool) []byte {
 	switch {
 	case p == nil || write && p.readOnly || !p.fits(off, n):
 		return nil
 	case p.packet != nil:
 		return p.packet.Slice(env, p.off+off, n)
 	}
-	return p.bytes(env, off, n)
+	return p.bytes(env, mem, off, n)
 }
 
 // dynptrArg is an argument that is a dynptr of the given kind, or of any.
@@ -179,13 +179,14 @@ var DynptrFromMem = &Func{
 }
 
 // DynptrRead is dynptr_read(dst, len, src, offset, flags).
-var DynptrRead = &Func{
+var DynptrRead = (&Func{
 	Name: "dynptr_read",
 	Proto: Proto{
 		Args: [5]Arg{{Kind: ArgMem, Write: true, Uninit: true}, {Kind: ArgSizeOrZero}, dynptrArg("any"), {Kind: ArgAnything}, {Kind: ArgAnything}},
 		Ret:  Ret{Min: -maxErrno},
 	},
-	Impl: func(env Env, dst, size, at, off, flags uint64) uint64 {
+}).WithMem(func(mem MemFunc) Impl {
+	return func(env Env, dst, size, at, off, flags uint64) uint64 {
 		p := env.Dynptrs().find(at)
 		if p == nil || flags != 0 {
 			return errno.EINVAL.R0()
@@ -194,23 +195,24 @@ var DynptrRead = &Func{
 		if !p.fits(from, n) {
 			return errno.E2BIG.R0()
 		}
-		to := Mem(env, dst, uint64(n))
+		to := mem(env, dst, uint64(n))
 		if to == nil {
 			return errno.EFAULT.R0()
 		}
-		return p.load(env, from, to)
-	},
-}
+		return p.load(env, mem, from, to)
+	}
+})
 
 // DynptrWrite is dynptr_write(dst, offset, src, len, flags). To an skb's packet
 // it is skb_store_bytes, flags included, and slices of the packet end.
-var DynptrWrite = &Func{
+var DynptrWrite = (&Func{
 	Name: "dynptr_write",
 	Proto: Proto{
 		Args: [5]Arg{dynptrArg("any"), {Kind: ArgAnything}, {Kind: ArgMem}, {Kind: ArgSizeOrZero}, {Kind: ArgAnything}},
 		Ret:  Ret{Min: -maxErrno},
 	},
-	Impl: func(env Env, at, off, src, size, flags uint64) uint64 {
+}).WithMem(func(mem MemFunc) Impl {
+	return func(env Env, at, off, src, size, flags uint64) uint64 {
 		p := env.Dynptrs().find(at)
 		if p == nil || p.readOnly {
 			return errno.EINVAL.R0()
@@ -219,27 +221,28 @@ var DynptrWrite = &Func{
 		if !p.fits(to, n) {
 			return errno.E2BIG.R0()
 		}
-		from := Mem(env, src, uint64(n))
+		from := mem(env, src, uint64(n))
 		if from == nil {
 			return errno.EFAULT.R0()
 		}
-		return p.store(env, to, from, flags)
-	},
-}
+		return p.store(env, mem, to, from, flags)
+	}
+})
 
 // DynptrData is dynptr_data(ptr, offset, len): the address of len bytes, or 0;
 // always 0 for a packet.
-var DynptrData = &Func{
+var DynptrData = (&Func{
 	Name: "dynptr_data",
 	Proto: Proto{
 		Args: [5]Arg{dynptrArg("any"), {Kind: ArgAnything}, {Kind: ArgConstAllocSize}},
 		Ret:  Ret{Kind: RetMem, Nullable: true},
 	},
-	Impl: func(env Env, at, off, size, _, _ uint64) uint64 {
+}).WithMem(func(mem MemFunc) Impl {
+	return func(env Env, at, off, size, _, _ uint64) uint64 {
 		p := env.Dynptrs().find(at)
 		if p == nil || !p.fits(uint32(off), uint32(size)) || p.readOnly || p.packet != nil {
 			return 0
 		}
-		return env.Share(p.bytes(env, uint32(off), uint32(size)))
-	},
-}
+		return addrOf(p.bytes(env, mem, uint32(off), uint32(size)))
+	}
+})

@@ -17,7 +17,7 @@ var DynptrCopy = &Func{
 		all := env.Dynptrs()
 		dst, src := all.find(to), all.find(from)
 		d, s, n := uint32(toOff), uint32(fromOff), uint32(size)
-		target, source := dst.slice(env, d, n, true), src.slice(env, s, n, false)
+		target, source := dst.slice(env, Mem, d, n, true), src.slice(env, Mem, s, n, false)
 		switch {
 		case target != nil && source != nil:
 			CopyMem(target, source)
@@ -48,7 +48,7 @@ var DynptrMemset = &Func{
 	Impl: func(env Env, at, offset, size, value, _ uint64) uint64 {
 		p := env.Dynptrs().find(at)
 		off, n := uint32(offset), uint32(size)
-		target := p.slice(env, off, n, true)
+		target := p.slice(env, Mem, off, n, true)
 		switch {
 		case target != nil:
 		case p != nil && p.readOnly:
@@ -97,7 +97,7 @@ func (p *dynptr) read(env Env, off uint32, dst []byte) uint64 {
 	case !p.fits(off, uint32(len(dst))):
 		return errno.E2BIG.R0()
 	}
-	return p.load(env, off, dst)
+	return p.load(env, Mem, off, dst)
 }
 
 func (p *dynptr) write(env Env, off uint32, src []byte) uint64 {
@@ -107,5 +107,5 @@ func (p *dynptr) write(env Env, off uint32, src []byte) uint64 {
 	case !p.fits(off, uint32(len(src))):
 		return errno.E2BIG.R0()
 	}
-	return p.store(env, off, src, 0)
+	return p.store(env, Mem, off, src, 0)
 }

@@ -1,6 +1,9 @@
 package helpers
 
-import "github.com/skepvm/skep/errno"
+import (
+	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/mem"
+)
 
 // The kfuncs on dynptrs (kernel/bpf/helpers.c, common_btf_ids).
 
@@ -12,23 +15,29 @@ func sliceArgs() [5]Arg {
 
 // DynptrSlice is bpf_dynptr_slice(ptr, offset, buffer, size): the address of
 // size bytes to read, or 0.
-var DynptrSlice = &Func{
-	Name:  "bpf_dynptr_slice",
-	Proto: Proto{Args: sliceArgs(), Ret: Ret{Kind: RetMem, Nullable: true, ReadOnly: true}},
-	Impl:  func(env Env, at, off, _, size, _ uint64) uint64 { return slice(env, at, off, size, false) },
-}
+var DynptrSlice = slice("bpf_dynptr_slice", false)
 
 // DynptrSliceRdwr is bpf_dynptr_slice_rdwr(ptr, offset, buffer, size): the
 // address of size bytes to read and write, or 0. Programs may call it that may
 // write to packets.
-var DynptrSliceRdwr = &Func{
-	Name:  "bpf_dynptr_slice_rdwr",
-	Proto: Proto{Args: sliceArgs(), Ret: Ret{Kind: RetMem, Nullable: true}},
-	Impl:  func(env Env, at, off, _, size, _ uint64) uint64 { return slice(env, at, off, size, true) },
+var DynptrSliceRdwr = slice("bpf_dynptr_slice_rdwr", true)
+
+func slice(name string, write bool) *Func {
+	f := &Func{Name: name, Proto: Proto{Args: sliceArgs(), Ret: Ret{Kind: RetMem, Nullable: true, ReadOnly: !write}}}
+	return f.WithMem(func(mem MemFunc) Impl {
+		return func(env Env, at, off, _, size, _ uint64) uint64 {
+			return addrOf(env.Dynptrs().find(at).slice(env, mem, uint32(off), uint32(size), write))
+		}
+	})
 }
 
-func slice(env Env, at, off, size uint64, write bool) uint64 {
-	return env.Share(env.Dynptrs().find(at).slice(env, uint32(off), uint32(size), write))
+// addrOf returns the address of b, which is the run's already, or 0 if there is
+// nothing in it.
+func addrOf(b []byte) uint64 {
+	if len(b) == 0 {
+		return 0
+	}
+	return mem.Addr(b)
 }
 
 // DynptrAdjust is bpf_dynptr_adjust(ptr, start, end): the dynptr becomes one of

@@ -85,9 +85,25 @@ type trust struct {
 	impl    Impl
 }
 
+// A MemFunc returns the n bytes of program memory at addr: Mem, or one that takes
+// them at their word.
+type MemFunc func(env Env, addr, n uint64) []byte
+
+// WithMem gives f the Impl that body makes of Mem, and another one for calls that the
+// verifier has held to f.Proto. Body's Impl must ask the MemFunc for nothing but
+// memory arguments of f.Proto, of the sizes that it says they have.
+func (f *Func) WithMem(body func(MemFunc) Impl) *Func {
+	f.Impl = body(Mem)
+	f.trusting = trust{instead: f.Impl, args: f.Proto.Args, impl: body(provenMem)}
+	return f
+}
+
+func provenMem(_ Env, addr, n uint64) []byte { return mem.At(addr, int(n)) }
+
 // Trusting returns what does the same as f's Impl in calls that the verifier has
 // held to f.Proto, without a look at where memory arguments lie: f.Impl itself
-// unless New0 to New4 made f, and nobody has changed its Impl or its arguments since.
+// unless New0 to New4 or WithMem made it, and nobody has changed it or f's arguments
+// since.
 func (f *Func) Trusting() Impl {
 	if t := &f.trusting; t.impl != nil && t.args == f.Proto.Args && mem.SameFunc(f.Impl, t.instead) {
 		return t.impl

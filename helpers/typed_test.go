@@ -1,6 +1,7 @@
 package helpers_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -104,17 +105,39 @@ func TestTypedTooMany(t *testing.T) {
 // TestTrusting: what may take memory at its word stands for a typed helper only as
 // long as nobody has changed what it is or what calls are held to.
 func TestTrusting(t *testing.T) {
+	sum := func(b []byte) (n uint64) {
+		for _, c := range b {
+			n += uint64(c)
+		}
+		return n
+	}
+	for name, made := range map[string]func() *helpers.Func{
+		"typed": func() *helpers.Func {
+			return helpers.New1("sum", func(_ helpers.Env, b []byte) uint64 { return sum(b) })
+		},
+		"with memory": func() *helpers.Func {
+			return (&helpers.Func{
+				Name:  "sum",
+				Proto: helpers.Proto{Args: [5]helpers.Arg{{Kind: helpers.ArgMem}, {Kind: helpers.ArgSizeOrZero}}},
+			}).WithMem(func(mem helpers.MemFunc) helpers.Impl {
+				return func(env helpers.Env, addr, n, _, _, _ uint64) uint64 {
+					b := mem(env, addr, n)
+					if b == nil {
+						env.Abort(errors.New("no memory"))
+					}
+					return sum(b)
+				}
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testTrusting(t, made) })
+	}
+}
+
+func testTrusting(t *testing.T, made func() *helpers.Func) {
 	memory := []byte("memory")
 	var env helpertest.Env
 	addr := env.Put(memory)
-	made := func() *helpers.Func {
-		return helpers.New1("sum", func(_ helpers.Env, b []byte) (n uint64) {
-			for _, c := range b {
-				n += uint64(c)
-			}
-			return n
-		})
-	}
 	call := func(f helpers.Impl, addr, size uint64) uint64 {
 		env.Aborted = nil
 		return f(&env, addr, size, 0, 0, 0)

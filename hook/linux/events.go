@@ -17,14 +17,15 @@ const (
 // packets can have the beginning of the packet appended (bpf_skb_event_output,
 // bpf_xdp_event_output in net/core/filter.c), others cannot (bpf_event_output_data,
 // bpf_perf_event_output in kernel/trace/bpf_trace.c).
-var perfEventOutput = &helpers.Func{
+var perfEventOutput = (&helpers.Func{
 	Name: "perf_event_output",
 	Proto: helpers.Proto{
 		Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgMapPtr}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgMem}, {Kind: helpers.ArgSizeOrZero}},
 		Ret:  errnoRet,
 		GPL:  true,
 	},
-	Impl: func(env helpers.Env, _, handle, flags, addr, size uint64) uint64 {
+}).WithMem(func(mem helpers.MemFunc) helpers.Impl {
+	return func(env helpers.Env, _, handle, flags, addr, size uint64) uint64 {
 		var packet []byte
 		allowed := uint64(eventIndexMask)
 		if p := env.Packet(); p != nil {
@@ -39,6 +40,6 @@ var perfEventOutput = &helpers.Func{
 		case n > uint64(len(packet)):
 			return errno.EFAULT.R0()
 		}
-		return helpers.Result(array.Output(env.CPU(), uint32(flags), helpers.Mem(env, addr, size), packet[:n]))
-	},
-}
+		return helpers.Result(array.Output(env.CPU(), uint32(flags), mem(env, addr, size), packet[:n]))
+	}
+})

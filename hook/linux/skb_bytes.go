@@ -23,10 +23,11 @@ var skbLoadBytes = (&helpers.Func{
 		Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgMem, Write: true, Uninit: true}, {Kind: helpers.ArgSize}},
 		Ret:  errnoRet,
 	},
-	Impl: func(env helpers.Env, _, off, to, size, _ uint64) uint64 {
-		dst := helpers.Mem(env, to, size)
+}).WithMem(func(mem helpers.MemFunc) helpers.Impl {
+	return func(env helpers.Env, _, off, to, size, _ uint64) uint64 {
+		dst := mem(env, to, size)
 		return loadBytes(dst, env.Packet().Data(), uint64(uint32(off)))
-	},
+	}
 }).Inlines(helpers.InlineLoadBytes)
 
 // Values of start_header.
@@ -35,14 +36,15 @@ const (
 	startNetwork = 1
 )
 
-var skbLoadBytesRelative = &helpers.Func{
+var skbLoadBytesRelative = (&helpers.Func{
 	Name: "skb_load_bytes_relative",
 	Proto: helpers.Proto{
 		Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgMem, Write: true, Uninit: true}, {Kind: helpers.ArgSize}, {Kind: helpers.ArgAnything}},
 		Ret:  errnoRet,
 	},
-	Impl: func(env helpers.Env, _, off, to, size, start uint64) uint64 {
-		dst := helpers.Mem(env, to, size)
+}).WithMem(func(mem helpers.MemFunc) helpers.Impl {
+	return func(env helpers.Env, _, off, to, size, start uint64) uint64 {
+		dst := mem(env, to, size)
 		off = uint64(uint32(off))
 		var base int
 		switch uint32(start) {
@@ -58,8 +60,8 @@ var skbLoadBytesRelative = &helpers.Func{
 			return errno.EFAULT.R0()
 		}
 		return loadBytes(dst, env.Packet().Data(), uint64(base)+off)
-	},
-}
+	}
+})
 
 // loadBytes copies from the packet at off, or, if they are not all there,
 // clears dst.
@@ -96,9 +98,10 @@ var skbStoreBytes = (&helpers.Func{
 		Ret:           errnoRet,
 		ChangesPacket: true,
 	},
-	Impl: func(env helpers.Env, _, off, from, size, flags uint64) uint64 {
-		return storeBytes(env, uint64(uint32(off)), helpers.Mem(env, from, size), flags)
-	},
+}).WithMem(func(mem helpers.MemFunc) helpers.Impl {
+	return func(env helpers.Env, _, off, from, size, flags uint64) uint64 {
+		return storeBytes(env, uint64(uint32(off)), mem(env, from, size), flags)
+	}
 }).Inlines(helpers.InlineStoreBytes)
 
 // storeBytes copies src to the packet at off.

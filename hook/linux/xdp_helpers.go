@@ -101,14 +101,15 @@ var xdpLoadBytes = (&helpers.Func{
 		Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgMem, Write: true, Uninit: true}, {Kind: helpers.ArgSize}},
 		Ret:  errnoRet,
 	},
-	Impl: func(env helpers.Env, _, off, to, size, _ uint64) uint64 {
+}).WithMem(func(mem helpers.MemFunc) helpers.Impl {
+	return func(env helpers.Env, _, off, to, size, _ uint64) uint64 {
 		b, err := xdpBytes(env, off, size)
 		if err != 0 {
 			return err.R0()
 		}
-		helpers.CopyMem(helpers.Mem(env, to, size), b)
+		helpers.CopyMem(mem(env, to, size), b)
 		return 0
-	},
+	}
 }).Inlines(helpers.InlineLoadNear)
 
 var xdpStoreBytes = (&helpers.Func{
@@ -117,14 +118,15 @@ var xdpStoreBytes = (&helpers.Func{
 		Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgMem}, {Kind: helpers.ArgSize}},
 		Ret:  errnoRet,
 	},
-	Impl: func(env helpers.Env, _, off, from, size, _ uint64) uint64 {
+}).WithMem(func(mem helpers.MemFunc) helpers.Impl {
+	return func(env helpers.Env, _, off, from, size, _ uint64) uint64 {
 		b, err := xdpBytes(env, off, size)
 		if err != 0 {
 			return err.R0()
 		}
-		copy(b, helpers.Mem(env, from, size))
+		helpers.CopyMem(b, mem(env, from, size))
 		return 0
-	},
+	}
 }).Inlines(helpers.InlineStoreNear)
 
 // xdpBytes returns size bytes of the packet at off.
