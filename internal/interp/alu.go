@@ -82,6 +82,8 @@ func (t *translator) mov(pc prog.PC, in prog.Insn) error {
 		return nil
 	case is64 && in.Off == 1:
 		return t.unsupported(pc, "an address-space cast")
+	case is64 && in.Off == 0 && in.Src == in.Dst:
+		return nil
 	case is64:
 		o.code = map[int16]opcode{0: opMovX, 8: opSx8, 16: opSx16, 32: opSx32}[in.Off]
 	default:

@@ -17,7 +17,7 @@ const (
 
 // liveness fills Info.Live: the least solution of the usual equations, function
 // by function. A callee keeps nothing in registers for its caller, so at an
-// exit only R0 is live. Requires Info.Call.
+// exit only R0 is live. What nobody needs is left out before. Requires Info.Call.
 func (p *Program) liveness(*verifier.Verified) error {
 	in := slices.Grow(p.memory.live[:0], len(p.Insns)+1)[:len(p.Insns)+1] // live before
 	clear(in)
@@ -29,6 +29,7 @@ func (p *Program) liveness(*verifier.Verified) error {
 		p.Funcs[f].flow = len(p.flow)
 		loops := p.steps(fn.Entry, fn.End)
 		steps := p.flow[p.Funcs[f].flow:]
+		p.unneeded(steps, loops)
 		for again := true; again; {
 			again = false
 			for k := len(steps) - 1; k >= 0; k-- {

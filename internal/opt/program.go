@@ -56,6 +56,7 @@ type Program struct {
 	flow    []step         // of all functions, in order
 	subs    bool           // a function is called, or a loop calls one
 	own     bool           // Program is a copy
+	reloads bool           // a load is through R10
 	back    []Head         // jumps backwards: PC is where to, Near and Far where from
 	layouts []*maps.Layout // of maps, by index
 }
@@ -136,7 +137,7 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
 		(*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).heads, (*Program).loops, (*Program).records, (*Program).constants, (*Program).tails, (*Program).bound,
-		(*Program).depth, (*Program).liveness, (*Program).pins, (*Program).idioms, (*Program).lookups,
+		(*Program).depth, (*Program).slots, (*Program).liveness, (*Program).pins, (*Program).idioms, (*Program).lookups,
 	} {
 		if err := pass(p, v); err != nil {
 			p.Free()
@@ -152,6 +153,7 @@ type memory struct {
 	info []Info
 	flow []step
 	live []Regs
+	need []need
 }
 
 var memories = sync.Pool{New: func() any { return new(memory) }}
@@ -213,12 +215,7 @@ func (p *Program) direct(v *verifier.Verified, pc prog.PC) {
 	if d.Op == 0 {
 		return
 	}
-	if !p.own {
-		with := *p.Program
-		with.Insns = slices.Clone(p.Insns)
-		p.Program, p.own = &with, true
-	}
-	p.Insns[pc] = d
+	p.replace(pc, d)
 }
 
 // accesses finds which loads and stores touch the context, and what calls
@@ -229,7 +226,9 @@ func (p *Program) accesses(v *verifier.Verified) error {
 		in, i := p.Insns[pc], &p.Info[pc]
 		i.Call, i.Dead = -1, !v.Reached(pc)
 		switch in.Op.Class() {
-		case isa.LDX, isa.ST, isa.STX:
+		case isa.LDX:
+			p.reloads = p.reloads || in.Src == prog.R10
+		case isa.ST, isa.STX:
 		case isa.ALU, isa.ALU64:
 			if op := in.Op.ALUOp(); (op == isa.Div || op == isa.Mod) && in.Op.Source() == isa.X {
 				i.NonZero = v.Fact(pc).NonZero
