@@ -14,6 +14,7 @@ type rootKey struct {
 	fn     int
 	m      int32 // callbacks: the map whose timer it is; −1: a global function
 	packet uint8 // bits of the arguments that are memory in the packet, which the function may move
+	loose  uint8 // bits of the arguments that are memory not known to be aligned to 8 bytes
 }
 
 // A root is the proof.

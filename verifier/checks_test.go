@@ -129,7 +129,7 @@ func TestCallChecks(t *testing.T) {
 		{"iterator before a map's value", "xdp", "r1 = map[10][0]+0\nr1 += -8\nr2 = 0\nr3 = 10\ncall bpf_iter_num_new" + out, BadArgument, ""},
 		{"map's value released as a reservation", "xdp", "r1 = map[10][0]+0\nr2 = 0\ncall 132" + out, BadArgument, ""},
 		{"size, which may be 0, is an address", "xdp", "r1 = r10\nr1 += -8\nr2 = r10\nr3 = 0\ncall 113" + out, BadArgument, ""},
-		{"iterator over a dynptr", "xdp", "r1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -16\ncall 197\nr1 = r10\nr1 += -8\nr2 = 0\nr3 = 10\ncall bpf_iter_num_new" + out, BadArgument, ""},
+		{"iterator over a dynptr", "xdp", "r1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -16\ncall 197\nr1 = r10\nr1 += -8\nr2 = 0\nr3 = 10\ncall bpf_iter_num_new" + out, Unreleased, ""},
 		{"dynptr over an iterator", "xdp", "r1 = r10\nr1 += -8\nr2 = 0\nr3 = 10\ncall bpf_iter_num_new\nr1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -16\ncall 197" + out, BadArgument, ""},
 		{"dynptr on a map's value", "xdp", "r1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r1\ncall 197" + out, BadArgument, ""},
 		{"exception with nothing", "sched_cls", "call 7\ncall bpf_throw\nexit", Unreadable, ""},

@@ -130,7 +130,8 @@ func (v *verifier) byContract(fn int) bool { return v.contracts[fn] != nil }
 // Sound: the body was proved, by itself, for every argument that the contract
 // allows; what it may change of the caller's state is the memory it is given
 // and the packet. If it may move the packet, memory that lies there ends with
-// that in its own proof, too, which is another one than that of other memory.
+// that in its own proof, too, which is another one than that of other memory; so
+// is the proof for memory that is not aligned.
 func (m *machine) callContract(b *block, fn int) (goOn bool, err error) {
 	f := &m.sv.p.Funcs[fn]
 	if m.s.Held.Lock != 0 {
@@ -158,8 +159,13 @@ func (m *machine) callContract(b *block, fn int) (goOn bool, err error) {
 		if err := m.contractArgument(f.Name, i, p); err != nil {
 			return false, err
 		}
-		if p.kind == someMemory && does.movesPacket && m.isPacketMemory(m.s.Reg(uint8(1+i))) {
-			key.packet |= 1 << i
+		if r := m.s.Reg(uint8(1 + i)); p.kind == someMemory && r.Kind.IsPointer() {
+			if does.movesPacket && m.isPacketMemory(r) {
+				key.packet |= 1 << i
+			}
+			if r.Kind == state.Packet || r.Kind == state.PacketMeta || m.beginsAnywhere(r) || m.misaligned(r, 0, 8) {
+				key.loose |= 1 << i
+			}
 		}
 	}
 	r, err := m.sv.proveContract(key)
@@ -243,8 +249,11 @@ func (sv *solver) proveContract(k rootKey) (*root, error) {
 			r = state.Reg{Kind: state.Ctx, Obj: s.NewObj(state.Obj{Kind: state.Ctx})}
 		case someMemory:
 			o := state.Obj{Kind: state.Mem, Size: p.size, Nullable: p.nullable}
-			if k.packet&(1<<i) != 0 {
+			switch {
+			case k.packet&(1<<i) != 0:
 				o.Type = state.PacketSlice
+			case k.loose&(1<<i) != 0:
+				o.Type = state.Bytes
 			}
 			r = state.Reg{Kind: state.Mem, Obj: s.NewObj(o)}
 		}

@@ -489,6 +489,8 @@ func (m *machine) result(f *helpers.Func, c call) (state.Reg, error) {
 				o.Type = state.PacketSlice
 			case isLent(d):
 				o.Type = state.Lent
+			default:
+				o.Type = state.Bytes
 			}
 		}
 		return state.Reg{Kind: o.Kind, Obj: m.s.NewObj(o)}, nil

@@ -28,13 +28,9 @@ func (m *machine) dynptr(f *helpers.Func, i int, r state.Reg, c *call) error {
 	if err != nil {
 		return err
 	}
-	o := m.s.PlacedAt(frame, off, dynptrSize/8, state.Dynptr)
 	if arg.Uninit {
-		switch _, taken := m.s.Special(frame, off, off+dynptrSize); {
-		case o != 0 && m.s.Objs[m.s.Root(o)].Ref:
-			return m.badArgument(i, "the dynptr at fp%d holds the reference made at %d", off, m.s.Objs[m.s.Root(o)].Site)
-		case o == 0 && taken:
-			return m.badArgument(i, "the stack at fp%d holds part of an iterator or a dynptr", off)
+		if err := m.roomFor(i, frame, off, dynptrSize); err != nil {
+			return err
 		}
 		c.place, c.made = iterPlace{frame, off}, arg.Object
 		if arg.Object == "clone" {
@@ -42,6 +38,7 @@ func (m *machine) dynptr(f *helpers.Func, i int, r state.Reg, c *call) error {
 		}
 		return nil
 	}
+	o := m.s.PlacedAt(frame, off, dynptrSize/8, state.Dynptr)
 	if o == 0 {
 		return m.badArgument(i, "there is no dynptr at fp%d", off)
 	}
@@ -52,6 +49,20 @@ func (m *machine) dynptr(f *helpers.Func, i int, r state.Reg, c *call) error {
 	if arg.Release {
 		c.release = o
 		c.place = iterPlace{frame, off}
+	}
+	return nil
+}
+
+// roomFor checks that argument i, size bytes of a frame, may become an iterator or
+// a dynptr: other dynptrs that lie there end, unless they hold a reference.
+func (m *machine) roomFor(i, frame, off, size int) error {
+	for at := off; at < off+size; at += 8 {
+		switch c, taken := m.s.Special(frame, at, at+8); {
+		case taken && c.Reg.Kind != state.Dynptr:
+			return m.badArgument(i, "the stack at fp%d holds part of an iterator", at)
+		case taken && m.s.Objs[m.s.Root(c.Reg.Obj)].Ref:
+			return m.badArgument(i, "the dynptr at fp%d holds the reference made at %d", at, m.s.Objs[m.s.Root(c.Reg.Obj)].Site)
+		}
 	}
 	return nil
 }
@@ -79,9 +90,7 @@ func (m *machine) newDynptr(c *call) error {
 	default:
 		return m.fail(Unsupported, "dynptrs of kind %s", c.made)
 	}
-	if old := m.s.PlacedAt(c.place.frame, c.place.off, dynptrSize/8, state.Dynptr); old != 0 {
-		m.s.ReleaseObj(old) // not a reference: slices of it end
-	}
+	m.overwrite(c.place.frame, c.place.off, c.place.off+dynptrSize)
 	m.depth(c.place.frame, c.place.off)
 	m.s.Place(c.place.frame, c.place.off, dynptrSize/8, state.Dynptr, m.s.NewObj(obj))
 	return nil

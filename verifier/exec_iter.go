@@ -60,14 +60,15 @@ func (m *machine) iter(b *block, f *helpers.Func) (goOn bool, err error) {
 	m.n.iterates(iterPlace{frame, off})
 	next := b.succs[0]
 	if do.op == iterNew {
-		if _, taken := m.s.Special(frame, off, off+size); taken {
-			return false, m.badArgument(0, "the stack at fp%d holds an iterator or a dynptr already", off)
+		if err := m.roomFor(0, frame, off, size); err != nil {
+			return false, err
 		}
 		steps, err := m.iterSteps(f, do.kind)
 		if err != nil {
 			return false, err
 		}
 		m.n.most = max(m.n.most, steps)
+		m.overwrite(frame, off, off+size)
 		m.depth(frame, off)
 		o := m.s.NewObj(state.Obj{Kind: state.Iter, Type: do.kind, Ref: true, Site: int32(m.pc)})
 		m.s.Place(frame, off, size/8, state.Iter, o)

@@ -93,7 +93,7 @@ func (m *machine) access(p state.Reg, off int64, size int, write bool) error {
 		}
 		lo, hi := m.span(p, off, size)
 		if write && p.V == state.Zero {
-			m.overwrite(p, lo, hi)
+			m.overwrite(int(m.s.Objs[p.Obj].Index), lo, hi)
 		}
 		return m.stackUse(p, lo, hi)
 	case state.Packet:
@@ -487,10 +487,20 @@ func (m *machine) atomicTarget(p state.Reg, off int64, size int) error {
 	case state.Ctx, state.Packet, state.PacketMeta, state.Object:
 		return m.fail(BadPointer, "atomic operation on %v memory", p.Kind)
 	}
+	if m.beginsAnywhere(p) && size > 1 {
+		return m.fail(Misaligned, "atomic operation of %d bytes on %v memory that may begin at any address", size, p.Kind)
+	}
 	if p.Kind.IsPointer() && m.misaligned(p, off, size) {
 		return m.fail(Misaligned, "atomic operation at offset %v, size %d, is not aligned", m.offset(p, off), size)
 	}
 	return nil
+}
+
+// beginsAnywhere reports whether the object that p points to has no alignment:
+// a slice of a dynptr, or an argument of a function that is proved by its contract.
+// Other memory than the packet is aligned to 8 bytes.
+func (m *machine) beginsAnywhere(p state.Reg) bool {
+	return p.Kind == state.Mem && m.s.Objs[p.Obj].Type != ""
 }
 
 // loadPacket executes the legacy packet loads: r0 = *(skb->data + offset),

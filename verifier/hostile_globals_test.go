@@ -89,8 +89,9 @@ func TestHostileGlobals(t *testing.T) {
 		moved     = "r6 = r2\nr2 = 0\ncall 44\nr0 = *(u8 *)(r6 +8)\nr0 = 0\nexit"
 	)
 	const (
-		kernelMoves = "the kernel knows in the function no longer that the memory is the packet's"
-		followed    = "calls with a dynptr are followed, and what the callee does to it is seen"
+		kernelMoves  = "the kernel knows in the function no longer that the memory is the packet's"
+		kernelAtomic = "the kernel leaves it to the processor whether an atomic operation may be misaligned"
+		followed     = "calls with a dynptr are followed, and what the callee does to it is seen"
 	)
 	checkGlobals(t, []global{
 		{"packet as memory", "xdp", packet, "r1 = r7", "", "r0 = *(u8 *)(r1 +15)\nexit", funcType(intType, sure), "", ""},
@@ -98,6 +99,10 @@ func TestHostileGlobals(t *testing.T) {
 		{"stack as memory, and the callee moves the packet", "xdp", "r6 = r1\n" + pair, "r1 = r6\nr2 = r10\nr2 += -16", "", moved, funcType(intType, xdp, sure), "", ""},
 		{"packet as memory, and a callee of the callee moves it", "xdp", pair + packet + packetArg, "r1 = r6\nr2 = r10\nr2 += -16", "", "r6 = r2\ncall h\nr0 = *(u8 *)(r6 +8)\nr0 = 0\nexit\nh:\nr2 = 0\ncall 44\nr0 = 0\nexit", funcType(intType, xdp, sure), NotPointer, kernelMoves},
 		{"slice of the packet that the callee moves", "xdp", "*(u64 *)(r10 -24) = 0\n" + aXdp + aSliceW + "if r0 == 0 goto out\nr7 = r0\n" + packetArg, "r1 = r6\nr2 = r10\nr2 += -24", "", strings.Replace(moved, "+8", "+4", 1), funcType(intType, xdp, param("p", named("eight", 8), nonnull)), NotPointer, kernelMoves},
+		{"atomic on memory", "xdp", pair, onStack, "", "r2 = 1\nlock *(u64 *)(r1 +8) += r2\nr0 = 0\nexit", funcType(intType, sure), "", ""},
+		{"atomic on the packet as memory", "xdp", packet, "r1 = r7", "", "r2 = 1\nlock *(u64 *)(r1 +8) += r2\nr0 = 0\nexit", funcType(intType, sure), Misaligned, kernelAtomic},
+		{"atomic on memory at an odd address", "xdp", "", "r1 = map[10][0]+1", "", "r2 = 1\nlock *(u64 *)(r1 +8) += r2\nr0 = 0\nexit", funcType(intType, sure), Misaligned, kernelAtomic},
+		{"atomic on memory at an odd address and elsewhere", "xdp", "r1 = map[10][0]+4\ncall g\n", "r1 = map[10][0]+8", "", "r2 = 1\nlock *(u64 *)(r1 +8) += r2\nr0 = 0\nexit", funcType(intType, sure), Misaligned, kernelAtomic},
 		{"number of an iterator as memory", "xdp", aNum + aNumN + "if r0 == 0 goto no\nr7 = r0\n", "r1 = r7", "no:\n" + aNumD, "*(u32 *)(r1 +0) = 1\nr0 = 0\nexit", funcType(intType, param("p", pointerTo(intType), nonnull)), ReadOnly, ""},
 		{"iterator as memory", "xdp", aNum, "r1 = r10\nr1 += -8", aNumD, "r0 = 0\nexit", funcType(intType, param("p", named("eight", 8), nonnull)), BadPointer, ""},
 		{"dynptr as memory", "xdp", aLocal, onStack, "", "*(u64 *)(r1 +0) = 0\nr0 = 0\nexit", funcType(intType, sure), BadPointer, ""},

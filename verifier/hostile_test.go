@@ -18,6 +18,7 @@ const (
 	aNum    = "r1 = r10\nr1 += -8\nr2 = 0\nr3 = 10\ncall bpf_iter_num_new\n"
 	aNumN   = "r1 = r10\nr1 += -8\ncall bpf_iter_num_next\n"
 	aNumD   = "r1 = r10\nr1 += -8\ncall bpf_iter_num_destroy\n"
+	atomics = "the kernel leaves it to the processor whether an atomic operation may be misaligned, as it is where a slice begins anywhere"
 	aRb     = "r1 = map[2]\nr2 = 8\nr3 = 0\ncall 131\n"
 	aLoop   = "r1 = 4\nr2 = subprog[body]\nr3 = r10\nr3 += -64\nr4 = 0\ncall 181\n"
 	aInit64 = "*(u64 *)(r10 -64) = 0\n*(u64 *)(r10 -56) = 0\n*(u64 *)(r10 -48) = 0\n*(u64 *)(r10 -40) = 0\n"
@@ -102,8 +103,18 @@ func TestHostile(t *testing.T) {
 		{"dynptr: atomic on it", "xdp", aLocal + "r1 = 1\nlock *(u64 *)(r10 -16) += r1\n" + aData + out, BadPointer, ""},
 		{"dynptr: exchanged", "xdp", aLocal + "r1 = 1\nr1 = xchg_64(r10 - 8, r1)\n" + aData + out, BadPointer, ""},
 		{"dynptr: iterator over half of it", "xdp", aLocal + aNum + aNumD + aData + out, BadArgument, ""},
+		{"dynptr: iterator over half of it, used no more", "xdp", aLocal + aNum + aNumD + out, "", ""},
+		{"dynptr: bits over two of them", "xdp", aLocal + "r1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -32\ncall 197\nr1 = r10\nr1 += -24\nr2 = map[10][0]+0\nr3 = 1\ncall bpf_iter_bits_new\nr1 = r10\nr1 += -24\ncall bpf_iter_bits_destroy" + out, "", ""},
+		{"dynptr: iterator over half of a reservation", "xdp", aRes + aNum + aNumD + aSub + out, BadArgument, ""},
+		{"dynptr: iterator over half of it, whose slice is used", "xdp", aLocal + aData + "r6 = r0\n" + aNum + aNumD + "if r6 == 0 goto out\n*(u64 *)(r6 +0) = 1" + out, NotPointer, ""},
 		{"dynptr: made over an iterator", "xdp", aNum + aLocal + aNumD + out, BadArgument, ""},
 		{"dynptr: made over half of another", "xdp", aLocal + "r1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -24\ncall 197\n" + aData + out, BadArgument, ""},
+		{"dynptr: made over half of another, which is used no more", "xdp", aLocal + "r1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -24\ncall 197\nr1 = r10\nr1 += -24\nr2 = 0\nr3 = 8\ncall 203\nif r0 == 0 goto out\n*(u64 *)(r0 +0) = 1" + out, "", ""},
+		{"dynptr: made over halves of two", "xdp", aLocal + "r1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -32\ncall 197\nr1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -24\ncall 197\nr1 = r10\nr1 += -24\nr2 = 0\nr3 = 8\ncall 203" + out, "", ""},
+		{"dynptr: made over half of another, whose slice is used", "xdp", aLocal + aData + "r6 = r0\nr1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -24\ncall 197\nif r6 == 0 goto out\n*(u64 *)(r6 +0) = 1" + out, NotPointer, ""},
+		{"dynptr: made over half of a reservation", "xdp", aRes + "r1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -24\ncall 197\n" + aSub + out, BadArgument, ""},
+		{"dynptr: cloned over half of itself", "xdp", aLocal + "r1 = r10\nr1 += -16\nr2 = r10\nr2 += -24\ncall bpf_dynptr_clone\nr1 = r10\nr1 += -24\nr2 = 0\nr3 = 8\ncall 203" + out, "", ""},
+		{"dynptr: reservation cloned over half of itself", "xdp", aRes + "r1 = r10\nr1 += -16\nr2 = r10\nr2 += -24\ncall bpf_dynptr_clone\nr1 = r10\nr1 += -24\nr2 = 0\ncall 199" + out, BadArgument, ""},
 		{"dynptr: reserved over half of another", "xdp", aRes + "r1 = map[2]\nr2 = 64\nr3 = 0\nr4 = r10\nr4 += -24\ncall 198\n" + out, BadArgument, ""},
 		{"dynptr: beyond the frame", "xdp", "r1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -8\ncall 197" + out, BadArgument, ""},
 		{"dynptr: below the frame", "xdp", "r1 = map[10][0]+0\nr2 = 32\nr3 = 0\nr4 = r10\nr4 += -520\ncall 197" + out, BadArgument, ""},
@@ -151,7 +162,12 @@ func TestHostile(t *testing.T) {
 		{"dynptr: packet slice past its end by a variable", "xdp", aXdp + aSliceW + "if r0 == 0 goto out\nr6 = r0\ncall 7\nr0 &= 7\nr6 += r0\n*(u16 *)(r6 +0) = 1" + out, OutOfBounds, ""},
 		{"dynptr: packet slice before its begin", "xdp", aXdp + aSliceW + "if r0 == 0 goto out\n*(u8 *)(r0 -1) = 1" + out, OutOfBounds, ""},
 		{"dynptr: packet slice as data's end", "xdp", aXdp + aSliceW + "if r0 == 0 goto out\nr2 = *(u32 *)(r6 +4)\nr3 = r0\nr3 += 20\nif r3 > r2 goto out\n*(u8 *)(r0 +16) = 1" + out, OutOfBounds, ""},
-		{"dynptr: packet slice, atomic", "xdp", aXdp + aSliceW + "if r0 == 0 goto out\nr1 = 1\nlock *(u64 *)(r0 +0) += r1" + out, "", ""},
+		{"dynptr: packet slice, atomic", "xdp", aXdp + aSliceW + "if r0 == 0 goto out\nr1 = 1\nlock *(u64 *)(r0 +0) += r1" + out, Misaligned, atomics},
+		{"dynptr: slice, atomic", "xdp", aLocal + aData + "if r0 == 0 goto out\nr1 = 1\nlock *(u64 *)(r0 +0) += r1" + out, Misaligned, atomics},
+		{"dynptr: slice, acquired", "xdp", aLocal + aData + "if r0 == 0 goto out\nr1 = load_acquire((u64 *)(r0 +0))" + out, Misaligned, atomics},
+		{"dynptr: slice, a byte acquired", "xdp", aLocal + aData + "if r0 == 0 goto out\nr1 = load_acquire((u8 *)(r0 +1))" + out, "", ""},
+		{"dynptr: drain's record, atomic", "xdp", aDrainB("", "", "r2 = 0\nr3 = 8\ncall 203\nif r0 == 0 goto done\nr1 = 1\nlock *(u64 *)(r0 +0) += r1\n"), Misaligned, atomics},
+		{"reservation, atomic", "xdp", aRb + "if r0 == 0 goto out\nr1 = 1\nlock *(u64 *)(r0 +0) += r1\nr1 = r0\nr2 = 0\ncall 132" + out, "", ""},
 		{"dynptr: packet slice kept by a subprogram that moves the packet", "xdp", aXdp + aSliceW + "r7 = r0\nif r7 == 0 goto out\nr1 = r6\ncall f\n*(u64 *)(r7 +0) = 1\nout:\nr0 = 0\nexit\nf:\nr2 = 0\ncall 44\nr0 = 0\nexit", NotPointer, ""},
 		{"dynptr: packet slice across a tail call of a subprogram", "xdp", aXdp + aSliceW + "r7 = r0\nif r7 == 0 goto out\nr1 = r6\ncall f\n*(u64 *)(r7 +0) = 1\nout:\nr0 = 0\nexit\nf:\nr2 = map[7]\nr3 = 0\ncall 12\nr0 = 0\nexit", NotPointer, ""},
 		{"dynptr: packet slice in a callback that moves the packet", "xdp", aInit64 + "*(u64 *)(r10 -64) = r1\n" + aXdp + aSliceW + "r7 = r0\nif r7 == 0 goto out\n" + aLoop + "*(u64 *)(r7 +0) = 1\nout:\nr0 = 0\nexit\nbody:\nr1 = *(u64 *)(r2 +0)\nr2 = 0\ncall 44\nr0 = 0\nexit", NotPointer, ""},

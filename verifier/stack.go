@@ -16,10 +16,10 @@ func (m *machine) stackUse(p state.Reg, lo, hi int) error {
 	return nil
 }
 
-// overwrite ends the dynptrs without a reference of which a store hits a byte,
-// with the slices of them (kernel, destroy_if_dynptr_stack_slot).
-func (m *machine) overwrite(p state.Reg, lo, hi int) {
-	f := int(m.s.Objs[p.Obj].Index)
+// overwrite ends the dynptrs without a reference of which a store to bytes
+// [lo, hi) of frame f hits one, with the slices of them (kernel,
+// destroy_if_dynptr_stack_slot).
+func (m *machine) overwrite(f, lo, hi int) {
 	for {
 		c, ok := m.s.Special(f, lo, hi)
 		if !ok || c.Reg.Kind != state.Dynptr || m.s.Objs[m.s.Root(c.Reg.Obj)].Ref {

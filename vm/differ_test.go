@@ -96,17 +96,26 @@ func generateFor(kind string, seed uint64) *bpftest.Generated {
 		}
 	}
 	o.Lookups = o.Maps && seed%2 == 0
+	if seed%5 == 0 {
+		o.Constructs, o.Maps, o.Iterators, o.RingBuf = true, true, seed%2 == 0, seed%3 == 0
+	}
 	o.Statements = 5 + r.IntN(60)
 	return bpftest.Generate(kind, seed, o)
 }
 
 // asked counts what programs ask their host for.
-type asked struct{ now, random int }
+type asked struct{ now, random, sockets int }
 
 func (a *asked) host() helpers.Host {
 	return helpers.Host{
 		Now:    func(helpers.Clock) uint64 { a.now++; return uint64(a.now) * 1000 },
 		Random: func() uint32 { a.random++; return uint32(a.random) * 2654435761 },
+		Platform: &linux.Host{Sockets: linux.Sockets{Lookup: func(helpers.Env, linux.SocketQuery) *linux.Socket {
+			if a.sockets++; a.sockets%3 == 0 {
+				return nil
+			}
+			return linux.NewSocket(linux.SocketInfo{Family: linux.AFInet, Mark: uint32(a.sockets)})
+		}}},
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/skepvm/skep/errno"
-	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
@@ -135,37 +133,20 @@ func (w *watcher) drain() {
 	}
 }
 
-// iterators are the functions on number iterators, which the host has to
-// offer. An iterator is the last number it gave and the end.
-var iterators = map[string]*helpers.Func{
-	"bpf_iter_num_new": kfunc("bpf_iter_num_new", func(env helpers.Env, it, start, end, _, _ uint64) uint64 {
-		b := env.Bytes(it, 8)
-		from, to := int32(start), int32(end)
-		code := uint64(0)
-		if from > to {
-			from, to, code = 0, 0, errno.EINVAL.R0()
-		} else if int64(to)-int64(from) > helpers.MaxLoops {
-			from, to, code = 0, 0, errno.E2BIG.R0()
+// send leaves records for the program in a user ring buffer, if it has one.
+func (h *hostility) send(c *Collection) {
+	m := c.maps["user"]
+	if m == nil || h.r.IntN(2) == 0 {
+		return
+	}
+	user, err := maps.NewUserRingBufProducer(m)
+	if err != nil {
+		return
+	}
+	for range 1 + h.r.IntN(3) {
+		if b, err := user.Reserve(h.r.IntN(24)); err == nil {
+			h.fill(b)
+			_ = user.Submit(b)
 		}
-		binary.NativeEndian.PutUint32(b, uint32(from-1))
-		binary.NativeEndian.PutUint32(b[4:], uint32(to))
-		return code
-	}),
-	"bpf_iter_num_next": kfunc("bpf_iter_num_next", func(env helpers.Env, it, _, _, _, _ uint64) uint64 {
-		b := env.Bytes(it, 8)
-		at, end := int32(binary.NativeEndian.Uint32(b)), int32(binary.NativeEndian.Uint32(b[4:]))
-		if int64(at)+1 >= int64(end) {
-			clear(b)
-			return 0
-		}
-		binary.NativeEndian.PutUint32(b, uint32(at+1))
-		return env.Share(binary.NativeEndian.AppendUint32(nil, uint32(at+1)))
-	}),
-	"bpf_iter_num_destroy": kfunc("bpf_iter_num_destroy", func(helpers.Env, uint64, uint64, uint64, uint64, uint64) uint64 { return 0 }),
-}
-
-func kfunc(name string, impl func(env helpers.Env, r1, r2, r3, r4, r5 uint64) uint64) *helpers.Func {
-	f := *helpers.Kfunc(name)
-	f.Impl = impl
-	return &f
+	}
 }

@@ -86,7 +86,7 @@ func soundOptions(r *rand.Rand, kind string) bpftest.Options {
 	o.Statements = 4 + r.IntN(40)
 	for _, b := range []*bool{
 		&o.Loops, &o.MayGoto, &o.Subprograms, &o.Callbacks, &o.Maps, &o.Packet, &o.LegacyLoads, &o.Atomics, &o.Cursors, &o.LongLoops,
-		&o.Indexes, &o.Idioms, &o.RingBuf, &o.ForEach, &o.TailCalls, &o.Moves, &o.Iterators,
+		&o.Indexes, &o.Idioms, &o.RingBuf, &o.ForEach, &o.TailCalls, &o.Moves, &o.Iterators, &o.Constructs,
 	} {
 		*b = *b && r.IntN(4) > 0
 	}
@@ -148,6 +148,7 @@ func (c *campaign) try(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand, wh
 		return false, nil
 	}
 	defer d.p.coll.Close()
+	fillInner(d.p.coll)
 	proofs := []*watched{d}
 	if tails, ok := d.p.coll.maps["tail"].(maps.ProgramArray); ok {
 		o := soundOptions(r, g.Type)
@@ -165,6 +166,7 @@ func (c *campaign) try(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand, wh
 	w := newWatcher(r, proofs...)
 	for n := 0; n < c.runsEach && w.steps < c.stepsEach; n++ {
 		c.runs++
+		d.h.send(d.p.coll)
 		if err = w.run(d.h.packet(g.Packet)); err != nil {
 			break
 		}
@@ -194,8 +196,13 @@ func prove(g *bpftest.Generated, insns []prog.Insn, r *rand.Rand) (*watched, err
 		Host: helpers.Host{
 			Random: func() uint32 { return uint32(h.number()) },
 			Now:    func(helpers.Clock) uint64 { return h.number() },
+			Platform: &linux.Host{Sockets: linux.Sockets{Lookup: func(helpers.Env, linux.SocketQuery) *linux.Socket {
+				if h.r.IntN(3) == 0 {
+					return nil
+				}
+				return linux.NewSocket(linux.SocketInfo{Family: linux.AFInet, Type: linux.SockStream, State: h.r.Uint32()})
+			}}},
 		},
-		Kfuncs:           iterators,
 		AllowUninitStack: !strict, // what the strict rules refuse must not happen
 	})
 	if err != nil {

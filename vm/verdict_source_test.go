@@ -28,13 +28,14 @@ func typeNumber(t *hook.Type) uint32 { return uint32(slices.Index(linux.Platform
 
 // generatedPrograms compares generated programs, and mutants of two kinds.
 func generatedPrograms(v *comparison, n int, first uint64) {
+	made := &kernelMaps{made: map[*maps.Spec]*oracle.Map{}}
+	defer made.close()
 	var ms []*oracle.Map
-	for _, m := range bpftest.Generate("xdp", 1, bpftest.Everything("xdp")).Maps {
-		k, err := oracle.NewMap(m, nil)
-		if err != nil {
-			v.t.Fatal(err)
+	for _, m := range bpftest.Generate("xdp", 1, bpftest.Hostile("xdp")).Maps {
+		k := made.make(m)
+		if k == nil {
+			v.t.Fatalf("the kernel does not make map %s", m.Name)
 		}
-		defer k.Close()
 		ms = append(ms, k)
 	}
 	for seed := first; !v.full(n); seed++ {
@@ -45,12 +46,16 @@ func generatedPrograms(v *comparison, n int, first uint64) {
 		for i, b := range []*bool{&o.Loops, &o.Callbacks, &o.MayGoto, &o.Subprograms, &o.Maps, &o.Packet, &o.Atomics, &o.AcquireLoad, &o.LegacyLoads} {
 			*b = *b && (r.IntN(2) == 0 || i > 3 && r.IntN(2) == 0) // loops cost the kernel much
 		}
+		if r.IntN(2) == 0 {
+			o.Constructs, o.Maps = true, true
+			o.RingBuf, o.Iterators, o.Moves = r.IntN(2) == 0, r.IntN(3) == 0, o.Packet && r.IntN(3) == 0
+		}
 		s := &subject{
 			Generated: *bpftest.Generate(kind, seed, o),
 			name:      fmt.Sprintf("seed %d", seed),
 			number:    typeNumber(linux.Platform.Type(kind)),
-			maps:      ms,
 		}
+		s.maps = ms[:len(s.Maps)]
 		v.bases++
 		quick := v.compare(s, s.Insns)
 		if !quick {

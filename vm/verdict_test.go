@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -128,15 +129,16 @@ const kernelTime = 200 * time.Millisecond
 // compare asks both about insns in the place of s's. quick says that both accept
 // and the kernel is not busy with it for long, so that mutants are worthwhile.
 func (v *comparison) compare(s *subject, insns []prog.Insn) (quick bool) {
-	p, err := prog.FromInsns("program", linux.Platform.Type(s.Type), insns, s.Maps)
-	if err != nil {
+	p, err := s.Link(linux.Platform, insns)
+	numbered := slices.Clone(insns)
+	if err != nil || oracle.Kfuncs(numbered, bpftest.GenKfuncs) != nil {
 		v.unlinked++
 		return false
 	}
 	v.programs++
 	o := verifier.Options{MaxVisits: 100_000, MaxTime: time.Minute, MaxWorstCase: 1 << 62}
 	_, _, ours := verifier.Verify(context.Background(), p, o)
-	opts := oracle.LoadOptions{Type: s.number, Insns: insns, Maps: s.maps, NoLog: true, Within: kernelTime}
+	opts := oracle.LoadOptions{Type: s.number, Insns: numbered, Maps: s.maps, NoLog: true, Within: kernelTime}
 	start := time.Now()
 	k, _, theirs := oracle.Load(opts)
 	took := time.Since(start)

@@ -37,6 +37,9 @@ type Options struct {
 	Moves     bool // helpers that move the packet; needs Packet
 	Iterators bool // bpf_iter_num; calls GenKfuncs by index
 	Lookups   bool // maps per CPU and with keys of many sizes, the CPU's number; needs Maps
+	// Constructs are locks, timers, dynptrs, iterators over bits, queues, maps of
+	// maps, sockets, exceptions, sections, and what user space sends; needs Maps.
+	Constructs bool
 }
 
 // Everything is every feature that programs of type kind ("xdp", "sched_cls")
@@ -52,7 +55,7 @@ func Everything(kind string) Options {
 func Hostile(kind string) Options {
 	o := Everything(kind)
 	o.Cursors, o.LongLoops, o.Indexes, o.Idioms, o.RingBuf = true, true, true, true, true
-	o.ForEach, o.TailCalls, o.Moves, o.Iterators, o.Lookups = true, true, true, true, true
+	o.ForEach, o.TailCalls, o.Moves, o.Iterators, o.Lookups, o.Constructs = true, true, true, true, true, true
 	return o
 }
 
@@ -77,7 +80,13 @@ const (
 )
 
 // GenKfuncs are the functions that generated programs call by index.
-var GenKfuncs = []string{"bpf_iter_num_new", "bpf_iter_num_next", "bpf_iter_num_destroy"}
+var GenKfuncs = []string{
+	"bpf_iter_num_new", "bpf_iter_num_next", "bpf_iter_num_destroy",
+	"bpf_iter_bits_new", "bpf_iter_bits_next", "bpf_iter_bits_destroy",
+	"bpf_dynptr_from_xdp", "bpf_dynptr_from_skb", "bpf_dynptr_slice", "bpf_dynptr_slice_rdwr",
+	"bpf_dynptr_size", "bpf_dynptr_is_null", "bpf_dynptr_is_rdonly", "bpf_dynptr_adjust", "bpf_dynptr_clone",
+	"bpf_rcu_read_lock", "bpf_rcu_read_unlock", "bpf_preempt_disable", "bpf_preempt_enable", "bpf_throw",
+}
 
 // Generate returns the program of type kind, "xdp" or "sched_cls", that seed
 // stands for: the same on every host. It always ends; what it returns, leaves
@@ -106,7 +115,7 @@ func Generate(kind string, seed uint64, o Options) *Generated {
 	g.resolve()
 	out := &Generated{Seed: seed, Type: kind, Insns: g.insns, Packet: g.bytes(14 + g.r.IntN(80))}
 	copy(out.Packet[12:], []byte{0x88, 0xb5}) // an EtherType for experiments, which nothing parses
-	if extra := o.RingBuf || o.ForEach || o.TailCalls || o.Lookups; o.Maps || extra {
+	if extra := o.RingBuf || o.ForEach || o.TailCalls || o.Lookups || o.Constructs; o.Maps || extra {
 		out.Maps = []*maps.Spec{
 			{Name: "array", Type: maps.Array, KeySize: 4, ValueSize: valueSize, MaxEntries: GenKeys - 2},
 			{Name: "hash", Type: maps.Hash, KeySize: 4, ValueSize: valueSize, MaxEntries: GenKeys - 3},
@@ -121,8 +130,11 @@ func Generate(kind string, seed uint64, o Options) *Generated {
 				&maps.Spec{Name: "ring", Type: maps.RingBuf, MaxEntries: 1 << 12},
 				&maps.Spec{Name: "tail", Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 3})
 		}
-		if o.Lookups {
+		if o.Lookups || o.Constructs {
 			out.Maps = append(out.Maps, others()...)
+		}
+		if o.Constructs {
+			out.Maps = append(out.Maps, constructMaps()...)
 		}
 	}
 	return out
@@ -176,6 +188,8 @@ type function struct {
 	takesMemory bool
 	callback    bool // for bpf_loop: R1 is the index, R2 memory
 	each        bool // and for bpf_for_each_map_elem: R2 is the key, R3 the value, R4 memory
+	drains      bool // and for bpf_user_ringbuf_drain: R1 is a dynptr, R2 memory
+	late        bool // for a timer: R2 is the key, R3 the value
 	queued      bool
 
 	depth  int // of nested blocks
@@ -235,6 +249,16 @@ func (g *generator) body(f *function) {
 		g.s.regs[2] = value{kind: memory, size: 4, readOnly: true}
 		g.s.regs[3] = value{kind: memory, size: valueSize}
 		g.s.regs[4] = value{kind: memory, size: memSize, lent: true}
+	case f.late:
+		g.s.regs[2] = value{kind: memory, size: 4, readOnly: true}
+		g.s.regs[3] = value{kind: memory, size: valueSize - 16}
+	case f.drains:
+		const own = 6
+		g.emit(move(own, 1))
+		f.locked[own] = true
+		g.s.regs[2] = value{kind: memory, size: memSize, lent: true}
+		g.records++
+		g.dynptrs(&dynptr{reg: own, id: g.records}, 2)
 	case f.callback:
 		g.s.regs[1] = value{kind: scalar}
 		g.s.regs[2] = value{kind: memory, size: memSize, lent: true}
@@ -280,6 +304,9 @@ func (g *generator) finish() {
 		move(1, 0),
 		prog.Insn{Op: aluOp(isa.ALU64, isa.Rsh, isa.K), Dst: 1, Imm: 32},
 		prog.Insn{Op: aluOp(isa.ALU, isa.Xor, isa.X), Dst: 0, Src: 1})
+	if g.f.late {
+		g.emit(moveImm(0, 0))
+	}
 	if g.f.callback {
 		g.emit(prog.Insn{Op: aluOp(isa.ALU64, isa.And, isa.K), Dst: 0, Imm: 1}) // 1 ends the loop
 	}

@@ -144,7 +144,7 @@ func (g *generator) movePacket() {
 	}
 	g.emit(move(1, 9), moveImm(2, by), helper(id))
 	g.s.called(scalar)
-	g.s.forget(func(v value) bool { return v.kind == packet })
+	g.s.forget(value.inPacket)
 }
 
 // pieces spills a value, overwrites a piece of it and loads another.

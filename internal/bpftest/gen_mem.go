@@ -200,7 +200,7 @@ func (g *generator) memoryAccess() {
 		g.emit(prog.Insn{Op: memOp(isa.STX, isa.MEM, size), Dst: base, Src: g.source(), Off: int16(off)})
 	case 2:
 		f := atomicForms[g.r.IntN(len(atomicForms))]
-		if n = f.Op.Size().Bytes(); v.kind == memory && g.o.Atomics && base != 0 && off+n <= v.size {
+		if n = f.Op.Size().Bytes(); v.kind == memory && !v.loose && g.o.Atomics && base != 0 && off+n <= v.size {
 			g.atomic(f, base, int16(off&^(n-1)))
 		}
 	default:

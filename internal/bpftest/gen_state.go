@@ -24,7 +24,12 @@ type value struct {
 	of       int // the record that it points into; 0: none
 	readOnly bool
 	lent     bool // part of a caller's stack
+	slice    bool // part of the packet, and memory all the same
+	loose    bool // may begin at any address
 }
+
+// inPacket reports whether v ends when the packet moves.
+func (v value) inPacket() bool { return v.kind == packet || v.slice }
 
 // like reports whether v and w are the same but for their size.
 func (v value) like(w value) bool {
@@ -39,7 +44,7 @@ const (
 	unset byteKind = iota
 	data
 	spill   // part of a pointer
-	special // part of an iterator
+	special // part of an iterator or a dynptr
 )
 
 // A state is what the generator knows at one point of a function.

@@ -47,6 +47,18 @@ func (g *generator) block(n int) {
 		{2, g.o.TailCalls && g.f.rank == 0 && g.f.held == 0, g.tailCall},
 		{3, g.o.Moves && g.o.Packet && g.f.rank == 0 && g.f.loops == 0, g.movePacket},
 		{3, g.o.Iterators && g.f.loops < 2 && g.f.depth < 3, g.iterLoop},
+
+		{5, g.o.Constructs, g.lock},
+		{2, g.o.Constructs && !g.f.late && g.f.rank < maxRank, g.timer},
+		{4, g.o.Constructs, g.kept},
+		{4, g.o.Constructs && g.branchy(), g.innerMap},
+		{2, g.o.Constructs && g.f.rank == 0, g.perf},
+		{3, g.o.Constructs && g.f.rank == 0 && g.branchy(), g.socket},
+		{3, g.o.Constructs && g.f.depth < 3 && g.f.rank == 0 && g.f.held == 0, g.section},
+		{2, g.o.Constructs && g.f.rank == 0 && g.f.held == 0 && g.branchy(), g.throw},
+		{3, g.o.Constructs && g.f.loops < 2 && g.f.depth < 3, g.bitsLoop},
+		{2, g.o.Constructs && g.f.rank < maxRank && g.f.loops == 0, g.drain},
+		{8, g.o.Constructs && g.f.depth < 3, g.dynptr},
 	}
 	total := 0
 	for _, k := range kinds {

@@ -34,6 +34,9 @@ func Kfuncs(insns []prog.Insn, names []string) error {
 		if !in.IsCall(isa.CallKfunc) {
 			continue
 		}
+		if uint32(in.Imm) >= uint32(len(names)) {
+			return fmt.Errorf("instruction %d calls function %d of %d", pc, in.Imm, len(names))
+		}
 		id, err := Kfunc(names[in.Imm])
 		if err != nil {
 			return err

@@ -105,11 +105,15 @@ type Obj struct {
 	Index    int32  // Stack: frame; MapValue, MapKey, MapPtr: map of the program; Func: entry PC; Iter: 1 once drained
 	Site     int32  // Ref: PC of the instruction that made it, which tells references apart
 	Parent   ObjID  // object with whose release this one ends; 0: none
-	Type     string // Object, Dynptr, Iter: type name; Mem: PacketSlice, Lent, or nothing
+	Type     string // Object, Dynptr, Iter: type name; Mem: PacketSlice, Lent, Bytes, or nothing
 }
 
 // PacketSlice is the Type of memory that is part of the packet.
 const PacketSlice = "packet"
+
+// Bytes is the Type of memory that begins anywhere, as the others do that are not
+// nothing.
+const Bytes = "bytes"
 
 // Lent is the Type of clones of a dynptr that a callback has got, and of memory
 // that is part of one: they end with the callback, wherever it has left them,
