@@ -57,7 +57,7 @@ func (g *generator) block(n int) {
 		{3, g.o.Constructs && g.f.depth < 3 && g.f.rank == 0 && g.f.held == 0, g.section},
 		{2, g.o.Constructs && g.f.rank == 0 && g.f.held == 0 && g.branchy(), g.throw},
 		{3, g.o.Constructs && g.f.loops < 2 && g.f.depth < 3, g.bitsLoop},
-		{2, g.o.Constructs && g.f.rank < maxRank && g.f.loops == 0, g.drain},
+		{2, g.o.Constructs && g.f.rank == 0 && g.f.loops == 0, g.drain},
 		{8, g.o.Constructs && g.f.depth < 3, g.dynptr},
 	}
 	total := 0

@@ -282,8 +282,8 @@ var result = regexp.MustCompile(`^(map_value|map_ptr|ringbuf_mem|mem|dynptr_data
 // call calls a helper.
 func (e *execution) call(in prog.Insn, s step, next int) (why string) {
 	f := e.top()
-	fn := e.p.Type.Helpers.Helper(helpers.ID(in.Imm))
-	if in.Src != isa.CallHelper || fn == nil {
+	fn := e.callee(in)
+	if fn == nil {
 		return "a call of a function that is not known"
 	}
 	if next != s.pc+1 { // into a callback
@@ -294,6 +294,10 @@ func (e *execution) call(in prog.Insn, s step, next int) (why string) {
 			i := e.fresh(4, false)
 			e.assert("(bvult %s %s)", i, e.extend(low(e.number(f.regs[1]), 32), 4, false))
 			callee.regs[1], callee.regs[2] = value{kind: number, t: i}, f.regs[3]
+		case "user_ringbuf_drain": // with a dynptr, of which helpers alone make something
+			callee.regs[1], callee.regs[2] = value{kind: number, t: e.fresh(8, false)}, f.regs[3]
+		case "timer_set_callback": // later, with the map, a key and a value
+			callee.regs[1], callee.regs[2], callee.regs[3] = value{kind: number, t: e.fresh(8, false)}, e.somewhere(), e.somewhere()
 		default:
 			return "a callback of " + fn.Name
 		}
@@ -327,6 +331,29 @@ func (e *execution) call(in prog.Insn, s step, next int) (why string) {
 	}
 	e.returned(r0)
 	return ""
+}
+
+// somewhere returns a pointer to memory of which nothing is known.
+func (e *execution) somewhere() value {
+	return value{kind: pointer, t: lit(0), obj: e.object("", ""), fixed: true}
+}
+
+// callee returns the helper or kfunc that in calls; nil if it is not known.
+func (e *execution) callee(in prog.Insn) *helpers.Func {
+	switch {
+	case in.Src == isa.CallHelper:
+		return e.p.Type.Helpers.Helper(helpers.ID(in.Imm))
+	case in.Src != isa.CallKfunc || uint32(in.Imm) >= uint32(len(e.p.Externs)):
+		return nil
+	}
+	name := e.p.Externs[in.Imm].Name
+	if f := e.p.Type.Helpers.Kfunc(name); f != nil {
+		return f
+	}
+	if f := helpers.Kfunc(name); f != nil {
+		return f
+	}
+	return helpers.Builtin(name)
 }
 
 // absent returns when a lookup finds nothing: in an array, if the key is not
@@ -454,7 +481,7 @@ func (e *execution) leaves(p value, off int16, size term) (c cond, why string) {
 // badArguments asserts that some argument is not memory of the size that goes
 // with it.
 func (e *execution) badArguments(in prog.Insn) (why string) {
-	fn := e.p.Type.Helpers.Helper(helpers.ID(in.Imm))
+	fn := e.callee(in)
 	if fn == nil {
 		return "a call of a function that is not known"
 	}
