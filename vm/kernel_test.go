@@ -7,13 +7,16 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
+	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/bpftest"
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/oracle"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/vm"
 )
@@ -34,7 +37,12 @@ func TestKernel(t *testing.T) {
 			var insns uint64
 			for i := range n {
 				seed := uint64(first + i)
-				g := bpftest.Generate(kind, seed, bpftest.Everything(kind))
+				o := bpftest.Everything(kind)
+				if seed%3 == 0 {
+					o.Statements = 20 // which cost the kernel more
+					o.Constructs, o.RingBuf, o.Iterators = true, seed%2 == 0, true
+				}
+				g := bpftest.Generate(kind, seed, o)
 				tame(g)
 				k, err := kernelSide(g, number)
 				if err != nil {
@@ -102,7 +110,7 @@ type kernelProgram struct {
 func kernelSide(g *bpftest.Generated, number uint32) (*kernelProgram, error) {
 	k := &kernelProgram{}
 	for _, s := range g.Maps {
-		m, err := oracle.NewMap(s, nil)
+		m, err := newKernelMap(s)
 		if err != nil {
 			k.close()
 			return nil, err
@@ -116,12 +124,43 @@ func kernelSide(g *bpftest.Generated, number uint32) (*kernelProgram, error) {
 		}
 	}
 	var err error
-	k.prog, _, err = oracle.Load(oracle.LoadOptions{Type: number, Insns: g.Insns, Maps: k.maps, NoLog: true})
+	insns := slices.Clone(g.Insns)
+	if err = oracle.Kfuncs(insns, bpftest.GenKfuncs); err == nil {
+		k.prog, _, err = oracle.Load(oracle.LoadOptions{Type: number, Insns: insns, Maps: k.maps, NoLog: true})
+	}
 	if err != nil {
 		k.close()
 		return nil, err
 	}
 	return k, nil
+}
+
+// generatedInner is how many inner maps a generated program finds.
+const generatedInner = 2
+
+// newKernelMap makes the map that s describes, with inner maps if it holds some.
+func newKernelMap(s *maps.Spec) (*oracle.Map, error) {
+	if s.Inner == nil {
+		return oracle.NewMap(s, nil)
+	}
+	var m *oracle.Map
+	for i := range uint32(generatedInner) {
+		inner, err := oracle.NewMap(s.Inner, nil)
+		if err != nil {
+			return nil, err
+		}
+		defer inner.Close() // the map holds it
+		if m == nil {
+			if m, err = oracle.NewMap(s, inner); err != nil {
+				return nil, err
+			}
+		}
+		if err := m.Update(binary.NativeEndian.AppendUint32(nil, i), binary.NativeEndian.AppendUint32(nil, uint32(inner.FD())), 0); err != nil {
+			m.Close()
+			return nil, err
+		}
+	}
+	return m, nil
 }
 
 func (k *kernelProgram) close() {
@@ -139,11 +178,21 @@ func compare(g *bpftest.Generated, k *kernelProgram) (insns uint64, diff string)
 	if err != nil {
 		return 0, err.Error()
 	}
-	c, err := vm.LoadProgram(p, vm.Options{Verify: vm.VerifyOptional})
+	none := func(helpers.Env, linux.SocketQuery) *linux.Socket { return nil }
+	c, err := vm.LoadProgram(p, vm.Options{Verify: vm.VerifyOptional, Host: helpers.Host{Platform: &linux.Host{Sockets: linux.Sockets{Lookup: none}}}})
 	if err != nil {
 		return 0, err.Error()
 	}
 	defer c.Close()
+	if holder, ok := c.Map("outer").(maps.MapHolder); ok {
+		for i := range uint32(generatedInner) {
+			inner, err := maps.New(c.Map("outer").Spec().Inner)
+			if err != nil {
+				return 0, err.Error()
+			}
+			holder.StoreMap(binary.NativeEndian.AppendUint32(nil, i), inner, maps.Any)
+		}
+	}
 	r := rand.New(rand.NewPCG(g.Seed, 99))
 	for range 2 {
 		pkt := make([]byte, 14+r.IntN(120))
@@ -166,6 +215,9 @@ func compare(g *bpftest.Generated, k *kernelProgram) (insns uint64, diff string)
 		}
 	}
 	for i, s := range g.Maps {
+		if s.KeySize != 4 || s.Type != maps.Array && s.Type != maps.Hash {
+			continue
+		}
 		m := c.Map(s.Name)
 		for key := range uint32(bpftest.GenKeys) {
 			kb := binary.NativeEndian.AppendUint32(nil, key)

@@ -403,7 +403,7 @@ func (g *generator) bitsLoop() {
 	g.frameInto(1, at)
 	g.kfunc("bpf_iter_bits_destroy")
 	g.s.called(nothing)
-	g.setSpecial(at, 16, unset)
+	g.ended(at, 16)
 }
 
 // room returns an aligned place of n bytes in the frame that holds no pointer.
@@ -420,6 +420,17 @@ func (g *generator) room(n int) (at int, ok bool) {
 func (g *generator) setSpecial(at, n int, k byteKind) {
 	for i := range n {
 		g.s.stack[at+i] = k
+	}
+}
+
+// ended says that the iterator or dynptr of n bytes at at is one no more. In a
+// loop the next iteration finds numbers there, as the first did.
+func (g *generator) ended(at, n int) {
+	g.setSpecial(at, n, unset)
+	if g.f.loops > 0 || g.r.IntN(2) == 0 {
+		for i := 0; i < n; i += 8 {
+			g.storeAt(at+i, isa.DW)
+		}
 	}
 }
 

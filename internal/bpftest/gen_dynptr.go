@@ -73,10 +73,7 @@ func (g *generator) dynptr() {
 	}
 	g.s.forget(func(v value) bool { return v.of == d.id })
 	for _, at := range d.at {
-		g.setSpecial(at, 16, unset)
-		for i := 0; i < 16 && (g.f.loops > 0 || g.r.IntN(2) == 0); i += 8 { // numbers, as an earlier iteration has found them
-			g.storeAt(at+i, isa.DW)
-		}
+		g.ended(at, 16)
 	}
 }
 
@@ -183,7 +180,11 @@ func (g *generator) dynptrs(d *dynptr, n int) {
 			g.found(memory)
 		case 5:
 			into(1)
-			g.kfunc([]string{"bpf_dynptr_size", "bpf_dynptr_is_null", "bpf_dynptr_is_rdonly"}[g.r.IntN(3)])
+			which := g.r.IntN(3)
+			g.kfunc([]string{"bpf_dynptr_size", "bpf_dynptr_is_null", "bpf_dynptr_is_rdonly"}[which])
+			if which > 0 { // of a bool the kernel sets one byte of the register
+				g.emit(aluImm(isa.ALU64, isa.And, 0, 255))
+			}
 			g.s.called(scalar)
 		case 6:
 			g.length(3, 64)

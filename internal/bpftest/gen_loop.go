@@ -250,7 +250,5 @@ func (g *generator) iterLoop() {
 	g.f.held--
 	iter(2)
 	g.s.called(nothing)
-	for i := range 8 {
-		g.s.stack[at+i] = unset
-	}
+	g.ended(at, 8)
 }
