@@ -83,7 +83,7 @@ func (w *watcher) access(a *activation, f verifier.Fact, addr, fp uint64) error 
 		if !ok {
 			return nil // a fault, which the run reports
 		}
-		region, off = verifier.RegionMapValue|verifier.RegionMem|verifier.RegionMapKey, int64(addr-start)
+		region, off = verifier.RegionMapValue|verifier.RegionMem|verifier.RegionMapKey|verifier.RegionObject, int64(addr-start)
 		if f.Region&verifier.RegionMapValue == 0 {
 			off = max(f.Min, min(off, f.Max)) // keys may lie inside of something
 		}
