@@ -1,7 +1,6 @@
 package maps
 
 import (
-	"encoding/binary"
 	"sync/atomic"
 
 	"github.com/skepvm/skep/errno"
@@ -20,7 +19,7 @@ type CgroupMap interface {
 // cgroupArray is a BPF_MAP_TYPE_CGROUP_ARRAY: programs ask whether a packet or a
 // task belongs to one of its cgroups.
 type cgroupArray struct {
-	core
+	fdArray
 	ids []atomic.Uint64
 }
 
@@ -29,6 +28,8 @@ func newCgroupArray(spec *Spec) (Map, error) {
 		return nil, err
 	}
 	m := &cgroupArray{ids: make([]atomic.Uint64, spec.MaxEntries)}
+	m.how = "a cgroup is put in by StoreCgroup"
+	m.empty = func(i uint32) bool { return m.ids[i].Swap(0) != 0 }
 	m.init(spec)
 	return m, nil
 }
@@ -57,66 +58,3 @@ func (m *cgroupArray) StoreCgroup(index uint32, id uint64) error {
 	m.ids[index].Store(id)
 	return nil
 }
-
-// LookupElem returns nil: programs only ask.
-func (m *cgroupArray) LookupElem(int, []byte) []byte { return nil }
-
-// UpdateElem returns EINVAL.
-func (m *cgroupArray) UpdateElem(int, []byte, []byte, UpdateFlags) error { return errno.EINVAL }
-
-// DeleteElem returns EINVAL.
-func (m *cgroupArray) DeleteElem(int, []byte) error { return errno.EINVAL }
-
-// Lookup returns ENOTSUPP.
-func (m *cgroupArray) Lookup(key, value []byte) error {
-	if err := m.mayRead(); err != nil {
-		return err
-	}
-	if err := m.checkEntry(key, value, 4); err != nil {
-		return err
-	}
-	return errno.ENOTSUPP
-}
-
-// Update returns EBADF, as bpf(2) does for a value that is no cgroup's file
-// descriptor: there are none here. StoreCgroup takes the id.
-func (m *cgroupArray) Update(key, value []byte, flags UpdateFlags) error {
-	if err := m.beginUpdate(key, value, flags); err != nil {
-		return err
-	}
-	switch {
-	case flags != Any:
-		return errno.EINVAL
-	case binary.NativeEndian.Uint32(key) >= m.spec.MaxEntries:
-		return errno.E2BIG
-	}
-	return m.fail("a cgroup is put in by StoreCgroup", errno.EBADF)
-}
-
-// Delete empties the place at key. ENOENT: it was empty.
-func (m *cgroupArray) Delete(key []byte) error {
-	if err := m.mayWrite(); err != nil {
-		return err
-	}
-	if err := m.checkKey(key); err != nil {
-		return err
-	}
-	i := binary.NativeEndian.Uint32(key)
-	switch {
-	case i >= m.spec.MaxEntries:
-		return errno.E2BIG
-	case m.ids[i].Swap(0) == 0:
-		return errno.ENOENT
-	}
-	return nil
-}
-
-// NextKey visits every index, whether there is a cgroup or not.
-func (m *cgroupArray) NextKey(key, next []byte) error {
-	if err := m.mayRead(); err != nil {
-		return err
-	}
-	return m.nextIndex(key, next)
-}
-
-func (m *cgroupArray) batch() batchOp { return 0 }

@@ -95,7 +95,7 @@ func checkHashOfMaps(s *Spec) error {
 
 // arrayOfMaps is a BPF_MAP_TYPE_ARRAY_OF_MAPS.
 type arrayOfMaps struct {
-	core
+	fdArray
 	ids []uint32 // of inners
 }
 
@@ -104,6 +104,12 @@ func newArrayOfMaps(spec *Spec) (Map, error) {
 		return nil, err
 	}
 	m := &arrayOfMaps{ids: make([]uint32, spec.MaxEntries)}
+	m.how = "a map is put in by StoreMap"
+	m.empty = func(i uint32) bool { return m.set(i, 0) != 0 }
+	m.number = func(i uint32) (uint32, bool) {
+		id := atomic.LoadUint32(&m.ids[i])
+		return id, id != 0
+	}
 	m.init(spec)
 	return m, nil
 }
@@ -154,79 +160,6 @@ func (m *arrayOfMaps) set(i, id uint32) (old uint32) {
 		inners.release(old)
 	}
 	return old
-}
-
-// LookupElem returns nil: programs get maps, by InnerMap.
-func (m *arrayOfMaps) LookupElem(int, []byte) []byte { return nil }
-
-// UpdateElem returns EINVAL: programs may not change maps of maps.
-func (m *arrayOfMaps) UpdateElem(int, []byte, []byte, UpdateFlags) error { return errno.EINVAL }
-
-// DeleteElem returns EINVAL.
-func (m *arrayOfMaps) DeleteElem(int, []byte) error { return errno.EINVAL }
-
-// Lookup writes the number of the map at key. ENOENT: there is none.
-func (m *arrayOfMaps) Lookup(key, value []byte) error {
-	if err := m.mayRead(); err != nil {
-		return err
-	}
-	if err := m.checkEntry(key, value, 4); err != nil {
-		return err
-	}
-	i := binary.NativeEndian.Uint32(key)
-	if i >= m.spec.MaxEntries {
-		return errno.ENOENT
-	}
-	id := atomic.LoadUint32(&m.ids[i])
-	if id == 0 {
-		return errno.ENOENT
-	}
-	binary.NativeEndian.PutUint32(value, id)
-	return nil
-}
-
-// Update returns EBADF, as bpf(2) does for a value that is no map's file
-// descriptor. StoreMap takes the map itself.
-func (m *arrayOfMaps) Update(key, value []byte, flags UpdateFlags) error {
-	if err := m.mayWrite(); err != nil {
-		return err
-	}
-	if err := m.checkEntry(key, value, 4); err != nil {
-		return err
-	}
-	switch {
-	case flags != Any:
-		return errno.EINVAL
-	case binary.NativeEndian.Uint32(key) >= m.spec.MaxEntries:
-		return errno.E2BIG
-	}
-	return m.fail("a map is put in by StoreMap", errno.EBADF)
-}
-
-// Delete empties the place at key. ENOENT: it was empty.
-func (m *arrayOfMaps) Delete(key []byte) error {
-	if err := m.mayWrite(); err != nil {
-		return err
-	}
-	if err := m.checkKey(key); err != nil {
-		return err
-	}
-	i := binary.NativeEndian.Uint32(key)
-	if i >= m.spec.MaxEntries {
-		return errno.E2BIG
-	}
-	if m.set(i, 0) == 0 {
-		return errno.ENOENT
-	}
-	return nil
-}
-
-// NextKey visits every index, whether there is a map or not.
-func (m *arrayOfMaps) NextKey(key, next []byte) error {
-	if err := m.mayRead(); err != nil {
-		return err
-	}
-	return m.nextIndex(key, next)
 }
 
 // Close lets go of the inner maps.

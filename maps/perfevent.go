@@ -13,7 +13,7 @@ import (
 // events, once a reader has opened it. Programs write to it with
 // perf_event_output.
 type perfEventArray struct {
-	core
+	fdArray
 	rings  []atomic.Pointer[perfRing]
 	closed chan struct{}
 	close  sync.Once
@@ -27,6 +27,8 @@ func newPerfEventArray(spec *Spec) (Map, error) {
 		rings:  make([]atomic.Pointer[perfRing], spec.MaxEntries),
 		closed: make(chan struct{}),
 	}
+	m.how = "a buffer is put in by NewPerfReader"
+	m.empty = func(i uint32) bool { return m.rings[i].Swap(nil) != nil }
 	m.init(spec)
 	return m, nil
 }
@@ -64,77 +66,11 @@ func (m *perfEventArray) Output(cpu int, index uint32, data, more []byte) error 
 	return r.write(data, more)
 }
 
-// LookupElem returns nil: programs only write.
-func (m *perfEventArray) LookupElem(int, []byte) []byte { return nil }
-
-// UpdateElem returns EINVAL.
-func (m *perfEventArray) UpdateElem(int, []byte, []byte, UpdateFlags) error { return errno.EINVAL }
-
-// DeleteElem returns EINVAL.
-func (m *perfEventArray) DeleteElem(int, []byte) error { return errno.EINVAL }
-
-// Lookup returns ENOTSUPP.
-func (m *perfEventArray) Lookup(key, value []byte) error {
-	if err := m.mayRead(); err != nil {
-		return err
-	}
-	if err := m.checkEntry(key, value, 4); err != nil {
-		return err
-	}
-	return errno.ENOTSUPP
-}
-
-// Update returns EBADF, as bpf(2) does for a value that is no event's file
-// descriptor. NewPerfReader puts buffers in.
-func (m *perfEventArray) Update(key, value []byte, flags UpdateFlags) error {
-	if err := m.mayWrite(); err != nil {
-		return err
-	}
-	if err := m.checkEntry(key, value, 4); err != nil {
-		return err
-	}
-	switch {
-	case flags != Any:
-		return errno.EINVAL
-	case binary.NativeEndian.Uint32(key) >= m.spec.MaxEntries:
-		return errno.E2BIG
-	}
-	return m.fail("a buffer is put in by NewPerfReader", errno.EBADF)
-}
-
-// Delete takes a CPU's buffer away. ENOENT: there was none.
-func (m *perfEventArray) Delete(key []byte) error {
-	if err := m.mayWrite(); err != nil {
-		return err
-	}
-	if err := m.checkKey(key); err != nil {
-		return err
-	}
-	i := binary.NativeEndian.Uint32(key)
-	if i >= m.spec.MaxEntries {
-		return errno.E2BIG
-	}
-	if m.rings[i].Swap(nil) == nil {
-		return errno.ENOENT
-	}
-	return nil
-}
-
-// NextKey visits every index, whether there is a buffer or not.
-func (m *perfEventArray) NextKey(key, next []byte) error {
-	if err := m.mayRead(); err != nil {
-		return err
-	}
-	return m.nextIndex(key, next)
-}
-
 // Close also ends every reader.
 func (m *perfEventArray) Close() error {
 	m.close.Do(func() { close(m.closed) })
 	return m.core.Close()
 }
-
-func (m *perfEventArray) batch() batchOp { return 0 }
 
 // checkPerfEventArray is fd_array_map_alloc_check for this type, which alone
 // may have PreserveElems.

@@ -1,7 +1,6 @@
 package maps
 
 import (
-	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +21,7 @@ import (
 // address, is one that machine code reaches through that. The array keeps it
 // alive until no run is left that was under way when it was replaced.
 type progArray struct {
-	core
+	fdArray
 	targets []atomic.Pointer[any]
 	jumps   []uint64 // what machine code reads: by index, where it finds the target
 	base    uint64   // address of jumps
@@ -49,6 +48,9 @@ func newProgArray(spec *Spec) (Map, error) {
 		return nil, err
 	}
 	m := &progArray{targets: make([]atomic.Pointer[any], spec.MaxEntries), replaced: map[uint64]replaced{}}
+	m.how = "a program is put in by Store"
+	m.empty = func(i uint32) bool { return m.set(i, nil) }
+	m.number = m.id
 	m.init(spec)
 	words, bytes := mem.Alloc(int(spec.MaxEntries))
 	m.jumps, m.base = words, mem.Addr(bytes)
@@ -67,11 +69,19 @@ func (m *progArray) Store(index uint32, target any) error {
 	if index >= m.spec.MaxEntries {
 		return errno.E2BIG
 	}
+	if held := m.set(index, target); target == nil && !held {
+		return errno.ENOENT
+	}
+	return nil
+}
+
+// set puts target, or nothing, at index and reports whether there was another.
+func (m *progArray) set(index uint32, target any) (held bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old, word := m.targets[index].Load(), m.jumps[index]
 	if target == nil && old == nil {
-		return errno.ENOENT
+		return false
 	}
 	if word > JumpOther { // before it is unlinked
 		m.replaced[word] = replaced{*old, ^uint64(0)}
@@ -87,7 +97,7 @@ func (m *progArray) Store(index uint32, target any) error {
 		m.replaced[word] = replaced{*old, vcpu.Retired()}
 		m.forget()
 	}
-	return nil
+	return old != nil
 }
 
 // jumpTo returns what machine code is to read for target.
@@ -128,67 +138,12 @@ func (m *progArray) Load(index uint32) any {
 	return nil
 }
 
-// LookupElem returns nil: the kernel gives programs no access either.
-func (m *progArray) LookupElem(int, []byte) []byte { return nil }
-
-// UpdateElem returns EINVAL.
-func (m *progArray) UpdateElem(int, []byte, []byte, UpdateFlags) error { return errno.EINVAL }
-
-// DeleteElem returns EINVAL.
-func (m *progArray) DeleteElem(int, []byte) error { return errno.EINVAL }
-
-// Lookup writes the identifier of the target at key: what its method ID() uint32
-// returns, or 0 if it has none. ENOENT: the place is empty.
-func (m *progArray) Lookup(key, value []byte) error {
-	if err := m.mayRead(); err != nil {
-		return err
-	}
-	if err := m.checkEntry(key, value, 4); err != nil {
-		return err
-	}
-	t := m.Load(binary.NativeEndian.Uint32(key))
-	if t == nil {
-		return errno.ENOENT
-	}
-	id := uint32(0)
+// id returns the identifier of the target at i: what its method ID() uint32
+// returns, or 0 if it has none.
+func (m *progArray) id(i uint32) (id uint32, ok bool) {
+	t := m.Load(i)
 	if t, ok := t.(interface{ ID() uint32 }); ok {
 		id = t.ID()
 	}
-	binary.NativeEndian.PutUint32(value, id)
-	return nil
+	return id, t != nil
 }
-
-// Update returns EBADF, as bpf(2) does for a value that is no program's file
-// descriptor: there are none here. Store takes the target itself.
-func (m *progArray) Update(key, value []byte, flags UpdateFlags) error {
-	if err := m.mayWrite(); err != nil {
-		return err
-	}
-	if err := m.checkEntry(key, value, 4); err != nil {
-		return err
-	}
-	switch {
-	case flags&Lock != 0, flags != Any:
-		return errno.EINVAL
-	case binary.NativeEndian.Uint32(key) >= m.spec.MaxEntries:
-		return errno.E2BIG
-	}
-	return m.fail("a program is put in by Store", errno.EBADF)
-}
-
-func (m *progArray) Delete(key []byte) error {
-	if err := m.checkKey(key); err != nil {
-		return err
-	}
-	return m.Store(binary.NativeEndian.Uint32(key), nil)
-}
-
-// NextKey visits every index, whether there is a target or not.
-func (m *progArray) NextKey(key, next []byte) error {
-	if err := m.mayRead(); err != nil {
-		return err
-	}
-	return m.nextIndex(key, next)
-}
-
-func (m *progArray) batch() batchOp { return 0 }
