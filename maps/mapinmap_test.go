@@ -2,6 +2,7 @@ package maps_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -50,59 +51,85 @@ func TestKernelMapInMap(t *testing.T) {
 		}
 		theirs, ours = append(theirs, k), append(ours, m)
 	}
-	ops := diffOps(t) / 40 // storing waits for the kernel
+	// Storing waits until the kernel's readers are through: many wait together.
+	const together = 8
+	ops := diffOps(t)
+	if testing.Short() {
+		ops /= 4
+	}
 	for _, typ := range []maps.Type{maps.ArrayOfMaps, maps.HashOfMaps} {
-		for tmpl := range innerSpecs {
-			s := maps.Spec{Type: typ, KeySize: 4, ValueSize: 4, MaxEntries: 3, Inner: &innerSpecs[tmpl]}
-			if typ == maps.HashOfMaps {
-				s.KeySize = []uint32{4, 8, 5}[tmpl%3]
-			}
-			k, err := oracle.NewMap(&s, theirs[tmpl])
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer k.Close()
-			m, err := maps.New(&s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := rand.New(rand.NewPCG(uint64(tmpl), uint64(typ)))
-			key, a, b := make([]byte, s.KeySize), make([]byte, 4), make([]byte, 4)
-			for i := range ops / len(innerSpecs) {
-				key[0] = byte(r.IntN(5))
-				var got, want error
-				var op string
-				switch r.IntN(6) {
-				case 0, 1, 2:
-					n := r.IntN(len(innerSpecs))
-					if r.IntN(2) == 0 {
-						n = tmpl
-					}
-					flags := []maps.UpdateFlags{0, 0, 0, 1, 2, 3, 4}[r.IntN(7)]
-					op = innerSpecs[n].Type.String()
-					got = m.(maps.MapHolder).StoreMap(key, ours[n], flags)
-					want = k.Update(key, binary.NativeEndian.AppendUint32(nil, uint32(theirs[n].FD())), flags)
-				case 3:
-					op = "lookup"
-					got, want = m.Lookup(key, a), k.Lookup(key, b, 0)
-				case 4:
-					op = "delete"
-					got, want = m.Delete(key), k.Delete(key)
-				case 5:
-					op = "no map"
-					got = m.Update(key, []byte{255, 255, 255, 127}, 0)
-					want = k.Update(key, []byte{255, 255, 255, 127}, 0)
-				}
-				if number(got) != number(want) {
-					t.Fatalf("%v of %+v, step %d: %s at %x: %v, the kernel: %s", typ, innerSpecs[tmpl], i, op, key, got, text(number(want)))
+		t.Run(typ.String(), func(t *testing.T) {
+			var wg sync.WaitGroup
+			var total atomic.Int64
+			for tmpl := range innerSpecs {
+				for n := range together {
+					wg.Go(func() {
+						each := ops/len(innerSpecs)/together + 1
+						if err := diffMapInMap(typ, tmpl, uint64(n), each, ours, theirs); err != nil {
+							t.Errorf("%v of %+v: %v", typ, innerSpecs[tmpl], err)
+						}
+						total.Add(int64(each))
+					})
 				}
 			}
-			if n, w := count(m), countKernel(k, int(s.KeySize)); n != w {
-				t.Errorf("%v: %d keys, the kernel has %d", typ, n, w)
+			wg.Wait()
+			t.Logf("%d operations", total.Load())
+		})
+	}
+}
+
+// diffMapInMap does ops random operations on a map of type typ for maps like
+// innerSpecs[tmpl], here and in the kernel.
+func diffMapInMap(typ maps.Type, tmpl int, seed uint64, ops int, ours []maps.Map, theirs []*oracle.Map) error {
+	s := maps.Spec{Type: typ, KeySize: 4, ValueSize: 4, MaxEntries: 3, Inner: &innerSpecs[tmpl]}
+	if typ == maps.HashOfMaps {
+		s.KeySize = []uint32{4, 8, 5}[tmpl%3]
+	}
+	k, err := oracle.NewMap(&s, theirs[tmpl])
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	m, err := maps.New(&s)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	r := rand.New(rand.NewPCG(uint64(tmpl)+100*seed, uint64(typ)))
+	key, a, b := make([]byte, s.KeySize), make([]byte, 4), make([]byte, 4)
+	for i := range ops {
+		key[0] = byte(r.IntN(5))
+		var got, want error
+		var op string
+		switch r.IntN(6) {
+		case 0, 1, 2:
+			n := r.IntN(len(innerSpecs))
+			if r.IntN(2) == 0 {
+				n = tmpl
 			}
-			m.Close()
+			flags := []maps.UpdateFlags{0, 0, 0, 1, 2, 3, 4}[r.IntN(7)]
+			op = innerSpecs[n].Type.String()
+			got = m.(maps.MapHolder).StoreMap(key, ours[n], flags)
+			want = k.Update(key, binary.NativeEndian.AppendUint32(nil, uint32(theirs[n].FD())), flags)
+		case 3:
+			op = "lookup"
+			got, want = m.Lookup(key, a), k.Lookup(key, b, 0)
+		case 4:
+			op = "delete"
+			got, want = m.Delete(key), k.Delete(key)
+		case 5:
+			op = "no map"
+			got = m.Update(key, []byte{255, 255, 255, 127}, 0)
+			want = k.Update(key, []byte{255, 255, 255, 127}, 0)
+		}
+		if number(got) != number(want) {
+			return fmt.Errorf("step %d: %s at %x: %v, the kernel: %s", i, op, key, got, text(number(want)))
 		}
 	}
+	if n, w := count(m), countKernel(k, int(s.KeySize)); n != w {
+		return fmt.Errorf("%d keys, the kernel has %d", n, w)
+	}
+	return nil
 }
 
 func count(m maps.Map) (n int) {

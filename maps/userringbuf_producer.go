@@ -65,6 +65,15 @@ func (p *UserRingBufProducer) fail(n int, err error) error {
 // caller uses no more. EINVAL: it is no open reservation.
 func (p *UserRingBufProducer) Submit(b []byte) error { return p.ring.commit(b, recordWhole) }
 
+// Write implements io.Writer: b is one record.
+func (p *UserRingBufProducer) Write(b []byte) (int, error) {
+	r, err := p.Reserve(len(b))
+	if err != nil {
+		return 0, err
+	}
+	return copy(r, b), p.Submit(r)
+}
+
 // Discard has programs pass over it.
 func (p *UserRingBufProducer) Discard(b []byte) error { return p.ring.commit(b, recordSkipped) }
 

@@ -20,7 +20,7 @@ import (
 // every kind of map on the way. All return 0, and work whatever a helper says.
 // Map 0 is a ring buffer, 1 an array and 2 a hash with locks at byte 4 of the
 // values, 3 a queue, 4 a trie, 5 an array of maps, 6 an LRU hash, 7 takes perf
-// events.
+// events, 8 is a per-CPU hash, and 9 a user ring buffer with a record.
 var faultPrograms = map[string]string{
 	"reservations": `
 		r1 = map[0]
@@ -171,6 +171,22 @@ var faultPrograms = map[string]string{
 		exit`,
 }
 
+func init() {
+	// put puts an entry in a map, each calls a function for all of its entries.
+	put := func(m int) string {
+		return fmt.Sprintf("*(u64 *)(r10 -8) = 1\n*(u64 *)(r10 -16) = 1\nr1 = map[%d]\nr2 = r10\nr2 += -8\nr3 = r10\nr3 += -16\nr4 = 0\ncall 2\n", m)
+	}
+	each := func(m int, body string) string {
+		return fmt.Sprintf("r1 = map[%d]\nr2 = subprog[%s]\nr3 = 0\nr4 = 0\ncall 164\n", m, body)
+	}
+	// record keeps a reservation over a call, in a callback, and ends it.
+	const record = "r1 = map[0]\nr2 = 8\nr3 = 0\ncall 131\nif r0 == 0 goto %[1]s\nr6 = r0\n*(u64 *)(r6 +0) = 1\ncall 5\nr1 = r6\nr2 = 1\ncall 132\n%[1]s:\nr0 = 0\nexit\n"
+	faultPrograms["elements"] = put(6) + put(8) + each(1, "locked") + each(2, "locked") + each(6, "plain") + each(8, "plain") + "r0 = 0\nexit\n" +
+		"locked:\nr6 = r3\n" + takeLock + "*(u64 *)(r6 +8) = 1\n*(u64 *)(r6 +16) = 1\n" + giveLock + fmt.Sprintf(record, "a") +
+		"plain:\nr1 = 1\nlock *(u64 *)(r3 +0) += r1\n" + fmt.Sprintf(record, "b")
+	faultPrograms["records"] = "r1 = map[9]\nr2 = subprog[taken]\nr3 = 0\nr4 = 0\ncall 209\nr0 = 0\nexit\ntaken:\n" + fmt.Sprintf(record, "c")
+}
+
 // findIn finds the value of key 0 of a map.
 func findIn(n int) string {
 	return fmt.Sprintf(`
@@ -195,6 +211,7 @@ type faultRun struct {
 	name string
 	c    *vm.Collection
 	pool pool
+	user *maps.UserRingBufProducer
 
 	calls  int // of helpers, in the run that goes on
 	at     int // the one that something happens to; -1: none
@@ -250,9 +267,14 @@ func newFaultRun(t *testing.T, name string, e vm.Engine, inline bool) *faultRun 
 		&maps.Spec{Name: "trie", Type: maps.LPMTrie, KeySize: 8, ValueSize: 8, MaxEntries: 4, Flags: maps.NoPrealloc},
 		&maps.Spec{Name: "outer", Type: maps.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 1, Inner: inner},
 		&maps.Spec{Name: "lru", Type: maps.LRUHash, KeySize: 8, ValueSize: 8, MaxEntries: 4},
-		&maps.Spec{Name: "events", Type: maps.PerfEventArray, KeySize: 4, ValueSize: 4, MaxEntries: uint32(maps.NumCPU())})
+		&maps.Spec{Name: "events", Type: maps.PerfEventArray, KeySize: 4, ValueSize: 4, MaxEntries: uint32(maps.NumCPU())},
+		&maps.Spec{Name: "percpu", Type: maps.PerCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 4},
+		&maps.Spec{Name: "user", Type: maps.UserRingBuf, MaxEntries: 4096})
 	in, err := maps.New(inner)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if f.user, err = maps.NewUserRingBufProducer(f.c.Map("user")); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.c.Map("outer").(maps.MapHolder).StoreMap(make([]byte, 4), in, maps.Any); err != nil {
@@ -266,6 +288,11 @@ func newFaultRun(t *testing.T, name string, e vm.Engine, inline bool) *faultRun 
 func (f *faultRun) run(ctx context.Context, o vm.RunOptions) (err error) {
 	f.t.Helper()
 	f.calls, f.hit = 0, nil
+	if f.name == "records" {
+		if _, err := f.user.Write(make([]byte, 8)); err != nil {
+			f.t.Fatal(err)
+		}
+	}
 	ended := make(chan error, 1)
 	go func() {
 		returned := false
@@ -313,6 +340,9 @@ func (f *faultRun) check(what string) {
 	}
 	if n := f.c.Map("ring").(maps.RingBuffer).Query(maps.RingBufAvailData); n != 0 {
 		f.t.Fatalf("%s: %s: the reader waits behind %d bytes", f.name, what, n)
+	}
+	if _, err := f.c.Map("user").(maps.UserRingBuffer).Drain(0, func([]byte) bool { return true }); err != nil {
+		f.t.Fatalf("%s: %s: the user's ring: %v", f.name, what, err)
 	}
 	for _, name := range []string{"locked", "hash"} {
 		// One that waits for ever fails by the time limit of run, below.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -55,8 +56,8 @@ const stackBuf = 320
 // and the map of the traces, with the kernel's.
 func TestKernelStacks(t *testing.T) {
 	oracle.Skip(t)
-	steps := 150
-	if testing.Short() {
+	steps := envInt(t, "SKEP_DIFF_OPS", 150)
+	if testing.Short() && os.Getenv("SKEP_DIFF_OPS") == "" {
 		steps = 60
 	}
 	text := fmt.Sprintf(stackProgram, stackBuf)

@@ -66,14 +66,14 @@ func TestLinearizable(t *testing.T) {
 				name = fmt.Sprintf("%v/auto", tc.typ)
 			}
 			t.Run(name, func(t *testing.T) {
-				rounds, operations, overlaps := 0, 0, 0
+				rounds, operations, overlaps, refused := 0, 0, 0, 0
 				for end := time.Now().Add(budget(t)); time.Now().Before(end); rounds++ {
 					s := newSubject(t, tc.typ, e)
 					history := s.round(crowds[rounds%len(crowds)], uint64(rounds), tc.keys, tc.goOps, tc.ops)
 					s.close()
 					operations += len(history)
 					if tc.typ == maps.RingBuf {
-						s.checkRecords(history)
+						refused += s.checkRecords(history)
 					}
 					overlaps += overlapping(history)
 					switch res := porcupine.CheckOperationsTimeout(tc.model, history, time.Second); res {
@@ -88,6 +88,12 @@ func TestLinearizable(t *testing.T) {
 				}
 				together += overlaps
 				t.Logf("%d rounds, %d operations, %d of them while another went on", rounds, operations, overlaps)
+				if tc.typ == maps.RingBuf {
+					t.Logf("%d records found no room", refused)
+					if refused == 0 && rounds > len(crowds) {
+						t.Error("no record found a full ring")
+					}
+				}
 			})
 		}
 	}
@@ -193,19 +199,24 @@ func (s *subject) flags(r *rand.Rand, kind opKind) maps.UpdateFlags {
 	return []maps.UpdateFlags{maps.Any, maps.Any, maps.NoExist, maps.Exist}[r.IntN(4)]
 }
 
-// checkRecords checks that every record that was written was read.
-func (s *subject) checkRecords(history []porcupine.Operation) {
+// checkRecords checks that every record that was written was read, and returns how
+// many found no room.
+func (s *subject) checkRecords(history []porcupine.Operation) (refused int) {
 	written := 0
 	for _, op := range history {
-		if op.Input.(input).kind == opUpdate {
-			written++
-		} else {
+		switch {
+		case op.Input.(input).kind != opUpdate:
 			written--
+		case op.Output.(output).err == 0:
+			written++
+		default:
+			refused++
 		}
 	}
 	if written != 0 {
 		s.t.Errorf("%d records were lost", written)
 	}
+	return refused
 }
 
 // overlapping returns how many operations began while one of another client went

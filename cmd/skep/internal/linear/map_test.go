@@ -111,7 +111,7 @@ func newSubject(t testing.TB, typ maps.Type, e vm.Engine) *subject {
 	case maps.LPMTrie:
 		s.KeySize, s.Flags = 8, maps.NoPrealloc
 	case maps.RingBuf:
-		s.KeySize, s.ValueSize, s.MaxEntries = 0, 0, 1<<16
+		s.KeySize, s.ValueSize, s.MaxEntries = 0, 0, 4096
 	}
 	insns, err := prog.Assemble(program(typ))
 	if err != nil {

@@ -151,10 +151,18 @@ func queueModel(lifo bool) porcupine.Model {
 	})
 }
 
-// ringModel is the records in a ring buffer that has room for all. That a reader
-// finds nothing says nothing: a record that was reserved before may be open.
+// ringEntries is how many records the ring buffers here hold: of 4096 bytes, of
+// which one has to stay free, with 64 bytes and a header in each.
+const ringEntries = 4095 / (8 + 64)
+
+// ringModel is the records in a ring buffer, in the order in which room was made
+// for them. That a reader finds nothing says nothing: a record that was reserved
+// before may be open. That a writer finds no room says that none is left.
 var ringModel = model("", false, func(state string, in input) (output, string) {
 	if in.kind == opUpdate {
+		if len(state) == 8*ringEntries {
+			return output{err: errno.EAGAIN}, state
+		}
 		return output{}, state + number(in.value)
 	}
 	if state == "" {
@@ -224,6 +232,8 @@ func TestModels(t *testing.T) {
 		{"stack", queueModel(true), []done{put(0, 1), put(0, 2), find(opTake, 0, 2), find(opTake, 0, 1)}, false},
 		{"stack, wrong end", queueModel(true), []done{put(0, 1), put(0, 2), find(opTake, 0, 1)}, true},
 		{"queue, no room", queueModel(false), []done{put(0, 1), put(0, 2), put(0, 3), put(0, 4)}, true},
+		{"ring, no room", ringModel, []done{put(0, 1), {input{kind: opUpdate, value: 2}, output{err: errno.EAGAIN}}, find(opTake, 0, 1)}, true},
+		{"ring, lost", ringModel, []done{put(0, 1), put(0, 2), find(opTake, 0, 1), put(0, 3), find(opTake, 0, 3)}, true},
 		{"ring, out of order", ringModel, []done{put(0, 1), put(0, 2), find(opTake, 0, 2)}, true},
 		{"trie", trieModel, []done{put(1, 5), put(3, 6), find(opLookup, 4, 6), find(opLookup, 2, 5)}, false},
 		{"trie, too short", trieModel, []done{put(1, 5), put(3, 6), find(opLookup, 4, 5)}, true},
