@@ -495,7 +495,23 @@ func idiomBody(r *rand.Rand, regs int) string {
 				}
 				break
 			}
-			line("%s %s %d", name(w, reg()), op, max(c, 1)|c)
+			if r.IntN(3) == 0 {
+				c = []int32{6, 9, 14, 28, 60, 127, 1000000, 1<<31 - 1, -1 << 31, -3, -8, -10}[r.IntN(12)]
+			}
+			if c == 0 {
+				c = 1
+			}
+			d := reg()
+			if r.IntN(3) == 0 { // where quotients change
+				x := uint64(int64(c)) * (r.Uint64() >> r.IntN(64))
+				line("r%d = %#x ll", d, []uint64{x, x - 1, 0, 1<<63 - 1, 1 << 63, 1<<64 - 1, 1 << 31, 1<<32 - 1}[r.IntN(8)])
+			}
+			line("%s %s %d", name(w, d), op, c)
+			for _, k := range []int{0, 3} {
+				if k != d && r.IntN(3) == 0 {
+					line("r%d = %d", k, r.IntN(9))
+				}
+			}
 		}
 	}
 	return b.String()

@@ -48,6 +48,10 @@ func (a *Asm) RorMI(w Width, dst Mem, count uint8) { a.shiftMI(w, 1, dst, count)
 // RorMCL emits ROR dst, CL on memory.
 func (a *Asm) RorMCL(w Width, dst Mem) { a.extM(0, w, sized(w, 0xd2), 1, dst) }
 
+// RcrRI emits RCR dst, count: rotates the carry flag and dst, as one number, right; quick
+// by 1 only (SDM vol. 2: C1 /3 ib, D1 /3).
+func (a *Asm) RcrRI(w Width, dst Reg, count uint8) { a.shiftRI(w, 3, dst, count) }
+
 // ShlRI emits SHL dst, count: dst <<= count. The CPU masks count to 6 bits at W64, else
 // to 5 (SDM vol. 2: C1 /4 ib, D1 /4).
 func (a *Asm) ShlRI(w Width, dst Reg, count uint8) { a.shiftRI(w, 4, dst, count) }

@@ -325,6 +325,12 @@ func TestShift(t *testing.T) {
 			}
 		}
 	}
+	for _, w := range widths {
+		for _, r := range regs {
+			tb.add(func(a *Asm) { a.RcrRI(w, r, 1) }, "rcr %s, 1", r.Name(w))
+			tb.add(func(a *Asm) { a.RcrRI(w, r, 3) }, "rcr %s, 3", r.Name(w))
+		}
+	}
 	tb.compare(t, "shift.golden")
 }
 

@@ -193,7 +193,7 @@ func (l *lowerer) divide(pc prog.PC, in prog.Insn) {
 		case in.Imm == -1 && signed:
 			l.byMinusOne(w, dst, mod)
 			return
-		case !signed && l.divideByConstant(w, dst, in.Imm, mod):
+		case l.divideByConstant(pc, w, dst, in.Imm, signed, mod):
 			return
 		case w == W32:
 			l.MovRI(scratch, uint64(uint32(in.Imm)))

@@ -1,6 +1,7 @@
 package amd64
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 )
@@ -9,34 +10,58 @@ import (
 // the multiples of the divisor, where a quotient changes.
 func TestReciprocal(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	found := 0
-	for i := range uint32(20000) {
-		n := i
-		if i > 10000 {
-			n = r.Uint32() >> r.IntN(20)
-		}
-		if n&(n-1) == 0 {
-			continue
-		}
-		m, s, ok := reciprocal(n)
-		if !ok {
-			continue
-		}
-		found++
-		for k := range 40 {
-			x := []uint32{0, 1, n - 1, n, n + 1, 1<<32 - 1, 1<<32 - 2, 1 << 31, 1<<32 - 1 - (1<<32-1)%n}[min(k, 8)]
-			if k > 8 {
-				x = r.Uint32() / n * n
-				if k%2 == 0 {
-					x--
+	for _, width := range []int{32, 64} {
+		ones := ^uint64(0) >> (64 - width)
+		short, long := 0, 0
+		for i := range uint32(20000) {
+			n := i
+			if i > 10000 {
+				n = r.Uint32() >> r.IntN(20)
+			}
+			if n&(n-1) == 0 {
+				continue
+			}
+			m, s, isLong := reciprocal(width, n)
+			if isLong {
+				long++
+			} else {
+				short++
+			}
+			d := uint64(n)
+			for k := range 40 {
+				x := []uint64{0, 1, d - 1, d, d + 1, ones, ones - 1, ones/2 + 1, ones - ones%d, ones - ones%d - 1}[min(k, 9)]
+				if k > 9 {
+					x = r.Uint64() & ones / d * d
+					if k%2 == 0 && x > 0 {
+						x--
+					}
+				}
+				if got := byReciprocal(width, x, m, s, isLong); got != x/d {
+					t.Fatalf("%d bits: %d / %d = %d, by %d >> %d (long: %v) it is %d", width, x, n, x/d, m, s, isLong, got)
 				}
 			}
-			if got := uint32(uint64(x) * uint64(m) >> (32 + s)); got != x/n {
-				t.Fatalf("%d / %d = %d, by %d >> %d it is %d", x, n, x/n, m, s, got)
-			}
+		}
+		if short < 10000 || long < 1000 {
+			t.Errorf("%d bits: %d divisors have a short reciprocal, %d a long one", width, short, long)
 		}
 	}
-	if found < 10000 {
-		t.Errorf("%d divisors have a reciprocal", found)
+}
+
+// byReciprocal returns the quotient that reciprocal promises.
+func byReciprocal(width int, x, m uint64, s uint8, long bool) uint64 {
+	hi, lo := bits.Mul64(x, m)
+	if width == 32 {
+		if hi > 0 {
+			return ^uint64(0) // code has no more than 64 bits
+		}
+		hi = lo >> 32
+		if !long {
+			return lo >> (32 + s)
+		}
 	}
+	if !long {
+		return hi >> s
+	}
+	sum, carry := bits.Add64(hi, x, 0)
+	return sum>>s | carry<<(64-s)
 }
