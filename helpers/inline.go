@@ -91,7 +91,8 @@ type MemFunc func(env Env, addr, n uint64) []byte
 
 // WithMem gives f the Impl that body makes of Mem, and another one for calls that the
 // verifier has held to f.Proto. Body's Impl must ask the MemFunc for nothing but
-// memory arguments of f.Proto, of the sizes that it says they have.
+// memory arguments of f.Proto, of the sizes that it says they have, or, as the
+// bundled helpers do, memory of dynptrs among them.
 func (f *Func) WithMem(body func(MemFunc) Impl) *Func {
 	f.Impl = body(Mem)
 	f.trusting = trust{instead: f.Impl, args: f.Proto.Args, impl: body(provenMem)}

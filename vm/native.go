@@ -38,6 +38,10 @@ func newNative(code *jit.Code, ms []maps.Map, at *rt.Target) *native {
 				if len(n.rings) > 0 {
 					impl = nativeCommit(impl, c.Func.Inline() == helpers.InlineRingDiscard)
 				}
+			case helpers.InlineRingOutput:
+				if len(n.rings) > 0 {
+					impl = nativeOutput(impl)
+				}
 			}
 			n.impls = append(n.impls, impl)
 		}

@@ -58,6 +58,19 @@ func nativeCommit(plain helpers.Impl, discard bool) helpers.Impl {
 	}
 }
 
+// nativeOutput returns what machine code calls to make a record of memory. If the
+// first argument is where a ring buffer lies, which no handle of a map is, only its
+// readers are left to be woken for the record at addr.
+func nativeOutput(plain helpers.Impl) helpers.Impl {
+	return func(env helpers.Env, handle, addr, size, flags, _ uint64) uint64 {
+		if r := slotIn(env).native.cur.native.ring(handle); r != nil {
+			r.Wake(addr, flags)
+			return 0
+		}
+		return plain(env, handle, addr, size, flags, 0)
+	}
+}
+
 // dropHeld gives back the records that machine code has left open, as a run does
 // that was cut short. They belong to a program that has run: nobody makes a tail
 // call who holds one.

@@ -80,6 +80,9 @@ const (
 	// InlineCommit: the record at R1 becomes whole. If it is not the one that
 	// was reserved last, or a reader waits, code calls.
 	InlineCommit
+	// InlineOutput: a record of the Size bytes at R2 is made, and R0 = 0. If there
+	// is no room, or a reader waits, code calls.
+	InlineOutput
 	// InlineTail: goes on in the program at place R3 of the prog array. If that
 	// takes more than a jump, code calls.
 	InlineTail
@@ -91,7 +94,7 @@ const (
 // Limits of what code does without a loop: bytes that it copies, and that it
 // copies through registers.
 const (
-	maxInlineLoad = 64
+	maxInlineLoad = 64 // from and to packets, and to ring buffers
 	maxInlineCopy = 32
 	maxInlineCsum = 64 // in all
 )
@@ -129,6 +132,8 @@ func (x *Inline) reads() Regs {
 		return 0
 	case x.Form == InlineReserve:
 		return bit(prog.R2) | bit(prog.R3)
+	case x.Form == InlineOutput:
+		return bit(prog.R2) | bit(prog.R3) | bit(prog.R4)
 	case x.Form == InlineTail:
 		return bit(prog.R1) | bit(prog.R3)
 	case x.Form == InlineCommit:

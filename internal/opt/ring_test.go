@@ -22,6 +22,9 @@ func TestRecords(t *testing.T) {
 		{"reserve", "r1 = map[0]\nr2 = 24\nr3 = 0\ncall 131\n" + commit, []opt.InlineForm{opt.InlineReserve, opt.InlineCommit}},
 		{"too large", "r1 = map[0]\nr2 = 4000\nr3 = 0\ncall 131\n" + commit, []opt.InlineForm{opt.InlineCommit}},
 		{"a size from further away", "r0 = *(u32 *)(r1 +16)\nr2 = 24\nif r0 == 0 goto +1\nr0 = 1\nr1 = map[0]\nr3 = 0\ncall 131\n" + commit, []opt.InlineForm{opt.InlineCommit}},
+		{"output", "*(u64 *)(r10 -8) = 1\nr1 = map[0]\nr2 = r10\nr2 += -8\nr3 = 8\nr4 = 1\ncall 130\nexit", []opt.InlineForm{opt.InlineOutput}},
+		{"output with a flag", "*(u64 *)(r10 -8) = 1\nr1 = map[0]\nr2 = r10\nr2 += -8\nr3 = 8\nr4 = 4\ncall 130\nexit", nil},
+		{"output of nothing", "r1 = map[0]\nr2 = r10\nr3 = 0\nr4 = 0\ncall 130\nexit", nil},
 	} {
 		insns, err := prog.Assemble(tc.text)
 		if err != nil {

@@ -38,6 +38,8 @@ func (l *Lowerer) inline(pc prog.PC, x *opt.Inline) {
 		l.inlineTail(pc, x, end)
 	case opt.InlineReserve:
 		l.reserve(pc, x, end)
+	case opt.InlineOutput:
+		l.output(pc, x, end)
 	case opt.InlineCommit:
 		l.commit(pc, x, end)
 	case opt.InlineLoadBytes, opt.InlineStoreBytes:
