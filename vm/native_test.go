@@ -51,6 +51,9 @@ func testCalls(t *testing.T, o vm.Options) {
 	}{
 		{"subprograms keep R6 to R9", "r6 = 1\nr7 = 20\nr8 = 300\nr9 = 4000\nr1 = 5\ncall f\nr0 += r6\nr0 += r7\nr0 += r8\nr0 += r9\nexit\n" +
 			"f:\nr6 = r1\nr7 = 7\nr8 = 7\nr9 = 7\ncall g\nr0 += r6\nexit\ng:\nr6 = 9\nr0 = 10000\nexit", 14326},
+		{"subprograms that leave R6 to R9 alone", "r6 = 1\nr7 = 20\nr8 = 300\nr9 = 4000\nr1 = 5\ncall f\nr1 = r0\ncall h\nr0 += r6\nr0 += r7\nr0 += r8\nr0 += r9\nexit\n" +
+			"f:\nr2 = r1\n*(u64 *)(r10 -8) = r2\ncall g\nr1 = *(u64 *)(r10 -8)\nr0 += r1\nexit\ng:\nr6 = r1\nr7 = 7\nr8 = 7\nr9 = 7\ncall h\nr0 += r6\nexit\nh:\nr0 = 10000\nr0 += r1\nexit", 24336},
+		{"may_goto in a subprogram, twice", "r6 = 0\ncall f\nr6 += r0\ncall f\nr0 += r6\nexit\nf:\nr0 = 0\nmay_goto +2\nr0 += 1\ngoto -3\nexit", 16 << 20},
 		{"loop", "r6 = 1000\n*(u64 *)(r10 -8) = 0\nr1 = 10\nr2 = subprog[f]\nr3 = r10\nr3 += -8\nr4 = 0\ncall 181\nr1 = *(u64 *)(r10 -8)\nr0 += r1\nr0 += r6\nexit\n" +
 			"f:\nr3 = *(u64 *)(r2 +0)\nr3 += r1\n*(u64 *)(r2 +0) = r3\nr0 = 0\nexit", 1055},
 		{"loop of none", "r1 = 0\nr2 = subprog[f]\nr3 = 0\nr4 = 0\ncall 181\nexit\nf:\nr0 = 1\nexit", 0},

@@ -13,8 +13,6 @@ func (m *Machine) push(ret int) {
 	f := &m.frames[m.depth]
 	f.ret = ret
 	copy(f.saved[:], m.reg[6:10])
-	f.loops = m.loops
-	m.loops = maxLoops
 	m.depth++
 	m.reg[10] += frameSize
 }
@@ -51,7 +49,6 @@ func (m *Machine) Call(fn, a1, a2, a3, a4, a5 uint64) (r0 uint64, ok bool) {
 		}
 		if m.depth != depth {
 			copy(m.reg[6:10], m.frames[depth].saved[:])
-			m.loops = m.frames[depth].loops
 			for i := depth; i < maxFrames; i++ {
 				m.frames[i].code = nil
 			}
@@ -134,7 +131,6 @@ func (m *Machine) tailCall() (ok bool) {
 	m.enter(c)
 	m.host.Switched(c)
 	m.at = int(c.entry[0]) * opSize
-	m.loops = maxLoops
 	m.meter -= int64(c.Weight())
 	return m.yield()
 }
@@ -150,7 +146,6 @@ func (m *Machine) throw() {
 		}
 		m.depth--
 		copy(m.reg[6:10], f.saved[:])
-		m.loops = f.loops
 		m.reg[10] -= frameSize
 	}
 	m.at = exitAt * opSize

@@ -132,7 +132,9 @@ const (
 	opLoop
 	opLoopNext
 	opCall
+	opCallLeaf
 	opExit
+	opExitLeaf
 	numForms = iota
 )
 
@@ -271,8 +273,6 @@ const (
 	opXorXMov32X
 	opAddXSt32
 	opAdd32XXor32X
-	opRotate32RAdd32X
-	opAnd32KMul32K
 )
 
 // names are the opcodes' names, for tests and people.
@@ -395,7 +395,9 @@ var names = [256]string{"Leave",
 	"Loop",
 	"LoopNext",
 	"Call",
+	"CallLeaf",
 	"Exit",
+	"ExitLeaf",
 	"AddX+Ld8",
 	"MovX+AddX",
 	"MovK+St32",
@@ -530,45 +532,42 @@ var names = [256]string{"Leave",
 	"XorX+Mov32X",
 	"AddX+St32",
 	"Add32X+Xor32X",
-	"Rotate32R+Add32X",
-	"And32K+Mul32K",
 }
 
 // pairs gives the opcode of two forms, one after the other; 0: there is none.
 var pairs = [numForms][numForms]opcode{
-	opAddX:      {opLd8: opAddXLd8, opLd32: opAddXLd32, opMovX: opAddXMovX, opXorX: opAddXXorX, opJLtK: opAddXJLtK, opRshK: opAddXRshK, opAnd32K: opAddXAnd32K, opSt32: opAddXSt32},
-	opAdd32X:    {opAddK: opAdd32XAddK, opAdd32X: opAdd32XAdd32X, opRsh32K: opAdd32XRsh32K, opSub32X: opAdd32XSub32X, opOr32K: opAdd32XOr32K, opLd32: opAdd32XLd32, opXor32X: opAdd32XXor32X},
-	opAddK:      {opJNeK: opAddKJNeK, opJEqK: opAddKJEqK, opJLtK: opAddKJLtK, opAddK: opAddKAddK, opMovK: opAddKMovK, opMovX: opAddKMovX, opJGtX: opAddKJGtX, opLd64: opAddKLd64},
-	opAdd32K:    {opMov32X: opAdd32KMov32X, opAnd32K: opAdd32KAnd32K, opJA: opAdd32KJA, opMovX: opAdd32KMovX, opJNe32K: opAdd32KJNe32K},
-	opMulX:      {opAddX: opMulXAddX, opMulX: opMulXMulX},
-	opMulK:      {opAddX: opMulKAddX},
-	opMul32K:    {opAdd32X: opMul32KAdd32X, opSub32X: opMul32KSub32X, opXor32X: opMul32KXor32X, opLd32: opMul32KLd32},
-	opAndK:      {opLshK: opAndKLshK},
-	opAnd32K:    {opLshK: opAnd32KLshK, opLsh32K: opAnd32KLsh32K, opJNe32K: opAnd32KJNe32K, opJSGt32K: opAnd32KJSGt32K, opJEq32K: opAnd32KJEq32K, opLshX: opAnd32KLshX, opMul32K: opAnd32KMul32K},
-	opOr32K:     {opJLt32K: opOr32KJLt32K},
-	opXorX:      {opMulX: opXorXMulX, opLshK: opXorXLshK, opAndK: opXorXAndK, opMov32X: opXorXMov32X},
-	opXor32X:    {opRotate32R: opXor32XRotate32R, opXor32X: opXor32XXor32X, opRsh32K: opXor32XRsh32K, opSub32X: opXor32XSub32X},
-	opSub32X:    {opArsh32K: opSub32XArsh32K},
-	opLshK:      {opOrX: opLshKOrX},
-	opLsh32K:    {opOr32X: opLsh32KOr32X, opAnd32K: opLsh32KAnd32K},
-	opRshK:      {opSt8: opRshKSt8, opAndX: opRshKAndX, opAdd32X: opRshKAdd32X, opAndK: opRshKAndK},
-	opRsh32K:    {opJLt32K: opRsh32KJLt32K, opXor32X: opRsh32KXor32X, opJGt32K: opRsh32KJGt32K, opAdd32X: opRsh32KAdd32X},
-	opMovX:      {opAddX: opMovXAddX, opMovK: opMovXMovK, opMov32X: opMovXMov32X, opLd64: opMovXLd64, opSt64: opMovXSt64, opJA: opMovXJA},
-	opMovK:      {opSt32: opMovKSt32, opMovK: opMovKMovK, opJEq32K: opMovKJEq32K, opJA: opMovKJA, opAddK: opMovKAddK, opJNe32K: opMovKJNe32K, opSt64: opMovKSt64, opLshX: opMovKLshX, opSt8: opMovKSt8, opSt16: opMovKSt16, opLd32: opMovKLd32, opMov32X: opMovKMov32X},
-	opMov32X:    {opJLtK: opMov32XJLtK, opJA: opMov32XJA, opJNeK: opMov32XJNeK, opAdd32X: opMov32XAdd32X, opJSLt32K: opMov32XJSLt32K, opJNe32K: opMov32XJNe32K, opJGt32K: opMov32XJGt32K, opMov32X: opMov32XMov32X, opJGt32X: opMov32XJGt32X, opJSGt32X: opMov32XJSGt32X},
-	opSx8to32:   {opJSGt32K: opSx8to32JSGt32K},
-	opSwap16:    {opAdd32X: opSwap16Add32X, opSt16: opSwap16St16},
-	opSwap64:    {opSt64: opSwap64St64},
-	opLd8:       {opLshK: opLd8LshK, opJEq32X: opLd8JEq32X, opOrX: opLd8OrX, opLd8: opLd8Ld8, opAdd32X: opLd8Add32X, opAddX: opLd8AddX, opLsh32K: opLd8Lsh32K},
-	opSt8:       {opSt8: opSt8St8},
-	opLd16:      {opAdd32X: opLd16Add32X, opSt16: opLd16St16, opAnd32K: opLd16And32K, opJSGt32K: opLd16JSGt32K, opLd16: opLd16Ld16},
-	opSt16:      {opAddK: opSt16AddK},
-	opLd32:      {opLd32: opLd32Ld32, opAdd32X: opLd32Add32X, opSt32: opLd32St32, opXor32X: opLd32Xor32X, opMov32X: opLd32Mov32X},
-	opSt32:      {opAddK: opSt32AddK, opMov32X: opSt32Mov32X, opJA: opSt32JA, opSt32: opSt32St32, opLd32: opSt32Ld32, opJSGt32X: opSt32JSGt32X},
-	opLd64:      {opAddX: opLd64AddX, opSt64: opLd64St64, opAddK: opLd64AddK, opJGtX: opLd64JGtX, opJA: opLd64JA, opLd64: opLd64Ld64, opSwap64: opLd64Swap64, opJLtK: opLd64JLtK, opRshK: opLd64RshK},
-	opSt64:      {opAddK: opSt64AddK, opSt64: opSt64St64, opLd32: opSt64Ld32, opLd8: opSt64Ld8},
-	opRotateR:   {opRotateR: opRotateRRotateR},
-	opRotate32R: {opAdd32X: opRotate32RAdd32X},
+	opAddX:    {opLd8: opAddXLd8, opLd32: opAddXLd32, opMovX: opAddXMovX, opXorX: opAddXXorX, opJLtK: opAddXJLtK, opRshK: opAddXRshK, opAnd32K: opAddXAnd32K, opSt32: opAddXSt32},
+	opAdd32X:  {opAddK: opAdd32XAddK, opAdd32X: opAdd32XAdd32X, opRsh32K: opAdd32XRsh32K, opSub32X: opAdd32XSub32X, opOr32K: opAdd32XOr32K, opLd32: opAdd32XLd32, opXor32X: opAdd32XXor32X},
+	opAddK:    {opJNeK: opAddKJNeK, opJEqK: opAddKJEqK, opJLtK: opAddKJLtK, opAddK: opAddKAddK, opMovK: opAddKMovK, opMovX: opAddKMovX, opJGtX: opAddKJGtX, opLd64: opAddKLd64},
+	opAdd32K:  {opMov32X: opAdd32KMov32X, opAnd32K: opAdd32KAnd32K, opJA: opAdd32KJA, opMovX: opAdd32KMovX, opJNe32K: opAdd32KJNe32K},
+	opMulX:    {opAddX: opMulXAddX, opMulX: opMulXMulX},
+	opMulK:    {opAddX: opMulKAddX},
+	opMul32K:  {opAdd32X: opMul32KAdd32X, opSub32X: opMul32KSub32X, opXor32X: opMul32KXor32X, opLd32: opMul32KLd32},
+	opAndK:    {opLshK: opAndKLshK},
+	opAnd32K:  {opLshK: opAnd32KLshK, opLsh32K: opAnd32KLsh32K, opJNe32K: opAnd32KJNe32K, opJSGt32K: opAnd32KJSGt32K, opJEq32K: opAnd32KJEq32K, opLshX: opAnd32KLshX},
+	opOr32K:   {opJLt32K: opOr32KJLt32K},
+	opXorX:    {opMulX: opXorXMulX, opLshK: opXorXLshK, opAndK: opXorXAndK, opMov32X: opXorXMov32X},
+	opXor32X:  {opRotate32R: opXor32XRotate32R, opXor32X: opXor32XXor32X, opRsh32K: opXor32XRsh32K, opSub32X: opXor32XSub32X},
+	opSub32X:  {opArsh32K: opSub32XArsh32K},
+	opLshK:    {opOrX: opLshKOrX},
+	opLsh32K:  {opOr32X: opLsh32KOr32X, opAnd32K: opLsh32KAnd32K},
+	opRshK:    {opSt8: opRshKSt8, opAndX: opRshKAndX, opAdd32X: opRshKAdd32X, opAndK: opRshKAndK},
+	opRsh32K:  {opJLt32K: opRsh32KJLt32K, opXor32X: opRsh32KXor32X, opJGt32K: opRsh32KJGt32K, opAdd32X: opRsh32KAdd32X},
+	opMovX:    {opAddX: opMovXAddX, opMovK: opMovXMovK, opMov32X: opMovXMov32X, opLd64: opMovXLd64, opSt64: opMovXSt64, opJA: opMovXJA},
+	opMovK:    {opSt32: opMovKSt32, opMovK: opMovKMovK, opJEq32K: opMovKJEq32K, opJA: opMovKJA, opAddK: opMovKAddK, opJNe32K: opMovKJNe32K, opSt64: opMovKSt64, opLshX: opMovKLshX, opSt8: opMovKSt8, opSt16: opMovKSt16, opLd32: opMovKLd32, opMov32X: opMovKMov32X},
+	opMov32X:  {opJLtK: opMov32XJLtK, opJA: opMov32XJA, opJNeK: opMov32XJNeK, opAdd32X: opMov32XAdd32X, opJSLt32K: opMov32XJSLt32K, opJNe32K: opMov32XJNe32K, opJGt32K: opMov32XJGt32K, opMov32X: opMov32XMov32X, opJGt32X: opMov32XJGt32X, opJSGt32X: opMov32XJSGt32X},
+	opSx8to32: {opJSGt32K: opSx8to32JSGt32K},
+	opSwap16:  {opAdd32X: opSwap16Add32X, opSt16: opSwap16St16},
+	opSwap64:  {opSt64: opSwap64St64},
+	opLd8:     {opLshK: opLd8LshK, opJEq32X: opLd8JEq32X, opOrX: opLd8OrX, opLd8: opLd8Ld8, opAdd32X: opLd8Add32X, opAddX: opLd8AddX, opLsh32K: opLd8Lsh32K},
+	opSt8:     {opSt8: opSt8St8},
+	opLd16:    {opAdd32X: opLd16Add32X, opSt16: opLd16St16, opAnd32K: opLd16And32K, opJSGt32K: opLd16JSGt32K, opLd16: opLd16Ld16},
+	opSt16:    {opAddK: opSt16AddK},
+	opLd32:    {opLd32: opLd32Ld32, opAdd32X: opLd32Add32X, opSt32: opLd32St32, opXor32X: opLd32Xor32X, opMov32X: opLd32Mov32X},
+	opSt32:    {opAddK: opSt32AddK, opMov32X: opSt32Mov32X, opJA: opSt32JA, opSt32: opSt32St32, opLd32: opSt32Ld32, opJSGt32X: opSt32JSGt32X},
+	opLd64:    {opAddX: opLd64AddX, opSt64: opLd64St64, opAddK: opLd64AddK, opJGtX: opLd64JGtX, opJA: opLd64JA, opLd64: opLd64Ld64, opSwap64: opLd64Swap64, opJLtK: opLd64JLtK, opRshK: opLd64RshK},
+	opSt64:    {opAddK: opSt64AddK, opSt64: opSt64St64, opLd32: opSt64Ld32, opLd8: opSt64Ld8},
+	opRotateR: {opRotateR: opRotateRRotateR},
 }
 
 // loop runs ops from ip on until one leaves or the meter is spent.
@@ -970,13 +969,16 @@ func (m *Machine) loop(ip unsafe.Pointer, meter int64) exit {
 				goto yield
 			}
 		case opMayGoto:
-			if m.loops == 0 {
+			f := &m.frames[(m.depth-1)&(maxFrames-1)]
+			if o.sub == mayGotoBegin {
+				f.loops = helpers.MaxLoops
+			} else if f.loops == 0 {
 				ip = unsafe.Add(ip, o.off)
 				if meter -= int64(o.cost); meter < 0 {
 					goto yield
 				}
 			} else {
-				m.loops--
+				f.loops--
 			}
 		case opWide:
 			reg[o.d] = uint64(uint32(o.imm)) | uint64(uint32(o.imm2))<<32
@@ -1111,8 +1113,6 @@ func (m *Machine) loop(ip unsafe.Pointer, meter int64) exit {
 				m.depth++
 				f.ret = int(uintptr(ip) - m.base)
 				f.saved[0], f.saved[1], f.saved[2], f.saved[3] = reg[6], reg[7], reg[8], reg[9]
-				f.loops = m.loops
-				m.loops = maxLoops
 				reg[10] += frameSize
 				ip = unsafe.Add(ip, opSize)
 				ip = unsafe.Add(ip, o.off)
@@ -1125,8 +1125,15 @@ func (m *Machine) loop(ip unsafe.Pointer, meter int64) exit {
 			m.depth++
 			f.ret = int(uintptr(ip) - m.base)
 			f.saved[0], f.saved[1], f.saved[2], f.saved[3] = reg[6], reg[7], reg[8], reg[9]
-			f.loops = m.loops
-			m.loops = maxLoops
+			reg[10] += frameSize
+			ip = unsafe.Add(ip, o.off)
+			if meter -= int64(o.cost); meter < 0 {
+				goto yield
+			}
+		case opCallLeaf:
+			f := &m.frames[m.depth&(maxFrames-1)]
+			m.depth++
+			f.ret = int(uintptr(ip) - m.base)
 			reg[10] += frameSize
 			ip = unsafe.Add(ip, o.off)
 			if meter -= int64(o.cost); meter < 0 {
@@ -1136,9 +1143,12 @@ func (m *Machine) loop(ip unsafe.Pointer, meter int64) exit {
 			m.depth--
 			f := &m.frames[m.depth&(maxFrames-1)]
 			reg[6], reg[7], reg[8], reg[9] = f.saved[0], f.saved[1], f.saved[2], f.saved[3]
-			m.loops = f.loops
 			reg[10] -= frameSize
 			ip = unsafe.Add(unsafe.Pointer(unsafe.SliceData(m.ops)), f.ret)
+		case opExitLeaf:
+			m.depth--
+			reg[10] -= frameSize
+			ip = unsafe.Add(unsafe.Pointer(unsafe.SliceData(m.ops)), m.frames[m.depth&(maxFrames-1)].ret)
 		case opAddXLd8:
 			reg[o.d] = reg[o.a] + reg[o.b]
 			reg[o.d2] = uint64(*(*uint8)(at(reg[o.a2] + uint64(int64(o.imm2)))))
@@ -1706,16 +1716,6 @@ func (m *Machine) loop(ip unsafe.Pointer, meter int64) exit {
 		case opAdd32XXor32X:
 			reg[o.d] = uint64(uint32(reg[o.a]) + uint32(reg[o.b]))
 			reg[o.d2] = uint64(uint32(reg[o.a2]) ^ uint32(reg[o.b2]))
-		case opRotate32RAdd32X:
-			{
-				v := uint32(reg[o.a])
-				reg[o.b] = uint64(v >> (-uint32(o.imm) & 31))
-				reg[o.d] = uint64(bits.RotateLeft32(v, int(uint32(o.imm))))
-			}
-			reg[o.d2] = uint64(uint32(reg[o.a2]) + uint32(reg[o.b2]))
-		case opAnd32KMul32K:
-			reg[o.d] = uint64(uint32(reg[o.a]) & uint32(o.imm))
-			reg[o.d2] = uint64(uint32(reg[o.a2]) * uint32(o.imm2))
 		}
 	}
 yield:

@@ -13,8 +13,7 @@ import (
 const (
 	frameSize = 512
 	maxFrames = opt.MaxFrames
-	maxLoops  = 8 << 20 // kernel, BPF_MAX_LOOPS
-	keySize   = 4       // of an array
+	keySize   = 4 // of an array
 )
 
 // What registers hold instead of addresses, as in the checked interpreter.
@@ -35,7 +34,6 @@ type Machine struct {
 	meter  int64
 	base   uintptr // address of ops
 	at     int     // offset of the op to go on at, in bytes
-	loops  uint32  // what may_goto has left
 	cpu    uint32  // virtual CPU of the run
 	depth  int     // frames in use
 	frames [maxFrames]frame
@@ -55,10 +53,10 @@ type Machine struct {
 // A frame is what a call keeps of its caller.
 type frame struct {
 	ret   int       // offset of the op to go on at
-	saved [4]uint64 // R6 to R9
-	loops uint32
-	code  *Code // of the caller, if another program has taken the callee's place
-	back  int   // ret, then
+	saved [4]uint64 // R6 to R9, unless the function is a leaf
+	loops uint32    // what may_goto has left in the function
+	code  *Code     // of the caller, if another program has taken the callee's place
+	back  int       // ret, then
 }
 
 // A loop is a call of loop, or of for_each_map_elem, that the loop makes itself.
@@ -107,7 +105,6 @@ func (m *Machine) Begin(c *Code, ctx uint64, cpu int) {
 	m.stopped = false
 	m.meter = 0
 	m.cpu = uint32(cpu)
-	m.loops = maxLoops
 	m.depth = 1
 	m.frames[0].ret = doneAt * opSize
 	m.reg[1] = ctx

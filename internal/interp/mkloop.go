@@ -114,7 +114,7 @@ func forms() (fs []form) {
 	fs = append(fs, form{name: "JA", body: "JUMP", last: true})
 
 	solo := func(name, body string) { fs = append(fs, form{name: name, body: body, last: true, solo: true}) }
-	solo("MayGoto", "if m.loops == 0 {\nJUMP\n} else {\nm.loops--\n}")
+	solo("MayGoto", mayGotoBody)
 	wide := func(name, body string) { fs = append(fs, form{name: name, body: body, solo: true}) }
 	wide("Wide", "D = uint64(uint32(o.imm)) | uint64(uint32(o.imm2))<<32")
 	// A rotation to the left, and what B is left with: one of the shifts.
@@ -135,7 +135,9 @@ func forms() (fs []form) {
 	solo("Loop", loopBody)
 	solo("LoopNext", loopNextBody)
 	solo("Call", callBody)
+	solo("CallLeaf", callLeafBody)
 	solo("Exit", exitBody)
+	solo("ExitLeaf", exitLeafBody)
 	return fs
 }
 
@@ -248,25 +250,42 @@ if reg[0] != 0 || i >= l.end {
 	JUMP
 }`
 
+// mayGotoBody is may_goto and, told apart by o.sub, what the function begins with.
+const mayGotoBody = `f := &m.frames[(m.depth-1)&(maxFrames-1)]
+if o.sub == mayGotoBegin {
+	f.loops = helpers.MaxLoops
+} else if f.loops == 0 {
+	JUMP
+} else {
+	f.loops--
+}`
+
 const callBody = `PUSH
 JUMP`
 
-// pushBody opens a frame for a function that returns to ip. The registers are
-// stored one by one: a wider load would wait for the stores before it.
+// pushBody opens a frame for a function that returns to ip.
 const pushBody = `f := &m.frames[m.depth&(maxFrames-1)]
 m.depth++
 f.ret = int(uintptr(ip) - m.base)
 f.saved[0], f.saved[1], f.saved[2], f.saved[3] = reg[6], reg[7], reg[8], reg[9]
-f.loops = m.loops
-m.loops = maxLoops
 reg[10] += frameSize`
 
 const exitBody = `m.depth--
 f := &m.frames[m.depth&(maxFrames-1)]
 reg[6], reg[7], reg[8], reg[9] = f.saved[0], f.saved[1], f.saved[2], f.saved[3]
-m.loops = f.loops
 reg[10] -= frameSize
 ip = unsafe.Add(unsafe.Pointer(unsafe.SliceData(m.ops)), f.ret)`
+
+// callLeafBody and exitLeafBody are for functions that leave R6 to R9 alone.
+const callLeafBody = `f := &m.frames[m.depth&(maxFrames-1)]
+m.depth++
+f.ret = int(uintptr(ip) - m.base)
+reg[10] += frameSize
+JUMP`
+
+const exitLeafBody = `m.depth--
+reg[10] -= frameSize
+ip = unsafe.Add(unsafe.Pointer(unsafe.SliceData(m.ops)), m.frames[m.depth&(maxFrames-1)].ret)`
 
 // pairs lists the pairs that have an opcode of their own, in the order of how
 // much they save.
@@ -284,7 +303,7 @@ MovK+LshX AddK+JGtX Ld64+Ld64 Mov32X+JNe32K MovK+St8 Xor32X+Rsh32K Add32X+Or32K 
 Xor32X+Sub32X Add32X+Ld32 Ld16+JSGt32K Mov32X+Mov32X AddX+RshK MovX+St64 Ld16+Ld16 St32+Ld32 Rsh32K+JGt32K MovK+Ld32
 Mov32X+JGt32X XorX+LshK Lsh32K+And32K Ld8+AddX Ld64+Swap64 Ld64+JLtK Swap64+St64 Rsh32K+Add32X Ld8+Lsh32K Mul32K+Ld32
 MovX+JA Ld64+RshK AddK+Ld64 Sub32X+Arsh32K Mov32X+JSGt32X St32+JSGt32X XorX+AndK MulK+AddX MovK+Mov32X RshK+AndK
-AddX+And32K XorX+Mov32X AddX+St32 Add32X+Xor32X Rotate32R+Add32X And32K+Mul32K
+AddX+And32K XorX+Mov32X AddX+St32 Add32X+Xor32X
 `)
 
 // expand returns the Go of body for slot n of an op.

@@ -50,6 +50,9 @@ const (
 	iterDestroy
 )
 
+// mayGotoBegin, in op.sub: the function begins, and may_goto with it.
+const mayGotoBegin = 1
+
 // loopEach, in op.sub: the loop is for_each_map_elem.
 const loopEach = 1
 

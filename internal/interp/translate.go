@@ -16,6 +16,7 @@ type translator struct {
 	b Binding
 
 	insns  []insn
+	leaf   []bool  // by function; see leaves
 	before []int32 // by PC: instructions before it
 }
 
@@ -36,6 +37,7 @@ func (t *translator) translate() error {
 	t.emit(op{code: opExit})
 	at := make([]int32, len(t.p.Insns)+1) // by PC: index of its insn
 	t.entry = make([]int32, len(t.p.Funcs))
+	t.leaves()
 	for f := range t.p.Funcs {
 		if err := t.function(f, at); err != nil {
 			return err
@@ -43,7 +45,7 @@ func (t *translator) translate() error {
 	}
 	for i := range t.insns {
 		if in := &t.insns[i]; in.target >= 0 {
-			if in.code == opCall || in.code == opLoopNext {
+			if in.code == opCall || in.code == opCallLeaf || in.code == opLoopNext {
 				in.target = t.entry[t.p.FuncAt(prog.PC(in.target))]
 			} else {
 				in.target = at[in.target]
@@ -71,12 +73,39 @@ func (t *translator) count() {
 	}
 }
 
+// leaves finds the functions that leave R6 to R9 alone: they write none of them,
+// and neither go on in another program, which may, nor end otherwise than by an exit
+// of their own.
+func (t *translator) leaves() {
+	t.leaf = make([]bool, len(t.p.Funcs))
+	for f := range t.p.Funcs {
+		fn := &t.p.Program.Funcs[f]
+		t.leaf[f] = f > 0
+		for pc := fn.Entry; pc < fn.End && t.leaf[f]; pc = t.p.Next(pc) {
+			in, i := t.p.Insns[pc], &t.p.Info[pc]
+			switch c := in.Op.Class(); {
+			case i.Dead:
+			case c == isa.LD && !in.IsWide(), i.Call >= 0 && ends(&t.p.Calls[i.Call]), t.p.Writes(pc)&opt.Saved != 0:
+				t.leaf[f] = false
+			}
+		}
+	}
+}
+
+// ends reports whether a call may not come back.
+func ends(c *opt.Call) bool {
+	return c.Kind == opt.CallTail || c.Func != nil && c.Func.Proto.Control == helpers.Throw
+}
+
 // function translates function f. at gets the insn of each PC.
 func (t *translator) function(f int, at []int32) error {
 	fn := &t.p.Program.Funcs[f]
 	t.entry[f] = int32(len(t.insns))
 	if t.p.ZeroStack {
 		t.emit(op{code: opLeave, sub: leaveZero})
+	}
+	if t.p.Funcs[f].MayGoto {
+		t.emit(op{code: opMayGoto, sub: mayGotoBegin})
 	}
 	dead := false // the insn before is a trap
 	for pc := fn.Entry; pc < fn.End; pc = t.p.Next(pc) {
@@ -267,7 +296,11 @@ func (t *translator) jump(pc prog.PC, in prog.Insn) error {
 	case isa.Call:
 		return t.call(pc, in)
 	case isa.Exit:
-		t.emitAt(pc, op{code: opExit})
+		o.code = opExit
+		if t.leaf[t.p.FuncAt(pc)] {
+			o.code = opExitLeaf
+		}
+		t.emitAt(pc, op{code: o.code})
 		return nil
 	case isa.JA:
 		o.code = opJA
@@ -305,7 +338,12 @@ func (t *translator) call(pc prog.PC, in prog.Insn) error {
 		t.emitAt(pc, op{code: opLeave, sub: leaveCallX, a: uint8(in.Dst)})
 	case in.IsCall(isa.CallSub):
 		entry := pc + 1 + prog.PC(in.Imm)
-		t.emitAt(pc, op{code: opCall, cost: t.p.Funcs[t.p.FuncAt(entry)].Weight})
+		f := t.p.FuncAt(entry)
+		code := opCall
+		if t.leaf[f] {
+			code = opCallLeaf
+		}
+		t.emitAt(pc, op{code: code, cost: t.p.Funcs[f].Weight})
 		t.insns[len(t.insns)-1].target = int32(entry)
 	case t.p.Info[pc].Inline != nil && !t.p.Info[pc].Inline.Calls():
 		return t.inline(pc, t.p.Info[pc].Inline)

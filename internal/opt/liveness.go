@@ -150,6 +150,15 @@ func endsFlow(in prog.Insn) bool {
 	return false
 }
 
+// Saved are the registers that a function leaves as they were.
+const Saved = savedRegs
+
+// Writes returns the registers that the instruction at pc writes.
+func (p *Program) Writes(pc prog.PC) Regs {
+	_, writes := p.effect(pc)
+	return writes
+}
+
 // effect returns the registers that the instruction at pc reads and writes.
 func (p *Program) effect(pc prog.PC) (reads, writes Regs) {
 	in := p.Insns[pc]
