@@ -65,6 +65,7 @@ type hash struct {
 	proto  mem.Slab
 
 	home     atomic.Pointer[home] // nil: there is none, or none yet
+	fast     atomic.Pointer[home] // the same, as long as Go code may read it optimistically
 	lines    uint32               // of the home; 0: there is none
 	settling sync.Mutex           // held to make it
 
@@ -107,7 +108,6 @@ type segment struct {
 
 	mu    sync.Mutex // held to write
 	live  int32      // entries
-	wait  uint32     // how often not to ask for a place in the home that was left lately
 	came  uint32     // keys that came, in maps that evict
 	spare spares
 }
@@ -331,24 +331,41 @@ func (m *hash) LookupElem(cpu int, key []byte) []byte {
 }
 
 func (m *hash) Lookup(key, value []byte) error {
-	if m.words && len(key) == 8 && len(value) == 8 && m.denied.Load()&(denyRead|denyClosed) == 0 {
-		if v, ok := m.lookupWord(binary.NativeEndian.Uint64(key)); ok {
-			binary.NativeEndian.PutUint64(value[:8], v)
-			return nil
+	if len(key) == 8 && len(value) == 8 {
+		k, v := (*[8]byte)(key), (*[8]byte)(value) // less to keep than slices are
+		if o := m.fast.Load(); o != nil {
+			if w, ok := o.value(binary.NativeEndian.Uint64(k[:])); ok {
+				binary.NativeEndian.PutUint64(v[:], w)
+				return nil
+			}
 		}
+		return m.lookupWord(k, v)
 	}
 	return m.lookup(key, value, Any)
 }
 
-// lookupWord returns the value for key in a map of words. ok is false if the key
-// is not there, or not in its home, or not for sure.
-func (m *hash) lookupWord(key uint64) (value uint64, ok bool) {
+// lookupWord is Lookup of what is not at home, where keys or values may be words.
+func (m *hash) lookupWord(key, value *[8]byte) error {
+	if w, ok := m.lookupTable(binary.NativeEndian.Uint64(key[:])); ok {
+		binary.NativeEndian.PutUint64(value[:], w)
+		return nil
+	}
+	return m.lookup(key[:], value[:], Any)
+}
+
+// lookupTable returns the value for key, if keys and values are words and Go code
+// may read them. ok is false if the key is not in the table, or not in its bucket
+// there, or not for sure.
+func (m *hash) lookupTable(key uint64) (value uint64, ok bool) {
+	if !m.words || m.denied.Load()&(denyRead|denyClosed) != 0 {
+		return 0, false
+	}
 	h := m.seeds.word(key)
 	s := m.segment(h)
 	reused := atomic.LoadUint64(&s.reused)
 	if o := m.home.Load(); o != nil {
-		if value, ok = o.value(key, h); ok {
-			return value, atomic.LoadUint64(&s.reused) == reused
+		if _, ok := o.find(key, h); ok { // now, or it came while value looked
+			return 0, false
 		}
 	}
 	t := s.table.Load()

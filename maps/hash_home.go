@@ -12,7 +12,7 @@ import (
 // entries: in the line of 64 bytes that the key's hash says, so that a lookup
 // misses the cache once, and needs no table to know where.
 //
-//	line     word 0: state; word 1: unused; then three times a key and a value
+//	line     word 0: state; word 1: version; then three times a key and a value
 //	state    bits 0 to 2: the places with an entry; the rest: when the last place
 //	         was left, as vcpu.Retired says
 //
@@ -28,11 +28,17 @@ import (
 // goes from the line to elsewhere is found in the table by all who do not see it
 // in the line any more.
 //
+// The version is raised before a place gets another key, for those who read
+// optimistically.
+//
 // A place is used again when the reclamation rule allows it for all places of the
 // line, which is known without a list of them.
 type home struct {
 	first uint32 // number of the entry that the first line's state takes the place of
 	lines [][8]uint64
+	count uint64     // of lines
+	line  *[8]uint64 // the first
+	seeds seeds      // of the map
 }
 
 const (
@@ -60,7 +66,7 @@ func homeLines(s *Spec, segs int) uint32 {
 // at returns the line of a key with hash h. The lines of a segment's keys lie one
 // after the other, and are nobody else's.
 func (o *home) at(h uint64) uint64 {
-	n, _ := bits.Mul64(h, uint64(len(o.lines)))
+	n, _ := bits.Mul64(h, o.count)
 	return n
 }
 
@@ -78,31 +84,32 @@ func (o *home) find(key, h uint64) (entry uint32, ok bool) {
 	return 0, false
 }
 
-// value returns the value of a key with hash h, if it is in its line. No branch
-// depends on its place there. The caller finds out whether what it read was meant
-// to be read.
-func (o *home) value(key, h uint64) (value uint64, ok bool) {
-	w := &o.lines[o.at(h)]
+// value returns the value for key, if it is in its line for sure. Nobody has to keep
+// the place from being used again meanwhile: the version says whether it was.
+//
+// Lookups wait for the cache, and as many of them at a time as fit into the
+// processor's window, so instructions count here, and no branch depends on the place
+// that the key is in.
+func (o *home) value(key uint64) (value uint64, ok bool) {
+	n, _ := bits.Mul64(o.seeds.word(key), o.count)
+	w := mem.LineAt(o.line, n)
+	version := atomic.LoadUint64(&w[1])
 	live := atomic.LoadUint64(&w[0])
-	var a, b, c uint64
-	if w[2] == key {
-		a = 1
+	at := (one(w[2] == key) | one(w[4] == key)<<1 | one(w[6] == key)<<2) & live
+	value = w[(at&^1+3)&7]
+	return value, at != 0 && atomic.LoadUint64(&w[1]) == version
+}
+
+// one returns 1 for true.
+func one(b bool) (n uint64) {
+	if b {
+		n = 1
 	}
-	if w[4] == key {
-		b = 2
-	}
-	if w[6] == key {
-		c = 4
-	}
-	at := (a | b | c) & live
-	if at == 0 {
-		return 0, false
-	}
-	return w[(2*bits.TrailingZeros64(at)+3)&7], true
+	return n
 }
 
 // free returns an entry that nobody can reach, for a key with hash h, if its line
-// has one. The caller has the lock of s.
+// has one. The caller has the lock of s, and will write the entry.
 func (o *home) free(s *segment, h uint64) (entry uint32, ok bool) {
 	n := o.at(h)
 	state := o.lines[n][0]
@@ -111,14 +118,18 @@ func (o *home) free(s *segment, h uint64) (entry uint32, ok bool) {
 		return 0, false
 	}
 	if left := state >> linePlaces; !vcpu.KnownPassed(left) {
-		if s.wait > 0 {
-			s.wait--
+		if s.spare.wait > 0 {
+			s.spare.wait--
 			return 0, false
 		}
 		if !vcpu.Passed(left) {
-			s.wait = spareBatch // a run that goes on holds it, and others
+			s.spare.wait = spareBatch // a run that goes on holds it, and others
 			return 0, false
 		}
+	}
+	if optimistic {
+		mem.Publish(&s.reused, s.reused+1)
+		mem.Publish(&o.lines[n][1], o.lines[n][1]+1)
 	}
 	return o.first + uint32(n)*lineUnits + uint32(bits.TrailingZeros64(free)) + 1, true
 }
@@ -164,7 +175,21 @@ func (m *hash) settle() {
 		return
 	}
 	first, c := m.pool.settle(m.lines*lineUnits, &m.proto)
-	o := &home{first: first, lines: mem.Lines(c.words)}
-	m.dir.setHome(mem.Addr(c.bytes), uint64(len(o.lines)))
+	lines := mem.Lines(c.words)
+	m.dir.setHome(mem.Addr(c.bytes), uint64(len(lines)))
+	o := &home{first: first, lines: lines, count: uint64(len(lines)), line: &lines[0], seeds: m.seeds}
 	m.home.Store(o)
+	if m.words && m.denied.Load()&(denyRead|denyClosed) == 0 {
+		m.fast.Store(o)
+		if m.denied.Load()&denyClosed != 0 { // meanwhile
+			m.fast.Store(nil)
+		}
+	}
+}
+
+// Close is Close of any map.
+func (m *hash) Close() error {
+	err := m.core.Close()
+	m.fast.Store(nil)
+	return err
 }

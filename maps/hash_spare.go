@@ -15,7 +15,8 @@ const spareBatch = 16
 type spares struct {
 	fresh, end uint32 // new: fresh ≤ entry < end
 	used       fifo
-	patience   int // used ones to gather before the next question
+	patience   int32 // used ones to gather before the next question
+	wait       int32 // how often not to ask for a place in the home that was left lately
 }
 
 // A fifo holds retired entries, oldest first.
@@ -31,12 +32,12 @@ type retired struct {
 
 // take returns an entry that nobody can reach. ok is false if there is none.
 func (s *spares) take(p *pool, proto *mem.Slab) (entry uint32, ok bool) {
-	if n := s.used.len(); n >= max(s.patience, spareBatch) {
+	if n := s.used.len(); n >= max(int(s.patience), spareBatch) {
 		if entry, ok = s.used.pop(); ok {
 			s.patience = 0
 			return entry, true
 		}
-		s.patience = n + spareBatch // a run that goes on holds them
+		s.patience = int32(n) + spareBatch // a run that goes on holds them
 	}
 	if s.fresh == s.end {
 		first, got := p.take(spareBatch, proto)

@@ -170,9 +170,6 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 func (m *hash) takeFor(s *segment, h uint64) (entry uint32, ok bool) {
 	if o := m.home.Load(); o != nil {
 		if entry, ok = o.free(s, h); ok {
-			if optimistic {
-				mem.Publish(&s.reused, s.reused+1)
-			}
 			return entry, true
 		}
 	}

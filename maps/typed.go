@@ -1,6 +1,7 @@
 package maps
 
 import (
+	"encoding/binary"
 	"fmt"
 	"iter"
 	"reflect"
@@ -33,6 +34,7 @@ import (
 type Typed[K, V any] struct {
 	m          Map
 	key, value form
+	words      *hash     // m, if its keys and values are plain words of 8 bytes
 	buffers    sync.Pool // of *buffer
 }
 
@@ -70,6 +72,9 @@ func NewTyped[K, V any](m Map) (*Typed[K, V], error) {
 		return nil, fmt.Errorf("map %q: value: %w", s.Name, err)
 	}
 	t.value.perCPU = perCPU
+	if h, ok := m.(*hash); ok && h.words && t.key.plain() && t.value.plain() {
+		t.words = h
+	}
 	t.buffers.New = func() any {
 		return &buffer{make([]byte, s.KeySize), make([]byte, s.HostValueSize())}
 	}
@@ -92,6 +97,15 @@ func (t *Typed[K, V]) Lookup(key K) (V, error) {
 // for *value.
 func (t *Typed[K, V]) LookupInto(key K, value *V) error {
 	k := mem.View(&key)
+	if m := t.words; m != nil {
+		if o := m.fast.Load(); o != nil {
+			if v, ok := o.value(binary.NativeEndian.Uint64(k)); ok {
+				binary.NativeEndian.PutUint64(mem.View(value), v)
+				return nil
+			}
+		}
+		return m.lookupWord((*[8]byte)(k), (*[8]byte)(mem.View(value)))
+	}
 	t.key.erase(k)
 	if t.value.perCPU {
 		return t.lookupSlowly(k, value)

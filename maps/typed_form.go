@@ -116,6 +116,9 @@ func appendSpan(list []span, s span) []span {
 	return append(list, s)
 }
 
+// plain reports whether any bytes are a value.
+func (f *form) plain() bool { return f.blank == nil && f.bools == nil && !f.perCPU }
+
 // erase clears the bytes of b that belong to no field.
 func (f *form) erase(b []byte) {
 	for _, s := range f.blank {

@@ -32,6 +32,26 @@ func (g *fromGo) time(seed uint64, runs int) (sum uint32, d time.Duration, err e
 	return sum, processorTime() - begun, nil
 }
 
+// typed is fromGo by way of Go types.
+type typed struct{ m *maps.Typed[uint64, uint64] }
+
+func (g typed) time(seed uint64, runs int) (sum uint32, d time.Duration, err error) {
+	s := seed
+	begun := processorTime()
+	for range runs {
+		sum = 0
+		for range ops {
+			s = next(s)
+			v, err := g.m.Lookup(key(below(s, entries)))
+			if err != nil {
+				return 0, 0, err
+			}
+			sum += uint32(v)
+		}
+	}
+	return sum, processorTime() - begun, nil
+}
+
 // goMap looks the same keys up in a map of Go's.
 type goMap map[uint64]uint64
 

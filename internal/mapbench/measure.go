@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/skepvm/skep/elf"
+	"github.com/skepvm/skep/maps"
 )
 
 // A runner does operations on a map: ops a run, the keys from the seed on. It
@@ -99,6 +100,7 @@ func setUp(o options) (tests []*test, scales []*scale, err error) {
 		{"hash", hashEntries, []*test{
 			{name: "hash_lookup", what: "hash: lookups from a program", limit: 0.4},
 			{name: "hash_go", what: "hash: lookups from Go, against a Go map", limit: 1},
+			{name: "hash_typed", what: "hash: lookups from Go with maps.Typed, against a Go map", limit: 1},
 			{name: "hash_mix", what: "hash: updates 1/2, deletions 1/4, lookups 1/4", limit: 1},
 			{name: "hash_mostly", what: "hash: lookups, one update in 64"},
 		}},
@@ -137,7 +139,13 @@ func setUp(o options) (tests []*test, scales []*scale, err error) {
 			return nil, nil, err
 		}
 		for _, t := range wanted {
-			if t.name == "hash_go" {
+			if t.name == "hash_typed" {
+				m, err := maps.NewTyped[uint64, uint64](m)
+				if err != nil {
+					return nil, nil, err
+				}
+				t.ours.runner, t.theirs.runner = typed{m}, newGoMap()
+			} else if t.name == "hash_go" {
 				t.ours.runner, t.theirs.runner = &fromGo{m: m}, newGoMap()
 				scales = append(scales, &scale{name: t.name, what: t.what, one: &fromGo{m: m}, two: &fromGo{m: m}})
 			} else {

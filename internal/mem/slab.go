@@ -48,6 +48,12 @@ func Lines(words []uint64) [][8]uint64 {
 	return unsafe.Slice((*[8]uint64)(unsafe.Pointer(unsafe.SliceData(words))), len(words)/8)
 }
 
+// LineAt returns line n of those from first on. The caller vouches for there being
+// so many.
+func LineAt(first *[8]uint64, n uint64) *[8]uint64 {
+	return (*[8]uint64)(unsafe.Add(unsafe.Pointer(first), uintptr(n)*64))
+}
+
 // Index returns how many bytes into slab b begins; ok is false if b does not
 // lie inside slab. An empty b counts by where it points.
 func Index(slab, b []byte) (off int, ok bool) {

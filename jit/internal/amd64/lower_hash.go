@@ -69,9 +69,8 @@ func (l *lowerer) hashLine(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 	l.Lea(W32, r0, Indexed(r0, bit, 4, 0))
 	l.AndRR(W32, r0, state)
 	l.JccL(E, table)
-	l.TzcntRR(W32, r0, r0) // BSF on hosts without it, which does the same for what is not 0
-	l.ShlRI(W32, r0, 4)
-	l.Lea(W64, r0, Indexed(line, r0, 1, 24))
+	l.AndRI(W32, r0, ^1) // 0, 2 or 4: the place, twice
+	l.Lea(W64, r0, Indexed(line, r0, 8, 24))
 	l.Late(pc, func() {
 		far, found := l.NewLabel(), l.NewLabel()
 		l.Bind(table)
