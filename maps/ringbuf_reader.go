@@ -60,6 +60,9 @@ func (r *RingBufReader) ReadInto(ctx context.Context, rec *Record) error {
 		if m.next(rec) {
 			return nil
 		}
+		if ctx.Err() != nil { // asked for what is there: programs need not know
+			return context.Cause(ctx)
+		}
 		atomic.AddUint64(m.waiting(), 1)
 		// A record may have come between next and waiting: look again
 		// before sleeping, since who takes a record wakes only readers it

@@ -38,7 +38,7 @@ var allowed = map[string]struct {
 	"internal/corpus":    {imports: "maps hook hook/linux prog elf verifier internal/isa internal/oracle", external: true},
 	"internal/kcall":     {imports: "helpers helpers/helpertest maps prog internal/isa internal/oracle"},
 	"internal/path":      {imports: "errno btf helpers hook maps prog internal/isa"},
-	"internal/oracle":    {imports: "errno btf maps prog internal/isa", external: true},
+	"internal/oracle":    {imports: "errno btf maps prog internal/isa internal/mem", external: true},
 	"vm":                 {imports: "errno btf maps helpers hook hook/linux prog verifier internal/isa internal/mem internal/vcpu internal/checked internal/execmem internal/interp internal/opt internal/rt jit"},
 
 	"verifier/internal/tnum":   {},

@@ -17,12 +17,12 @@ import (
 const packetSize = 64
 
 // kernel makes the maps of obj, those without contents filled with keys and
-// values, and its programs in the kernel.
+// values if there are any, and its programs in the kernel.
 func kernel(obj *prog.Object, keys, values []byte) (map[string]*inKernel, error) {
 	if err := oracle.Available(); err != nil {
 		return nil, err
 	}
-	made := map[*maps.Spec]*oracle.Map{}
+	made, named := map[*maps.Spec]*oracle.Map{}, map[string]*oracle.Map{}
 	for _, s := range obj.Maps {
 		m, err := oracle.NewMap(s, nil)
 		if err != nil {
@@ -35,13 +35,13 @@ func kernel(obj *prog.Object, keys, values []byte) (map[string]*inKernel, error)
 		}
 		if s.Frozen {
 			err = m.Freeze()
-		} else if s.Contents == nil {
+		} else if s.Contents == nil && keys != nil {
 			_, err = m.Batch(oracle.BatchUpdate, nil, nil, keys, values, entries, 0)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("map %s: %w", s.Name, err)
 		}
-		made[s] = m
+		made[s], named[s.Name] = m, m
 	}
 	all := map[string]*inKernel{}
 	for _, s := range obj.Programs {
@@ -57,7 +57,7 @@ func kernel(obj *prog.Object, keys, values []byte) (map[string]*inKernel, error)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w\n%s", s.Name, err, log)
 		}
-		all[s.Name] = &inKernel{k, make([]byte, packetSize)}
+		all[s.Name] = &inKernel{k, make([]byte, packetSize), named}
 	}
 	return all, nil
 }
@@ -66,6 +66,7 @@ func kernel(obj *prog.Object, keys, values []byte) (map[string]*inKernel, error)
 type inKernel struct {
 	prog *oracle.Program
 	pkt  []byte
+	maps map[string]*oracle.Map // of the object
 }
 
 func (k *inKernel) time(seed uint64, runs int) (uint32, time.Duration, error) {

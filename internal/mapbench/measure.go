@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -115,6 +116,14 @@ func setUp(o options) (tests []*test, scales []*scale, err error) {
 			{name: "lru_mix", what: "LRU hash: lookup, and update if there is none", limit: 0.7, free: true},
 			{name: "lru_mostly", what: "LRU hash: lookups, one update in 64", limit: 0.7, free: true},
 		}},
+		{"ring", noEntries, []*test{
+			{name: "ring_submit_8", what: "ring buffer: 8 bytes reserved, submitted and read", limit: ringLimit},
+			{name: "ring_submit_64", what: "ring buffer: 64 bytes reserved, submitted and read", limit: ringLimit},
+			{name: "ring_submit_512", what: "ring buffer: 512 bytes reserved, submitted and read", limit: ringLimit},
+			{name: "ring_output_8", what: "ring buffer: 8 bytes output and read", limit: ringLimit},
+			{name: "ring_output_64", what: "ring buffer: 64 bytes output and read", limit: ringLimit},
+			{name: "ring_output_384", what: "ring buffer: 384 bytes output and read", limit: ringLimit},
+		}},
 	} {
 		var wanted []*test
 		for _, t := range object.tests {
@@ -139,19 +148,12 @@ func setUp(o options) (tests []*test, scales []*scale, err error) {
 			return nil, nil, err
 		}
 		for _, t := range wanted {
-			if t.name == "hash_typed" {
-				m, err := maps.NewTyped[uint64, uint64](m)
-				if err != nil {
-					return nil, nil, err
-				}
-				t.ours.runner, t.theirs.runner = typed{m}, newGoMap()
-			} else if t.name == "hash_go" {
-				t.ours.runner, t.theirs.runner = &fromGo{m: m}, newGoMap()
-				scales = append(scales, &scale{name: t.name, what: t.what, one: &fromGo{m: m}, two: &fromGo{m: m}})
-			} else {
-				t.ours.runner, t.theirs.runner = ours[t.name], theirs[t.name]
+			if err := t.setUp(ours[t.name], theirs[t.name], m); err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", t.name, err)
 			}
 			switch t.name {
+			case "hash_go":
+				scales = append(scales, &scale{name: t.name, what: t.what, one: &fromGo{m: m("table")}, two: &fromGo{m: m("table")}})
 			case "hash_lookup", "hash_mostly", "lpm_lookup", "lpm_mostly", "lru_lookup", "lru_mostly":
 				p := ours[t.name].prog
 				scales = append(scales, &scale{name: t.name, what: t.what, one: newInSkep(p), two: newInSkep(p)})
@@ -161,6 +163,33 @@ func setUp(o options) (tests []*test, scales []*scale, err error) {
 	}
 	return tests, scales, nil
 }
+
+// setUp makes what is compared: mostly the program of this name in skep and in the
+// kernel. m returns skep's maps by name.
+func (t *test) setUp(ours *inSkep, theirs *inKernel, m func(name string) maps.Map) (err error) {
+	switch {
+	case t.name == "hash_go":
+		t.ours.runner, t.theirs.runner = &fromGo{m: m("table")}, newGoMap()
+	case t.name == "hash_typed":
+		table, err := maps.NewTyped[uint64, uint64](m("table"))
+		t.ours.runner, t.theirs.runner = typed{table}, newGoMap()
+		return err
+	case strings.HasPrefix(t.name, "ring_"):
+		if t.ours.runner, err = skepRing(ours.prog, m("ring"), m("state")); err == nil {
+			t.theirs.runner, err = kernelRing(theirs.prog, theirs.maps["ring"], theirs.maps["state"])
+		}
+	default:
+		t.ours.runner, t.theirs.runner = ours, theirs
+	}
+	return err
+}
+
+// ringLimit is that of a ring buffer: at least one and a half times as many records
+// in the same time.
+const ringLimit = 1 / 1.5
+
+// noEntries is for maps that are not filled.
+func noEntries() (keys, values []byte) { return nil, nil }
 
 // compare reports results that differ.
 func (t *test) compare() error {

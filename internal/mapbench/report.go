@@ -88,7 +88,7 @@ func (r *report) markdown() string {
 	for _, t := range r.Tests {
 		limit := "–"
 		if t.Limit != 0 {
-			limit = fmt.Sprintf("%.1f", t.Limit)
+			limit = fmt.Sprintf("%.2g", t.Limit)
 		}
 		fmt.Fprintf(&b, "| %s | %.1f | %.1f | %.2f | %s |\n", t.What, t.Ours, t.Theirs, t.Ratio, limit)
 	}

@@ -13,14 +13,15 @@ import (
 )
 
 // skep makes the maps of obj, those without contents filled with keys and
-// values, and its programs in skep. It returns the map "table", too.
-func skep(obj *prog.Object, keys, values []byte) (map[string]*inSkep, maps.Map, error) {
+// values if there are any, and its programs in skep. It returns what gives the maps
+// by name, too.
+func skep(obj *prog.Object, keys, values []byte) (map[string]*inSkep, func(name string) maps.Map, error) {
 	c, err := vm.Load(obj, vm.Options{Engine: vm.JIT})
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, s := range obj.Maps {
-		if s.Contents != nil {
+		if s.Contents != nil || keys == nil {
 			continue
 		}
 		if _, err := maps.UpdateBatch(c.Map(s.Name), keys, values, 0); err != nil {
@@ -31,7 +32,7 @@ func skep(obj *prog.Object, keys, values []byte) (map[string]*inSkep, maps.Map, 
 	for _, s := range obj.Programs {
 		all[s.Name] = newInSkep(c.Program(s.Name))
 	}
-	return all, c.Map("table"), nil
+	return all, c.Map, nil
 }
 
 // inSkep is a program in skep's machine code.
