@@ -4,7 +4,7 @@
 MODULES = ./... ./cmd/skep/...
 
 .PHONY: check test short race fuzz fuzz-verifier mutants diff corpus cost-plot objects objects-check generate-check \
-	support tidy-check staticcheck bench cross arm64 windows clean
+	support tidy-check staticcheck bench cross 386 arm64 windows clean
 
 check: # all that CI runs, with the tools it installs
 	.ci/run
@@ -120,6 +120,11 @@ cross:
 	GOOS=linux GOARCH=386 go vet $(MODULES)
 	GOOS=linux GOARCH=arm64 go vet $(MODULES)
 	GOOS=js GOARCH=wasm go vet $(MODULES)
+
+# Hosts of 32 bits, which have no machine code.
+386:
+	GOARCH=386 go test -short ./elf ./helpers/... ./hook/... ./internal/checked ./internal/interp ./internal/mem \
+		./internal/vcpu ./maps/... ./prog ./vm
 
 arm64:
 	GOARCH=arm64 CGO_ENABLED=0 go test -short -exec qemu-aarch64-static $(MODULES)

@@ -70,6 +70,7 @@ type (
 		Mac     [6]uint8
 		Exact   [4]int8
 		Color   int32
+		_       [4]byte // Go aligns uint64 to 4 bytes on 32-bit hosts
 		Wide    uint64
 		Pointer uint64
 		Flow    uint64
@@ -77,7 +78,7 @@ type (
 		Word    uint32
 		Named   struct {
 			ID uint64
-			_  [4]byte
+			_  [8]byte
 		}
 		Inner     uint8
 		_         [3]byte

@@ -175,7 +175,7 @@ func runsAsKernel(t *testing.T, runs int, text string, ms ...*maps.Spec) string 
 		}
 		want[i] = uint64(res.Retval)
 	}
-	for _, e := range []vm.Engine{vm.Checked, vm.JIT} {
+	for _, e := range usable(t) {
 		p := load(t, linux.Platform.Type("xdp"), text, vm.Options{Engine: e}, ms...).Program("p")
 		for i := range want {
 			got, err := p.Run(pkt)
@@ -247,7 +247,7 @@ func TestKernelMapOfMaps(t *testing.T) {
 				return m, k
 			}
 			_, template := newInner()
-			for _, e := range []vm.Engine{vm.Checked, vm.JIT} {
+			for _, e := range usable(t) {
 				k, err := oracle.NewMap(&outer, template)
 				if err != nil {
 					t.Fatal(err)
@@ -307,7 +307,7 @@ func TestKernelEvents(t *testing.T) {
 	if msg := sameAsKernel(t, b.String(), s); msg != "" {
 		t.Error(msg)
 	}
-	for _, e := range []vm.Engine{vm.Checked, vm.JIT} {
+	for _, e := range usable(t) {
 		text := "r6 = r1\n" + output(current|3<<32, 5) + "r7 = r0\n" + output(current, 8) + "r0 += r7\nexit"
 		c := load(t, linux.Platform.Type("xdp"), text, vm.Options{Engine: e}, s)
 		r, err := maps.NewPerfReader(c.Map("events"), 4096)

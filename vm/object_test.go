@@ -35,7 +35,7 @@ func TestObjects(t *testing.T) {
 				}
 			}
 			text += fmt.Sprintf("r0 = %d\nif r6 == 0 goto +1\nr0 = %d\nexit", typ.Return.Max&1, typ.Return.Min&1)
-			for _, e := range []vm.Engine{vm.Checked, vm.Interp, vm.JIT} {
+			for _, e := range usable(t) {
 				p := load(t, typ, text, vm.Options{Engine: e}).Program("p")
 				for range 2 {
 					if got, err := p.Run(nil); err != nil || got != uint64(typ.Return.Max&1) {

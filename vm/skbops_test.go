@@ -145,7 +145,7 @@ func skbDiff(t *testing.T, text string, frames [][]byte, ran *int) (diff string,
 			t.Fatalf("frame %x: %v", frame, err)
 		}
 		*ran++
-		for _, e := range []vm.Engine{vm.Checked, vm.JIT} {
+		for _, e := range usable(t) {
 			p := load(t, linux.Platform.Type("sched_cls"), text, vm.Options{Engine: e}).Program("p")
 			pkt := vm.NewPacket(frame, 512, 512)
 			got, err := p.Run(pkt)
