@@ -36,7 +36,7 @@ type ID int32
 type Func struct {
 	Name  string // as in the kernel's headers, without "bpf_": "map_lookup_elem"
 	Proto Proto
-	Impl  Impl // nil: declared only; a program that calls it verifies, and is refused at load by name (unless Proto.Control is TailCall: engines carry that out)
+	Impl  Impl // nil: declared only; a program that calls it verifies, and is refused at load by name, unless no run comes to the call (or Proto.Control is TailCall: engines carry that out)
 
 	// Needs returns what f needs of the host that h does not give, for people
 	// ("linux.Host.Task.CgroupID"); "" if there is nothing. A program that calls

@@ -60,8 +60,12 @@ func newProgram(c *Collection, lp *prog.Program, set *helpers.Set, ms []maps.Map
 	}
 	p.target.Owner, p.target.Kind = p, rt.Identity(t)
 	uninit := c.opts.AllowUninitStack || v != nil && !c.opts.Rules.Strict
+	with := checked.Binding{Maps: ms, Helpers: set, Host: c.host, Owner: p, AllowUninitStack: uninit, CheckLicense: c.opts.Rules.CheckLicense}
+	if v != nil {
+		with.Unreached = func(pc prog.PC) bool { return !v.v.Reached(pc) }
+	}
 	var err error
-	p.code, err = checked.Bind(lp, checked.Binding{Maps: ms, Helpers: set, Host: c.host, Owner: p, AllowUninitStack: uninit, CheckLicense: c.opts.Rules.CheckLicense})
+	p.code, err = checked.Bind(lp, with)
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,10 @@ type Binding struct {
 	// CheckLicense refuses helpers and kfuncs that are for GPL programs to
 	// programs whose license is not compatible with it.
 	CheckLicense bool
+	// Unreached, if it is not nil, says of which instructions a proof has it that no
+	// run comes there: calls there may lack what they need. A run that does come
+	// there ends with a fault.
+	Unreached func(pc prog.PC) bool
 }
 
 // Handles of maps and functions in registers. The upper half is one that no
@@ -73,8 +77,9 @@ func (e *BindError) Error() string { return fmt.Sprintf("instruction %d: %s", e.
 // *BindError.
 func Bind(p *prog.Program, b Binding) (*Code, error) {
 	bd := &binder{
-		license: b.CheckLicense,
-		host:    b.Host,
+		license:   b.CheckLicense,
+		host:      b.Host,
+		unreached: b.Unreached,
 		Code: &Code{
 			prog:         p,
 			owner:        b.Owner,
@@ -137,6 +142,9 @@ type binder struct {
 	*Code
 	license bool // see Binding.CheckLicense
 	host    *helpers.Host
+
+	unreached func(pc prog.PC) bool // see Binding
+
 	needs   []regs
 	effects []effect
 	callAt  map[prog.PC]int    // index into calls
@@ -229,6 +237,9 @@ func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
 	typ := b.prog.Type
 	if in.Src == isa.CallHelper {
 		f = b.set.Helper(helpers.ID(in.Imm))
+		if f == nil && b.dead(pc) {
+			f = &helpers.Func{Name: fmt.Sprintf("helper %d", in.Imm)}
+		}
 		if f == nil {
 			return nil, &BindError{pc, fmt.Sprintf("call of helper %d, which programs of type %s do not have", in.Imm, typ.Name)}
 		}
@@ -243,7 +254,7 @@ func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
 		}
 		if f == nil {
 			f = &helpers.Func{Name: x.Name}
-			if !x.Weak {
+			if !x.Weak && !b.dead(pc) {
 				return nil, &BindError{pc, fmt.Sprintf("call of %s, which programs of type %s do not have", x.Name, typ.Name)}
 			}
 		}
@@ -253,6 +264,10 @@ func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
 	}
 	if missing := b.missing(f); missing != "" {
 		switch {
+		case b.dead(pc):
+			bare := *f
+			bare.Impl = nil
+			f = &bare
 		case in.Src == isa.CallHelper:
 			return nil, &BindError{pc, fmt.Sprintf("call of %s (helper %d), which %s", f.Name, in.Imm, missing)}
 		case !b.prog.Externs[in.Imm].Weak:
@@ -267,6 +282,9 @@ func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
 	b.calls = append(b.calls, c)
 	return &b.calls[len(b.calls)-1], nil
 }
+
+// dead reports whether a proof says that no run comes to pc.
+func (b *binder) dead(pc prog.PC) bool { return b.unreached != nil && b.unreached(pc) }
 
 // missing says why f cannot be called; "" if it can.
 func (b *binder) missing(f *helpers.Func) string {

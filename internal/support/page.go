@@ -74,7 +74,7 @@ it without a call of Go code, where the proof knows the map or the sizes.
 
 Everything here comes from the code's own tables; ` + "`make support`" + ` writes the
 page, and a test fails if it is stale. What does not run is refused when a program
-is loaded, with the reason below; a host can provide any helper or kfunc itself
+is loaded that may come to it, with the reason below; a host can provide any helper or kfunc itself
 (` + "`vm.Options.Helpers`, `vm.Options.Kfuncs`" + `), and any map (` + "`vm.Options.Maps`" + `).
 `
 
