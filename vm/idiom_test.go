@@ -29,6 +29,20 @@ func TestIdioms(t *testing.T) {
 	}
 	first := envInt(t, "SKEP_DIFF_SEED", 1)
 	fired := map[string]int{}
+	compareIdioms(t, first, n, fired)
+	t.Logf("found in the first programs: %v", fired)
+	for _, what := range []string{"rotate", "sum", "scaled sum", "32-bit sum", "access", "scaled", "shared address", "branch", "set", "idle",
+		"operand in memory", "compared in memory", "pin", "update", "choose", "ones", "leading zeros"} {
+		if fired[what] == 0 {
+			t.Errorf("no program has the idiom: %s", what)
+		}
+	}
+}
+
+// compareIdioms runs n programs, of the seeds from first on, in machine code and in
+// the reference, and counts what the optimiser finds in the first of them.
+func compareIdioms(t *testing.T, first, n int, fired map[string]int) {
+	t.Helper()
 	for i := range n {
 		text := idioms(t, rand.New(rand.NewPCG(uint64(first+i), 3)))
 		p, err := prog.FromInsns("p", packetType, assemble(t, text), []*maps.Spec{idiomMap()})
@@ -54,13 +68,6 @@ func TestIdioms(t *testing.T) {
 		}
 		if r0[0] != r0[1] {
 			t.Fatalf("seed %d: machine code %#x, checked %#x\n%s", first+i, r0[0], r0[1], text)
-		}
-	}
-	t.Logf("found in the first programs: %v", fired)
-	for _, what := range []string{"rotate", "sum", "scaled sum", "32-bit sum", "access", "scaled", "shared address", "branch", "set", "idle",
-		"operand in memory", "compared in memory", "pin", "update", "choose"} {
-		if fired[what] == 0 {
-			t.Errorf("no program has the idiom: %s", what)
 		}
 	}
 }
@@ -94,7 +101,7 @@ func count(t *testing.T, p *prog.Program, fired map[string]int) {
 		case x.Kind == opt.Access && x.Shift > 0:
 			fired["scaled"]++
 		case x.Kind != opt.NoIdiom:
-			fired[[...]string{opt.Rotate: "rotate", opt.Sum: "sum", opt.Access: "access", opt.Branch: "branch", opt.Set: "set", opt.Update: "update", opt.Choose: "choose"}[x.Kind]]++
+			fired[[...]string{opt.Rotate: "rotate", opt.Sum: "sum", opt.Access: "access", opt.Branch: "branch", opt.Set: "set", opt.Update: "update", opt.Choose: "choose", opt.Ones: "ones", opt.Zeros: "leading zeros"}[x.Kind]]++
 		}
 	}
 	if len(o.Funcs[0].Pins) > 0 {
@@ -158,7 +165,7 @@ func idiomBody(r *rand.Rand, regs int) string {
 		}
 	}
 	for range 4 + r.IntN(20) {
-		switch r.IntN(13) {
+		switch r.IntN(14) {
 		case 0, 1: // rotations
 			wide := r.IntN(2) == 0
 			bits := 32
@@ -266,6 +273,8 @@ func idiomBody(r *rand.Rand, regs int) string {
 				break
 			}
 			line("%s", choice(r, reg, false))
+		case 13: // counts of bits
+			b.WriteString(counts(r, reg, other))
 		case 12: // jumps over one operation or two moves
 			cond := []string{"==", "!=", ">", ">=", "<", "<=", "s>", "s>=", "s<", "s<=", "&"}[r.IntN(11)]
 			w := r.IntN(2) == 0
@@ -515,6 +524,82 @@ func idiomBody(r *rand.Rand, regs int) string {
 		}
 	}
 	return b.String()
+}
+
+// counts returns a count of the bits that are set, or of leading zeros, as compilers
+// have it; one in two has something else in one place.
+func counts(r *rand.Rand, reg func() int, other func(...int) int) string {
+	var lines []string
+	wide := r.IntN(2) == 0
+	prefix, bits := "w", 32
+	if wide {
+		prefix, bits = "r", 64
+	}
+	line := func(format string, args ...any) {
+		lines = append(lines, strings.ReplaceAll(fmt.Sprintf(format, args...), "%", prefix))
+	}
+	x := reg()
+	t := other(x)
+	d := []int{other(x, t), t, other(x, t)}[r.IntN(3)]
+	k := other(x, t, d)
+	mask := func(to int, op string, c uint64) {
+		if wide {
+			line("r%d = %#x ll\nr%d %s r%d", k, c, to, op, k)
+		} else {
+			line("w%d %s %d", to, op, int32(c))
+		}
+	}
+	if r.IntN(4) == 0 {
+		line("r%d = %d", x, r.IntN(2)-r.IntN(2))
+	} else if r.IntN(2) == 0 {
+		line("r%d >>= %d", x, r.IntN(64))
+	}
+	if r.IntN(2) == 0 {
+		for n := 1; n < bits; n *= 2 {
+			line("%%%d = %%%d\n%%%d >>= %d\n%%%d |= %%%d", t, x, t, n, x, t)
+		}
+		line("%%%d ^= -1", x)
+	}
+	line("%%%d = %%%d\n%%%d >>= 1", t, x, t)
+	mask(t, "&=", 0x5555555555555555)
+	line("%%%d -= %%%d\n%%%d = %%%d", x, t, d, x)
+	mask(d, "&=", 0x3333333333333333)
+	line("%%%d >>= 2", x)
+	mask(x, "&=", 0x3333333333333333)
+	if r.IntN(4) == 0 {
+		line("%%%d += %%%d", x, d)
+		x, d = d, x
+	} else {
+		line("%%%d += %%%d", d, x)
+	}
+	line("%%%d = %%%d\n%%%d >>= 4\n%%%d += %%%d", x, d, x, d, x)
+	mask(d, "&=", 0x0f0f0f0f0f0f0f0f)
+	mask(d, "*=", 0x0101010101010101)
+	line("%%%d >>= %d", d, bits-8)
+	all := strings.Split(strings.Join(lines, "\n"), "\n")
+	if r.IntN(2) == 0 {
+		i := r.IntN(len(all))
+		switch r.IntN(5) {
+		case 0:
+			all[i] += fmt.Sprintf("\nr%d += 1", reg())
+		case 1:
+			all[i] = strings.NewReplacer("1", "2", "4", "3", "24", "25").Replace(all[i])
+		case 2:
+			all[i] = fmt.Sprintf("if r%d == 7 goto +1\nr%d = 5\n%s", reg(), reg(), all[i])
+		case 3:
+			if i+1 < len(all) {
+				all[i], all[i+1] = all[i+1], all[i]
+			}
+		default:
+			all[i] = strings.ReplaceAll(all[i], "w", "r")
+		}
+	}
+	for _, n := range []int{x, t, k} {
+		if n != d && r.IntN(12) > 0 {
+			all = append(all, fmt.Sprintf("r%d = %d", n, r.IntN(5)))
+		}
+	}
+	return strings.Join(all, "\n") + "\n"
 }
 
 // choice returns an operation on registers that reg picks, which a jump may lead

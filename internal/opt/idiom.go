@@ -23,7 +23,7 @@ type Idiom struct {
 	Index prog.Reg // Sum, Access: NoIndex if there is none
 	Shift uint8    // of Index
 	Imm   int32
-	To    prog.PC // Branch
+	To    prog.PC // Branch; Ones and Zeros: the first instruction
 }
 
 // reads returns the registers that a Sum or an Access adds up.
@@ -64,6 +64,12 @@ const (
 	// operation, or up to two moves. Wide: a result has 32 bits, and what it
 	// would have replaced may have more.
 	Choose
+	// Ones: Dst = how many bits of Src are set. The instructions from To on are
+	// Merged.
+	Ones
+	// Zeros: Dst = how many bits of Src above the highest that is set are not, all
+	// if none is. The instructions from To on are Merged.
+	Zeros
 )
 
 // idioms finds idioms. Requires Info.Target, Info.Live and Func.Pins. Linear:
@@ -71,10 +77,10 @@ const (
 func (p *Program) idioms(*verifier.Verified) error {
 	var m matcher
 	for f := range p.Funcs {
-		m = matcher{Program: p, pins: p.Funcs[f].Pins}
+		steps := p.flowOf(f)
+		m = matcher{Program: p, pins: p.Funcs[f].Pins, steps: steps}
 		m.most.forget()
 		m.from.reset()
-		steps := p.flowOf(f)
 		for k := range steps {
 			s := &steps[k]
 			i := &p.Info[s.pc]
@@ -119,7 +125,7 @@ func (m *matcher) insn(i *Info, s *step) {
 			m.cut() // hosts need registers for it, and take those that are not live
 			return
 		}
-		if i.Load != 0 || i.Idiom.Kind == Rotate {
+		if i.Load != 0 || i.Idiom.Kind == Rotate || i.Idiom.Kind >= Ones {
 			m.n = 0 // what was merged takes part in nothing else
 			return
 		}
@@ -164,15 +170,17 @@ func (m *matcher) insn(i *Info, s *step) {
 // A matcher is the straight line that ends at an instruction.
 type matcher struct {
 	*Program
-	pins []Pin
-	at   prog.PC
-	live Regs // after it
-	most bound
-	from origin
-	n    int
-	last [maxIdiom]line // the instructions before, the last at n-1
-	open Regs           // those with a shared sum
-	sums [prog.NumRegs]shared
+	pins  []Pin
+	at    prog.PC
+	live  Regs // after it
+	most  bound
+	from  origin
+	fixed fixed
+	steps []step // of the function
+	n     int
+	last  [maxIdiom]line // the instructions before, the last at n-1
+	open  Regs           // those with a shared sum
+	sums  [prog.NumRegs]shared
 }
 
 // A line is an instruction of the straight line.
@@ -255,6 +263,10 @@ func (m *matcher) arithmetic(in, wide prog.Insn) {
 	case isa.Add:
 		m.sum(wide)
 	case isa.Rsh:
+		if m.count(in) {
+			m.open = 0
+			return
+		}
 		m.low(in)
 	}
 }
