@@ -32,7 +32,7 @@ func TestIdioms(t *testing.T) {
 	compareIdioms(t, first, n, fired)
 	t.Logf("found in the first programs: %v", fired)
 	for _, what := range []string{"rotate", "sum", "scaled sum", "32-bit sum", "access", "scaled", "shared address", "branch", "set", "idle",
-		"operand in memory", "compared in memory", "pin", "update", "choose", "ones", "leading zeros"} {
+		"operand in memory", "compared in memory", "pin", "update", "choose", "ones", "leading zeros", "tally"} {
 		if fired[what] == 0 {
 			t.Errorf("no program has the idiom: %s", what)
 		}
@@ -101,7 +101,7 @@ func count(t *testing.T, p *prog.Program, fired map[string]int) {
 		case x.Kind == opt.Access && x.Shift > 0:
 			fired["scaled"]++
 		case x.Kind != opt.NoIdiom:
-			fired[[...]string{opt.Rotate: "rotate", opt.Sum: "sum", opt.Access: "access", opt.Branch: "branch", opt.Set: "set", opt.Update: "update", opt.Choose: "choose", opt.Ones: "ones", opt.Zeros: "leading zeros"}[x.Kind]]++
+			fired[[...]string{opt.Rotate: "rotate", opt.Sum: "sum", opt.Access: "access", opt.Branch: "branch", opt.Set: "set", opt.Update: "update", opt.Choose: "choose", opt.Ones: "ones", opt.Zeros: "leading zeros", opt.Tally: "tally"}[x.Kind]]++
 		}
 	}
 	if len(o.Funcs[0].Pins) > 0 {
@@ -165,7 +165,7 @@ func idiomBody(r *rand.Rand, regs int) string {
 		}
 	}
 	for range 4 + r.IntN(20) {
-		switch r.IntN(14) {
+		switch r.IntN(15) {
 		case 0, 1: // rotations
 			wide := r.IntN(2) == 0
 			bits := 32
@@ -273,6 +273,30 @@ func idiomBody(r *rand.Rand, regs int) string {
 				break
 			}
 			line("%s", choice(r, reg, false))
+		case 14: // sums of conditions
+			cond := []string{"==", "!=", ">", ">=", "<", "<=", "s>", "s>=", "s<", "s<=", "&"}[r.IntN(11)]
+			w := r.IntN(2) == 0
+			d := reg()
+			x, bit := other(d), r.IntN(2)
+			test := fmt.Sprintf("if %s %s %s goto", name(w, other(d)), cond, name(w, other(d)))
+			if r.IntN(3) == 0 {
+				test = fmt.Sprintf("if %s %s %d goto", name(w, other(d)), cond, int32(r.Uint32())>>r.IntN(32))
+			}
+			sum := fmt.Sprintf("%s += %s", name(w, x), name(w, d))
+			if r.IntN(8) == 0 {
+				sum = fmt.Sprintf("%s %s %s", name(w, d), []string{"+=", "-="}[r.IntN(2)], name(w, x))
+			}
+			if r.IntN(2) == 0 { // to a sum that lies behind
+				line("r%d = %d\n%s +1\nr%d = %d\n%s", d, bit, test, d, 1-bit, sum)
+			} else { // or before
+				line("goto +3\n%s\nr%d = 5\ngoto +4\nr%d = %d\n%s -5\nr%d = %d\ngoto -7", sum, d, d, bit, test, d, 1-bit)
+				if r.IntN(4) == 0 { // or is led to from elsewhere
+					line("if r%d == %d goto -8", d, 6)
+				}
+			}
+			if r.IntN(8) > 0 {
+				line("r%d = 9", d)
+			}
 		case 13: // counts of bits
 			b.WriteString(counts(r, reg, other))
 		case 12: // jumps over one operation or two moves

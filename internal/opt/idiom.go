@@ -64,6 +64,9 @@ const (
 	// operation, or up to two moves. Wide: a result has 32 bits, and what it
 	// would have replaced may have more.
 	Choose
+	// Tally: Dst += 1 or 0, as Set makes it. The addition, which the jump leads
+	// to, is Merged, too.
+	Tally
 	// Ones: Dst = how many bits of Src are set. The instructions from To on are
 	// Merged.
 	Ones
@@ -176,7 +179,8 @@ type matcher struct {
 	most  bound
 	from  origin
 	fixed fixed
-	steps []step // of the function
+	steps []step  // of the function
+	jumps []uint8 // by PC: how many lead there; see tally
 	n     int
 	last  [maxIdiom]line // the instructions before, the last at n-1
 	open  Regs           // those with a shared sum
@@ -534,6 +538,9 @@ func (m *matcher) set(in prog.Insn, to prog.PC, over prog.Insn) bool {
 	}
 	if !m.meets(m.at+2, to) {
 		return false
+	}
+	if m.tally(to, first) {
+		return true
 	}
 	m.merge(Idiom{Kind: Set, Wide: true, Dst: first.Dst, Imm: first.Imm}, 1)
 	return true

@@ -85,6 +85,10 @@ func TestIdioms(t *testing.T) {
 		{"a load or not", "*(u64 *)(r10 -8) = 1\nif r2 >= r5 goto +1\nr0 = *(u64 *)(r10 -8)\n", opt.Idiom{}, 2}, // R3 and R4, which nobody reads
 		{"a jump leads to the second move", "if r2 == 1 goto +2\nif r2 >= r5 goto +2\nr0 = r4\nr5 = 7\n", opt.Idiom{}, 0},
 		{"to somewhere else", "if r2 >= r5 goto +2\nr0 = r4\ngoto +1\nr0 += 2\n", opt.Idiom{}, 0},
+		{"a carry", "r0 += r2\nr4 = 1\nif r0 < r2 goto +1\nr4 = 0\nr5 += r4\nr4 = 2\n", opt.Idiom{Kind: opt.Tally, Wide: true, Dst: prog.R5, Imm: 1}, 3},
+		{"a carry before", "goto +3\nr5 += r4\nr4 = 2\ngoto +4\nr4 = 1\nif r0 < r2 goto -5\nr4 = 0\ngoto -7\n", opt.Idiom{Kind: opt.Tally, Wide: true, Dst: prog.R5, Imm: 1}, 3},
+		{"a carry that is read", "r0 += r2\nr4 = 1\nif r0 < r2 goto +1\nr4 = 0\nr5 += r4\nr0 += r4\n", opt.Idiom{Kind: opt.Set, Wide: true, Dst: prog.R4, Imm: 1}, 2},
+		{"a carry, or something else", "if r2 == 9 goto +4\nr0 += r2\nr4 = 1\nif r0 < r2 goto +1\nr4 = 0\nr5 += r4\nr4 = 2\n", opt.Idiom{Kind: opt.Set, Wide: true, Dst: prog.R4, Imm: 1}, 2},
 		{"a search", "*(u64 *)(r10 -8) = 1\nr2 &= 7\ngoto +0\nr3 = r10\nr3 += r2\nr3 = *(u8 *)(r3 -8)\nif r3 > 7 goto +1\nr0 = r2\n", opt.Idiom{Kind: opt.Access, Wide: true, Src: prog.R10, Index: prog.R2, Imm: -8}, 3},
 		{"what the stack holds", "*(u64 *)(r10 -8) = 1\nr0 = *(u64 *)(r10 -8)\nif r0 > r2 goto +1\nr0 = r2\n", opt.Idiom{}, 2}, // as above
 		{"jump over a jump", "if r2 != 1 goto +1\ngoto +1\nr0 += 1\n", opt.Idiom{Kind: opt.Branch, To: 8}, 1},

@@ -83,14 +83,21 @@ func (l *lowerer) into(dst Reg, op prog.Insn) {
 	}
 }
 
-// carry lowers the addition of 1 where one unsigned number is below another: the
-// carry of their difference.
+// carry lowers the addition of 1 in body where c holds, if that is one unsigned number
+// below another: the carry of their difference.
 func (l *lowerer) carry(pc prog.PC, in, body prog.Insn, c Cond, x *opt.Idiom) bool {
 	w := operandWidth(body)
 	if body.Op.ALUOp() != isa.Add || body.Op.Source() != isa.K || body.Imm != 1 || w == W32 && x.Wide {
 		return false
 	}
+	return l.addCarry(pc, in, w, host[body.Dst], c)
+}
+
+// addCarry adds 1 to dst where c holds of in's comparison, if that is a carry.
+func (l *lowerer) addCarry(pc prog.PC, in prog.Insn, w Width, dst Reg, c Cond) bool {
 	switch {
+	case in.Op.JmpOp() == isa.JSet:
+		return false
 	case c == B || c == AE:
 		l.compare(pc, in)
 	case (c == A || c == BE) && in.Op.Source() == isa.X && l.p.Info[pc].Load == 0:
@@ -100,9 +107,27 @@ func (l *lowerer) carry(pc prog.PC, in, body prog.Insn, c Cond, x *opt.Idiom) bo
 		return false
 	}
 	if c == B {
-		l.AdcRI(w, host[body.Dst], 0)
+		l.AdcRI(w, dst, 0)
 	} else {
-		l.SbbRI(w, host[body.Dst], -1)
+		l.SbbRI(w, dst, -1)
 	}
 	return true
+}
+
+// tally lowers the addition of a condition.
+func (l *lowerer) tally(pc prog.PC, in prog.Insn, x *opt.Idiom) {
+	c, w, dst := cond(in.Op.JmpOp()), W32, host[x.Dst]
+	if x.Imm == 0 {
+		c = c.Not()
+	}
+	if x.Wide {
+		w = W64
+	}
+	if l.addCarry(pc, in, w, dst, c) {
+		return
+	}
+	l.ZeroR(scratch)
+	l.compare(pc, in)
+	l.SetccR(c, scratch)
+	l.AddRR(w, dst, scratch)
 }

@@ -30,6 +30,8 @@ func (l *lowerer) Idiom(pc prog.PC, x *opt.Idiom) {
 		}
 	case opt.Choose:
 		l.choose(pc, in, x)
+	case opt.Tally:
+		l.tally(pc, in, x)
 	case opt.Ones, opt.Zeros:
 		l.count(pc, x)
 	}

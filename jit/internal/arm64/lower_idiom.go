@@ -42,6 +42,17 @@ func (l *lowerer) Idiom(pc prog.PC, x *opt.Idiom) {
 		}
 	case opt.Choose:
 		l.choose(pc, in, x)
+	case opt.Tally:
+		op, w := in.Op.JmpOp(), W32
+		if x.Wide {
+			w = W64
+		}
+		l.compare(in, op == isa.JSet)
+		c := cond(op)
+		if x.Imm == 0 {
+			c = c.Not()
+		}
+		l.Cinc(w, host[x.Dst], host[x.Dst], c)
 	case opt.Ones, opt.Zeros:
 		l.count(pc, x)
 	}
