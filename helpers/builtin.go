@@ -1,8 +1,6 @@
 package helpers
 
 import (
-	"bytes"
-
 	"github.com/skepvm/skep/internal/mem"
 )
 
@@ -69,6 +67,6 @@ var memcmp = (&Func{
 		if x == nil || y == nil {
 			return badMemory(env)
 		}
-		return uint64(bytes.Compare(x, y))
+		return uint64(mem.Compare(x, y))
 	},
 }).Inlines(InlineMemcmp)

@@ -51,6 +51,12 @@ var CsumDiff = (&Func{
 // ones' complement sum. A last odd byte counts as if a zero followed it.
 func CsumPartial(b []byte, sum uint32) uint32 {
 	acc, carry := uint64(sum), uint64(0)
+	for ; len(b) >= 32; b = b[32:] { // the carry stays in its flag
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(b), carry)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(b[8:]), carry)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(b[16:]), carry)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(b[24:]), carry)
+	}
 	for ; len(b) >= 8; b = b[8:] {
 		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(b), carry)
 	}

@@ -132,13 +132,25 @@ var ForEachMapElem = &Func{
 			return errno.EINVAL.R0()
 		}
 		var n uint64
+		share := env.Share
+		if e, ok := env.(elementSharer); ok {
+			share = e.ShareElement
+		}
 		m.Range(env.CPU(), func(key, value []byte) bool {
 			n++
-			stop, err := env.Call(fn, handle, env.Share(key), env.Share(value), ctx, 0)
+			stop, err := env.Call(fn, handle, share(key), share(value), ctx, 0)
 			return err == nil && stop == 0
 		})
 		return n
 	},
+}
+
+// An elementSharer is an Env that need not remember every element of a walk, of
+// which there can be millions: the program has no use for those that it has left
+// behind.
+type elementSharer interface {
+	// ShareElement is Share of memory that is soon of no use.
+	ShareElement(b []byte) uint64
 }
 
 // mapAndKey returns the map that handle means and the key at addr; a nil key

@@ -52,6 +52,7 @@ func (e *early) Bytes(addr uint64, n int) []byte {
 }
 
 func (e *early) Share(b []byte) uint64                       { return e.whole().Share(b) }
+func (e *early) ShareElement(b []byte) uint64                { return e.whole().ShareElement(b) }
 func (e *early) ShareMap(m maps.Map) uint64                  { return e.whole().ShareMap(m) }
 func (e *early) Map(handle uint64) maps.Map                  { return e.whole().Map(handle) }
 func (e *early) Acquire(b []byte, r helpers.Releaser) uint64 { return e.whole().Acquire(b, r) }

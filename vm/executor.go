@@ -25,6 +25,8 @@ type executor interface {
 	stack(addr uint64, n int) (b []byte, ok bool)
 	// abort is helpers.Env.Abort.
 	abort(err error)
+	// look ends the run if it was cancelled.
+	look()
 	// insns returns how many instructions the run has executed.
 	insns() uint64
 	// end forgets the run, however it ended.
@@ -80,6 +82,8 @@ func (r *reference) call(fn, a1, a2, a3, a4, a5 uint64) (uint64, error) {
 func (r *reference) stack(uint64, int) ([]byte, bool) { return nil, false } // Machine.Bytes knows it
 
 func (r *reference) abort(err error) { r.Abort(err) }
+
+func (r *reference) look() {} // it looks by itself
 
 func (r *reference) insns() uint64 { return r.Insns() }
 

@@ -99,6 +99,13 @@ func (f *fast) grant() {
 	f.m.Charge(int64(n))
 }
 
+// look ends a run that was cancelled.
+func (f *fast) look() {
+	if f.cancelled() {
+		f.m.Stop()
+	}
+}
+
 // cancelled reports whether the run was cancelled, and notes why.
 func (f *fast) cancelled() bool {
 	if f.done == nil {
@@ -126,6 +133,7 @@ func (f *fast) stop(pc prog.PC, err error) {
 func (f *fast) abort(err error) { f.stop(f.m.PC(), err) }
 
 func (f *fast) call(fn, a1, a2, a3, a4, a5 uint64) (uint64, error) {
+	f.slot.work(1)
 	r0, ok := f.m.Call(fn, a1, a2, a3, a4, a5)
 	if !ok {
 		return 0, f.err
@@ -186,6 +194,8 @@ func (h *fastHost) Switched(c *interp.Code) {
 	h.cur = c.Owner().(*Program)
 	h.slot.machine.Switch(h.cur.code)
 }
+
+func (h *fastHost) Look() { (*fast)(h).look() }
 
 func (h *fastHost) Abort(err error) { (*fast)(h).abort(err) }
 

@@ -89,6 +89,7 @@ func (m *machine) prepare(s *slot) *machine {
 		m.slot = s
 		m.rt.Context = rt.NewContext(jit.Frames)
 		m.rt.Yield = m.yield
+		m.rt.Look = m.look
 		m.rt.Moved = m.moved
 		m.frames = m.rt.Context.Frames()
 		m.base = m.rt.Context.FrameBase()
@@ -245,6 +246,13 @@ func (m *machine) yield(c *rt.Context) {
 	m.grant()
 }
 
+// look ends a run that was cancelled.
+func (m *machine) look() {
+	if m.cancelled() {
+		m.rt.Context.Stop()
+	}
+}
+
 // cancelled reports whether the run was cancelled, and notes why.
 func (m *machine) cancelled() bool {
 	if m.done == nil {
@@ -319,6 +327,7 @@ var errDepth = errors.New("call depth is 8 frames already")
 
 func (m *machine) call(fn, a1, a2, a3, a4, a5 uint64) (uint64, error) {
 	c := m.rt.Context
+	m.slot.work(1)
 	if m.err != nil {
 		return 0, m.err
 	}

@@ -1,8 +1,6 @@
 package vm
 
 import (
-	"bytes"
-
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/jit"
@@ -57,18 +55,21 @@ func proven(c jit.Call, ms []maps.Map) helpers.Impl {
 			return provenInner(ms[c.Map])
 		}
 	case helpers.InlineMemset:
-		return func(_ helpers.Env, dst, c, n, _, _ uint64) uint64 {
+		return func(env helpers.Env, dst, c, n, _, _ uint64) uint64 {
+			slotIn(env).workOn(n)
 			mem.Fill(mem.At(dst, int(n)), byte(c))
 			return dst
 		}
 	case helpers.InlineMemcpy, helpers.InlineMemmove:
-		return func(_ helpers.Env, dst, src, n, _, _ uint64) uint64 {
+		return func(env helpers.Env, dst, src, n, _, _ uint64) uint64 {
+			slotIn(env).workOn(n)
 			mem.CopyShared(mem.At(dst, int(n)), mem.At(src, int(n)))
 			return dst
 		}
 	case helpers.InlineMemcmp:
-		return func(_ helpers.Env, x, y, n, _, _ uint64) uint64 {
-			return uint64(bytes.Compare(mem.At(x, int(n)), mem.At(y, int(n))))
+		return func(env helpers.Env, x, y, n, _, _ uint64) uint64 {
+			slotIn(env).workOn(n)
+			return uint64(mem.Compare(mem.At(x, int(n)), mem.At(y, int(n))))
 		}
 	}
 	return c.Func.Trusting()
@@ -87,7 +88,8 @@ func provenReserve(m ring) helpers.Impl {
 }
 
 func provenOutput(m ring) helpers.Impl {
-	return func(_ helpers.Env, _, data, size, flags, _ uint64) uint64 {
+	return func(env helpers.Env, _, data, size, flags, _ uint64) uint64 {
+		slotIn(env).workOn(size)
 		return helpers.Result(m.Output(mem.At(data, int(size)), flags))
 	}
 }
@@ -126,6 +128,9 @@ func provenAnyLookup(impl helpers.Impl) helpers.Impl {
 func provenUpdate(m maps.Map) helpers.Impl {
 	keySize, valueSize := int(m.Spec().KeySize), int(m.Spec().ValueSize)
 	return func(env helpers.Env, _, key, value, flags, _ uint64) uint64 {
+		if valueSize >= largeWork {
+			slotIn(env).workOn(uint64(valueSize))
+		}
 		return helpers.Result(m.UpdateElem(env.CPU(), mem.At(key, keySize), mem.At(value, valueSize), maps.UpdateFlags(flags)))
 	}
 }

@@ -43,6 +43,11 @@ type slot struct {
 	lock   *atomic.Uint32 // the spin lock that the run holds; nil: none
 	lockAt uint64         // its address
 
+	element   [elements]uint64 // addresses of those that Space has for ShareElement
+	elementAt uint
+
+	done uint64 // of helpers' work, since the last look; see work
+
 	dynptrs helpers.Dynptrs
 	timer   *timer // whose callback the run is; nil: of none
 }
@@ -106,6 +111,9 @@ func (s *slot) target(m maps.Map, index uint32) *Program {
 func (s *slot) CPU() int { return s.cpu }
 
 func (s *slot) Bytes(addr uint64, n int) []byte {
+	if n >= largeWork {
+		s.workOn(uint64(n))
+	}
 	if n > 0 {
 		if b, ok := s.exec.stack(addr, n); ok {
 			return b
@@ -122,6 +130,26 @@ func (s *slot) Bytes(addr uint64, n int) []byte {
 }
 
 func (s *slot) Share(b []byte) uint64 { return s.machine.Share(b) }
+
+// elements is how many elements of a walk are remembered.
+const elements = 64
+
+// ShareElement is Share of what a walk of a map is at: engines that trust the proof
+// look no addresses up, and what has been forgotten, helpers alone do not find.
+func (s *slot) ShareElement(b []byte) uint64 {
+	addr := mem.Addr(b)
+	if len(b) == 0 || s.exec == executor(&s.reference) || s.machine.Space.Holds(addr, len(b)) {
+		return s.Share(b)
+	}
+	old := &s.element[s.elementAt%elements]
+	s.elementAt++
+	if *old != 0 {
+		s.machine.Space.Remove(*old)
+		s.machine.Forget()
+	}
+	*old = s.Share(b)
+	return *old
+}
 
 func (s *slot) ShareMap(m maps.Map) uint64 { return s.machine.ShareMap(m) }
 
@@ -279,6 +307,9 @@ func (s *slot) end() {
 	}
 	s.dynptrs.Reset()
 	s.timer = nil
+	if s.elementAt > 0 {
+		s.element, s.elementAt = [elements]uint64{}, 0
+	}
 	for len(s.held) > 0 {
 		last := len(s.held) - 1
 		h := s.held[last]

@@ -1,35 +1,17 @@
 package vm_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"runtime"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/skepvm/skep/internal/spin"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/vm"
 )
-
-// spinners never end, each in another way: what a CPU takes a long time for
-// makes the time between two looks at the clock long, too.
-var spinners = []struct{ name, text string }{
-	{"alu", "r0 = 1\nr0 += 3\nr0 ^= 5\ngoto -3"},
-	{"divide", "r0 = -1\nr2 = 3\nr0 /= r2\nr0 |= 0xff\nr0 %= r2\nr0 |= -256\ngoto -5"},
-	{"atomic", "r6 = map[0][0]+0\nr0 = 1\nlock *(u64 *)(r6 +0) += r0\nlock *(u64 *)(r6 +64) += r0\ngoto -3"},
-	// The next address depends on the value, and is nowhere near.
-	{"memory", "r6 = map[0][0]+0\nr0 = 1\n" + strings.Repeat("r0 *= 0x5851f42d\nr0 += 0x1405\nr1 = r0\nr1 >>= 8\nr1 &= 0x3fffff8\nr1 += r6\nr1 = *(u64 *)(r1 +0)\nr0 += r1\n", 16) + "goto -129"},
-	{"subprogram", "call f\ngoto -2\nf:\nr0 = 1\nexit"},
-}
-
-func spinnerMap() *maps.Spec {
-	return &maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 64 << 20, MaxEntries: 1}
-}
 
 // TestStops measures how long programs that never end hold up those who want
 // something: a stop of the world, and whoever cancels the run. The distribution
@@ -41,67 +23,49 @@ func TestStops(t *testing.T) {
 	if runtime.GOMAXPROCS(0) == 1 {
 		t.Skip("with one processor nobody waits while a program runs")
 	}
-	trials := envInt(t, "SKEP_TRIALS", 20)
-	for _, tc := range spinners {
-		t.Run(tc.name, func(t *testing.T) {
-			o := compiled
-			o.Rules.AllowUnbounded = true
-			o.MaxInsns = -1
-			p := load(t, packetType, tc.text, o, spinnerMap()).Program("p")
-			var stops, cancels []time.Duration
-			for range trials {
-				stop, cancel := spin(t, p)
-				stops, cancels = append(stops, stop), append(cancels, cancel)
+	entries, trials := uint32(1<<20), 10
+	if testing.Short() {
+		entries, trials = 1<<10, 3
+	}
+	lab, err := spin.NewLab(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lab.Close()
+	trials = envInt(t, "SKEP_TRIALS", trials)
+	for _, p := range spin.Programs {
+		for _, e := range usable(t) {
+			if e == vm.Checked {
+				continue
 			}
-			report(t, "stop of the world", stops)
-			report(t, "cancellation", cancels)
-		})
-	}
-}
-
-// spin runs p until it is cancelled, and returns how long it held up a stop of
-// the world before that, and how long it went on afterwards.
-func spin(t *testing.T, p *vm.Program) (stop, cancelled time.Duration) {
-	ctx, cancel := context.WithCancel(t.Context())
-	begins := make(chan struct{})
-	ends := make(chan time.Time, 1)
-	go func() {
-		close(begins)
-		_, err := p.RunContext(ctx, nil)
-		now := time.Now()
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("the run ended with %v", err)
+			t.Run(fmt.Sprintf("%s/%s", p.Name, e), func(t *testing.T) {
+				c, err := lab.Load(p, e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				var stops, cancels spin.Distribution
+				for range trials {
+					stop, cancel, err := lab.Trial(c)
+					if err != nil {
+						t.Fatal(err)
+					}
+					stops, cancels = append(stops, stop), append(cancels, cancel)
+				}
+				report(t, "stop of the world", stops)
+				report(t, "cancellation", cancels)
+			})
 		}
-		ends <- now
-	}()
-	<-begins
-	for wait := time.Now().Add(time.Duration(rand.IntN(200_000))); time.Now().Before(wait); {
-		runtime.Gosched()
-	}
-	var m runtime.MemStats
-	start := time.Now()
-	runtime.ReadMemStats(&m) // stops the world
-	stop = time.Since(start)
-	start = time.Now()
-	cancel()
-	select {
-	case end := <-ends:
-		return stop, end.Sub(start)
-	case <-time.After(time.Minute):
-		t.Fatal("the run did not end within a minute after it was cancelled")
-		return 0, 0
 	}
 }
 
 // report logs how ds are distributed, and fails if they are too long.
-func report(t *testing.T, what string, ds []time.Duration) {
-	slices.Sort(ds)
-	at := func(q float64) time.Duration { return ds[min(len(ds)-1, int(q*float64(len(ds))))] }
-	text := fmt.Sprintf("%s: %d trials, p50 %v, p90 %v, p99 %v, p99.9 %v, max %v", what, len(ds), at(.5), at(.9), at(.99), at(.999), ds[len(ds)-1])
+func report(t *testing.T, what string, ds spin.Distribution) {
+	text := fmt.Sprintf("%s: %d trials, p50 %v, p90 %v, p99 %v, p99.9 %v, max %v", what, len(ds), ds.At(.5), ds.At(.9), ds.At(.99), ds.At(.999), ds.Max())
 	t.Log(text)
-	limit, worst := time.Millisecond, at(.5)
+	limit, worst := time.Millisecond, ds.At(.5)
 	if os.Getenv("SKEP_IDLE") != "" {
-		worst = ds[len(ds)-1]
+		worst = ds.Max()
 	} else {
 		limit = time.Second
 	}

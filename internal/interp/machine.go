@@ -43,6 +43,7 @@ type Machine struct {
 
 	code    *Code
 	stopped bool
+	calls   uint32 // of helpers
 	stack   []byte
 	bottom  uint64 // address of stack
 
@@ -77,9 +78,15 @@ type Host interface {
 	// Switched is called when another code than before goes on: after a tail
 	// call, and when the program that it led to has ended in a subprogram.
 	Switched(c *Code)
+	// Look is called now and then before a helper is: the meter does not know how
+	// long helpers take. It may call Stop.
+	Look()
 	// Abort ends the run with err, for which it calls Stop.
 	Abort(err error)
 }
+
+// looks is how many calls of helpers there are at most between two of Host.Look.
+const looks = 64
 
 // exit is why loop returns.
 type exit int
@@ -188,6 +195,9 @@ func (m *Machine) exec() (ok bool) {
 		r, o := &m.reg, &m.ops[m.at/opSize-1]
 		switch o.sub {
 		case leaveHelper:
+			if m.calls++; m.calls%looks == 0 {
+				m.host.Look()
+			}
 			r[0] = m.code.impls[o.imm](m.env, r[1], r[2], r[3], r[4], r[5])
 			if m.stopped {
 				return false

@@ -163,7 +163,14 @@ func Store(b []byte, v uint64) {
 //
 //go:norace
 func Fill(b []byte, c byte) {
-	for i := range b {
-		b[i] = c
+	const unit = 4096
+	first := b[:min(unit, len(b))]
+	for i := range first {
+		first[i] = c
+	}
+	for rest := b[len(first):]; len(rest) > 0; {
+		n := min(unit, len(rest))
+		CopyShared(rest[:n], first[:n])
+		rest = rest[n:]
 	}
 }

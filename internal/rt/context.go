@@ -198,5 +198,10 @@ type Run struct {
 	// Yield is.
 	Moved func(t *Target)
 
-	at uint64 // the target that Helpers are of
+	// Look is called now and then before a helper is: the meter does not know how
+	// long helpers take. It may stop the context.
+	Look func()
+
+	at    uint64 // the target that Helpers are of
+	calls uint32 // of helpers
 }

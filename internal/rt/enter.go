@@ -23,12 +23,18 @@ func leaf(c *Context, code uintptr) uint64
 // when the stack does.
 func enter(r *Run, code uintptr) Exit
 
+// looks is how many calls of helpers there are at most between two of Run.Look.
+const looks = 64
+
 // helper calls a helper for the stub.
 //
 //lint:ignore U1000 the stub calls it
 func helper(r *Run, index uint32) uint64 {
 	if r.Context.target != r.at {
 		r.follow()
+	}
+	if r.calls++; r.calls%looks == 0 {
+		r.Look()
 	}
 	a := &r.Context.Arg
 	return r.Helpers[index](r.Env, a[0], a[1], a[2], a[3], a[4])

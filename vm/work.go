@@ -1,0 +1,28 @@
+package vm
+
+// Meters count instructions, and a call of a helper is one, however long it takes.
+// So what helpers do is counted, too, roughly, for the sake of whoever cancels a run:
+// calls, callbacks, and memory.
+
+const (
+	// workPerLook is how much work is done between two looks at whether the run was
+	// cancelled: some 10 µs as a rule.
+	workPerLook = 64
+	// largeWork is how much memory makes as much work as a call.
+	largeWork = 1 << 12
+)
+
+// work notes n units of work.
+func (s *slot) work(n uint64) {
+	if s.done += n; s.done >= workPerLook && s.exec != nil { // nobody cancels quick runs
+		s.done = 0
+		s.exec.look()
+	}
+}
+
+// workOn notes work on n bytes of memory.
+func (s *slot) workOn(n uint64) {
+	if n >= largeWork {
+		s.work(n / largeWork)
+	}
+}
