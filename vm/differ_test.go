@@ -96,6 +96,7 @@ func generateFor(kind string, seed uint64) *bpftest.Generated {
 		}
 	}
 	o.Lookups = o.Maps && seed%2 == 0
+	o.Bytes = seed%4 < 2
 	if seed%5 == 0 {
 		o.Constructs, o.Maps, o.Iterators, o.RingBuf = true, true, seed%2 == 0, seed%3 == 0
 	}

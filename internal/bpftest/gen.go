@@ -32,6 +32,7 @@ type Options struct {
 	Indexes   bool // offsets bounded in as many ways as compilers and people know
 	Idioms    bool // flags tested twice, pieces of spills, context fields, memory handed on
 	RingBuf   bool // reservations, submitted or discarded
+	Bytes     bool // packet bytes, checksums and random numbers by helpers
 	ForEach   bool // bpf_for_each_map_elem
 	TailCalls bool
 	Moves     bool // helpers that move the packet; needs Packet

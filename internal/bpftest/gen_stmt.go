@@ -43,6 +43,7 @@ func (g *generator) block(n int) {
 		{3, g.o.Idioms && g.f.rank == 0, g.ctxField},
 		{5, g.o.RingBuf && g.f.depth < 3 && g.branchy(), g.reserve},
 		{2, g.o.RingBuf, g.output},
+		{5, g.o.Bytes, g.byteHelper},
 		{4, g.o.ForEach && g.f.rank < maxRank && g.f.loops == 0, g.callForEach},
 		{2, g.o.TailCalls && g.f.rank == 0 && g.f.held == 0, g.tailCall},
 		{3, g.o.Moves && g.o.Packet && g.f.rank == 0 && g.f.loops == 0, g.movePacket},
