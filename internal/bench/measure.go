@@ -45,6 +45,7 @@ type row struct {
 	lanes [columns]*lane   // nil: does not run there
 	why   [columns]string  // it does not
 	net   [columns]float64 // nanoseconds, less those of trivial
+	insns uint64           // that a run executes
 }
 
 // turn is how long a lane runs at a time.
@@ -121,6 +122,11 @@ func newRow(o options, b benchmark) (*row, error) {
 		if err != nil {
 			r.why[column] = "not built yet"
 			continue
+		}
+		if column == theChecked {
+			if r.insns, err = countInsns(obj, &b, pkt); err != nil {
+				return nil, err
+			}
 		}
 		if column == theChecked && !o.checked {
 			r.why[column] = "not asked for"

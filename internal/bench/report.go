@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,10 +25,12 @@ type report struct {
 
 // A programReport is one program in nanoseconds per run, by engine.
 type programReport struct {
-	Name string             `json:"name"`
-	Net  map[string]float64 `json:"net_ns"`
-	Not  map[string]string  `json:"not_measured,omitempty"`
-	Note string             `json:"note,omitempty"`
+	Name string `json:"name"`
+	// Insns is how many instructions a run executes, beyond those of the trivial program.
+	Insns uint64             `json:"instructions"`
+	Net   map[string]float64 `json:"net_ns"`
+	Not   map[string]string  `json:"not_measured,omitempty"`
+	Note  string             `json:"note,omitempty"`
 }
 
 func newReport(o options, base *row, rows []*row) *report {
@@ -38,7 +41,7 @@ func newReport(o options, base *row, rows []*row) *report {
 		}
 	}
 	for _, x := range rows {
-		p := programReport{Name: x.object, Net: map[string]float64{}, Not: map[string]string{}, Note: x.note}
+		p := programReport{Name: x.object, Insns: x.insns - base.insns, Net: map[string]float64{}, Not: map[string]string{}, Note: x.note}
 		for k, l := range x.lanes {
 			if l != nil {
 				p.Net[columnNames[k]] = round(x.net[k])
@@ -78,6 +81,24 @@ func (r *report) mean(a, b int) (m float64, n int) {
 	return math.Exp(sum / float64(n)), n
 }
 
+// perInsn returns how many nanoseconds the fast interpreter takes per instruction
+// of p.
+func (p *programReport) perInsn() (ns float64, ok bool) {
+	x, ok := p.Net[columnNames[theInterp]]
+	return x / float64(p.Insns), ok && p.Insns > 0
+}
+
+// perInsn returns that of all programs, in order.
+func (r *report) perInsn() (xs []float64) {
+	for i := range r.Programs {
+		if x, ok := r.Programs[i].perInsn(); ok {
+			xs = append(xs, x)
+		}
+	}
+	slices.Sort(xs)
+	return xs
+}
+
 func (r *report) json() string {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -93,7 +114,7 @@ func (r *report) markdown() string {
 		"program that does nothing, least of %d interleaved rounds of one process. %s, Linux %s. clang is\n"+
 		"`clang-19 -O3 -fno-vectorize -fno-slp-vectorize` of the same C; both skep and the kernel run what\n"+
 		"`clang-19 -O2 -target bpf -mcpu=v3` makes of it (mix and bswap: v4). Loops are kept from being unrolled in both.\n\n", r.Rounds, r.Host, r.Kernel)
-	b.WriteString("| program | clang | kernel | jit | interp | checked | jit/kernel | jit/clang | |\n|---|--:|--:|--:|--:|--:|--:|--:|---|\n")
+	b.WriteString("| program | clang | kernel | jit | interp | checked | jit/kernel | jit/clang | interp/insn | |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|---|\n")
 	for i := range r.Programs {
 		p := &r.Programs[i]
 		fmt.Fprintf(&b, "| %s |", p.Name)
@@ -111,6 +132,11 @@ func (r *report) markdown() string {
 				b.WriteString(" – |")
 			}
 		}
+		if x, ok := p.perInsn(); ok {
+			fmt.Fprintf(&b, " %.2f |", x)
+		} else {
+			b.WriteString(" – |")
+		}
 		note := p.Note
 		if why := p.Not[columnNames[theKernel]]; why != "" {
 			note += " kernel: " + why
@@ -125,6 +151,11 @@ func (r *report) markdown() string {
 		if m, n := r.mean(pair[0], pair[1]); n > 0 {
 			fmt.Fprintf(&b, " %s/%s %.3f (%d programs);", columnNames[pair[0]], columnNames[pair[1]], m, n)
 		}
+	}
+	if xs := r.perInsn(); len(xs) > 0 {
+		at := func(q int) float64 { return xs[(len(xs)-1)*q/100] }
+		fmt.Fprintf(&b, "\nthe fast interpreter takes, per executed instruction, %.2f to %.2f ns: half of the programs at most %.2f, three\n"+
+			"quarters %.2f, nine in ten %.2f (interp/insn);", xs[0], at(100), at(50), at(75), at(90))
 	}
 	b.WriteString("\nthe trivial program takes")
 	for k := range columns {

@@ -36,6 +36,26 @@ func newSkep(obj *prog.Object, engine vm.Engine, b *benchmark, pkt []byte) (*ske
 	return s, err
 }
 
+// countInsns returns how many instructions a run of b executes, by the checked
+// interpreter, which counts each: the least of a few, since programs that keep state
+// may begin with more.
+func countInsns(obj *prog.Object, b *benchmark, pkt []byte) (n uint64, err error) {
+	s, err := newSkep(obj, vm.Checked, b, pkt)
+	if err != nil {
+		return 0, err
+	}
+	for i := range 3 {
+		before := s.prog.Stats().Insns
+		if _, err := s.once(); err != nil {
+			return 0, err
+		}
+		if x := s.prog.Stats().Insns - before; i == 0 || x < n {
+			n = x
+		}
+	}
+	return n, nil
+}
+
 func (s *skep) once() (uint32, error) {
 	r, err := s.prog.Run(s.pkt)
 	return uint32(r), err
