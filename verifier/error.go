@@ -24,6 +24,8 @@ type Error struct {
 	Causes []Cause // the instructions that made the refused value, in order
 	Hint   string  // what would fix it; empty if nothing can be said
 	Path   []Step  // the decisions that lead there, in order
+
+	definite bool // another exploration of the program would refuse it as well
 }
 
 // A Value says what one register holds.

@@ -27,8 +27,13 @@ type machine struct {
 const maxNames = 1 << 15
 
 // fail returns the error that the instruction at pc breaks rule code.
+//
+// The error is definite if what is known has been followed from the start without
+// a join: a patient exploration comes by with the same state, or one that covers it.
 func (m *machine) fail(code Code, format string, args ...any) error {
 	e := m.sv.errorAt(code, m.pc, m.s.Trace, format, args...)
+	e.definite = !m.s.Joined
+	m.sv.refused = m.s.Trace
 	m.sv.explain(e, m.s, m.arg)
 	return e
 }

@@ -40,6 +40,9 @@ func (m *machine) note(s *state.State, n state.TraceNote) {
 	sv.traces = sv.traces[1:]
 	*t = state.Trace{Prev: s.Trace, PC: int32(m.pc), Note: n}
 	s.Trace = t
+	if sv.along != nil {
+		sv.compare(t)
+	}
 }
 
 // traceChunk is how many decisions are allocated at a time.

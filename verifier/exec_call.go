@@ -382,7 +382,7 @@ func (m *machine) clobber(f *helpers.Func, i int, c *call) {
 	default:
 		return
 	}
-	if !arg.Write || r.Kind != state.Stack || arg.Uninit && c.m >= 0 && m.sv.spec(c.m).Type == maps.BloomFilter {
+	if !arg.Write || r.Kind != state.Stack || arg.Kind == helpers.ArgMapValue && arg.Uninit && m.sv.spec(c.m).Type == maps.BloomFilter {
 		return
 	}
 	var size state.Reg

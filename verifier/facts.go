@@ -198,7 +198,9 @@ func (m *machine) noteAccess(p state.Reg, off int64) error {
 	}
 	all := k.region | region
 	if all&exclusive != 0 && all&(all-1) != 0 {
-		return m.fail(BadPointer, "access through a %v pointer; on another path this instruction accesses %v", p.Kind, k.region)
+		err := m.fail(BadPointer, "access through a %v pointer; on another path this instruction accesses %v", p.Kind, k.region)
+		err.(*Error).definite = false // that path may be one of the joined states' alone
+		return err
 	}
 	k.region, k.min, k.max = all, min(k.min, lo), max(k.max, hi)
 	if p.Kind == state.MapValue {

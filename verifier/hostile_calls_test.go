@@ -1,6 +1,13 @@
 package verifier
 
-import "testing"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/skepvm/skep/btf"
+)
 
 // Parts of the programs below.
 const (
@@ -103,6 +110,63 @@ func TestHostileSlices(t *testing.T) {
 		{"dynptr: slice outlives its frame", "xdp", "call f\nif r0 == 0 goto out\n*(u64 *)(r0 +0) = 1\nout:\nr0 = 0\nexit\nf:\n" + aLocal + aData + "exit", "", ""},
 		{"dynptr: reservation's slice outlives its frame", "xdp", "call f\nif r0 == 0 goto out\n*(u64 *)(r0 +0) = 1\nout:\nr0 = 0\nexit\nf:\n" + aRes + aData + "r6 = r0\n" + aSub + "r0 = r6\nexit", NotPointer, ""},
 	})
+}
+
+// TestHostileIterators: what iterators are made of.
+func TestHostileIterators(t *testing.T) {
+	const unsafe = "the kernel reads the words at any address, and finds an error there"
+	checkShapes(t, []shape{
+		{"numbers from an address", "xdp", "r1 = r10\nr1 += -8\nr2 = r10\nr3 = 10\ncall bpf_iter_num_new\n" + aNumD + out, BadArgument, ""},
+		{"numbers to an address", "xdp", "r1 = r10\nr1 += -8\nr2 = 0\nr3 = r10\ncall bpf_iter_num_new\n" + aNumD + out, BadArgument, ""},
+		{"so many words as an address", "xdp", "r1 = r10\nr1 += -16\nr2 = map[10][0]+0\nr3 = r10\ncall bpf_iter_bits_new\nr1 = r10\nr1 += -16\ncall bpf_iter_bits_destroy" + out, BadArgument, ""},
+		{"words at a number", "xdp", "r1 = r10\nr1 += -16\nr2 = 5\nr3 = 1\ncall bpf_iter_bits_new\nr1 = r10\nr1 += -16\ncall bpf_iter_bits_destroy" + out, BadArgument, unsafe},
+		{"words of a value that may be null", "xdp", "*(u32 *)(r10 -20) = 9\nr2 = r10\nr2 += -20\nr1 = map[26]\ncall 1\nr1 = r10\nr1 += -16\nr2 = r0\nr3 = 1\ncall bpf_iter_bits_new\nr1 = r10\nr1 += -16\ncall bpf_iter_bits_destroy" + out, NullPointer, unsafe},
+		{"words beyond a value", "xdp", "r1 = r10\nr1 += -16\nr2 = map[10][0]+8\nr3 = 8\ncall bpf_iter_bits_new\nr1 = r10\nr1 += -16\ncall bpf_iter_bits_destroy" + out, OutOfBounds, unsafe},
+		{"no words at 0", "xdp", "r1 = r10\nr1 += -16\nr2 = 0\nr3 = 0\ncall bpf_iter_bits_new\nr1 = r10\nr1 += -16\ncall bpf_iter_bits_destroy" + out, "", ""},
+		{"slice kept over a read through the packet's dynptr", "sched_cls", aSkbW + "*(u64 *)(r10 -32) = 0\nr1 = r10\nr1 += -32\nr2 = 8\nr3 = r10\nr3 += -16\nr4 = 0\nr5 = 0\ncall 201\nr0 = *(u64 *)(r7 +0)" + out, "", ""},
+	})
+}
+
+// TestFieldsThatDoNotFit: a lock or a timer of another size, or at an odd place,
+// is none, whatever the types of the map say. The kernel makes no such map.
+func TestFieldsThatDoNotFit(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		off, size uint32
+		code      Code
+	}{
+		{"bpf_spin_lock", 8, 4, ""},
+		{"bpf_spin_lock", 8, 8, BadArgument},
+		{"bpf_spin_lock", 10, 4, BadArgument},
+	} {
+		p, _, _ := construct(t, "xdp", fmt.Sprintf("r1 = map[3][0]+%d\ncall 93\nr1 = map[3][0]+%d\ncall 94", tc.off, tc.off)+out)
+		locked := *lockedMap
+		locked.Value = valueType(64, fieldAt(tc.off, tc.name, tc.size))
+		for i, m := range p.Maps {
+			if m == lockedMap {
+				p.Maps[i] = &locked
+			}
+		}
+		_, _, err := Verify(context.Background(), p, Options{})
+		var e *Error
+		if tc.code == "" && err != nil || tc.code != "" && (!errors.As(err, &e) || e.Code != tc.code) {
+			t.Errorf("%s of %d bytes at %d: %v, want %q", tc.name, tc.size, tc.off, err, tc.code)
+		}
+	}
+}
+
+// TestExceptionHandler: a program that wants its exceptions handled is refused,
+// if it throws some.
+func TestExceptionHandler(t *testing.T) {
+	for asm, code := range map[string]Code{"r1 = 0\ncall bpf_throw\nexit": Unsupported, "r0 = 0\nexit": ""} {
+		p, _, _ := construct(t, "sched_cls", asm)
+		p.Funcs[0].Type = &btf.Type{Kind: btf.Func, Name: "test", Tags: []string{"exception_callback:handler"}}
+		_, _, err := Verify(context.Background(), p, Options{})
+		var e *Error
+		if code == "" && err != nil || code != "" && (!errors.As(err, &e) || e.Code != code) {
+			t.Errorf("%q: %v, want %q", asm, err, code)
+		}
+	}
 }
 
 // TestHostileSections: what may be done while a lock is held.

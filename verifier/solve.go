@@ -134,10 +134,11 @@ type solver struct {
 	bytes     int64 // of the stored states
 	visits    int64
 	maxVisits int64
-	patient   bool  // widens no loop and joins few states
-	look      int64 // visits at which the clock is looked at
-	decisions int   // in traces
-	places    int64 // bytes of nodes and chains below calls
+	patient   bool                 // widens no loop and joins few states
+	along     map[*state.Trace]int // guided: how many decisions of the guide a state has followed; −1: it has left it
+	look      int64                // visits at which the clock is looked at
+	decisions int                  // in traces
+	places    int64                // bytes of nodes and chains below calls
 	deadline  time.Time
 	done      bool  // explored: nothing arrives any more
 	async     bool  // proves a callback that runs later
@@ -190,6 +191,10 @@ func (sv *solver) isCallback(b *block) bool {
 // arrive brings s to block b of chain c, from explored state from, weight
 // instructions later.
 func (sv *solver) arrive(c *chain, b int, s *state.State, from int, weight int64) error {
+	if sv.along[s.Trace] < 0 {
+		s.Free()
+		return nil
+	}
 	n := sv.node(c, b)
 	if !sv.g.blocks[b].joins {
 		sv.push(n, sv.pending(s, nil, edge{from, weight}))

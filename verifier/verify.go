@@ -7,7 +7,8 @@
 // different shape meet without being joined; those of the same shape are
 // joined once they agree in the constants that can still decide a branch.
 // Loops are unrolled while that is cheap, then widened; if the proof then fails,
-// it is tried again without joins and widening, as far as the kernel would go.
+// and one path alone is not enough to fail it (guide.go), it is tried again without
+// joins and widening, as far as the kernel would go.
 // terminate.go proves, on the graph of what was explored, that every path ends.
 //
 // A rejection is an *Error: the rule (Code), the place in C, the failed check
@@ -79,6 +80,8 @@ type verifier struct {
 	roots     map[rootKey]*root
 	effects   map[int]effects // by function, once asked for
 	rough     bool            // the exploration has joined states, or widened a loop
+	refused   *state.Trace    // how the state came about that a check refused
+	guide     []*state.Trace  // the decisions to follow, in a guided exploration
 }
 
 // An outcome says which ways of a conditional jump are possible.
@@ -114,33 +117,54 @@ func (v *verifier) verify(ctx context.Context, start time.Time) (Stats, error) {
 		return Stats{}, err
 	}
 	v.l = v.newLiveness(v.g)
-	stats, err := v.explore(ctx, start, 0, false)
+	stats, err := v.explore(ctx, start, 0, quick)
 	var refused *Error
-	if !v.rough || !errors.As(err, &refused) || refused.Code == TooLong || stats.Visits > patience {
+	if !v.rough || !errors.As(err, &refused) || refused.definite || refused.Code == TooLong || stats.Visits > patience {
 		return stats, err
+	}
+	if v.guide = decisions(v.refused); len(v.guide) > 0 { // is one path enough to refuse it?
+		v.facts = newFacts(len(v.p.Insns))
+		stats, err = v.explore(ctx, start, stats.Visits, guided)
+		v.guide = nil
+		var e *Error
+		if !errors.As(err, &e) && err != nil || e != nil && e.definite {
+			return stats, err
+		}
 	}
 	// What widening and joining lost may be why. What a run does is exact as
 	// long as nothing is widened, and mostly short enough to be followed.
 	v.facts = newFacts(len(v.p.Insns))
-	again, err := v.explore(ctx, start, stats.Visits, true)
+	again, err := v.explore(ctx, start, stats.Visits, patient)
 	if e := (*Error)(nil); errors.As(err, &e) && e.Code == Limit {
 		err = refused
 	}
 	return again, err
 }
 
-// explore proves the program. A patient exploration widens no loop
-// and joins few states. The
-// visits before count as part of it.
-func (v *verifier) explore(ctx context.Context, start time.Time, before int64, patient bool) (Stats, error) {
+// How an exploration goes about it.
+type mode uint8
+
+const (
+	quick   mode = iota
+	patient      // widens no loop and joins few states
+	guided       // the same, along the decisions of v.guide alone: it proves nothing
+)
+
+// explore proves the program. The visits before count as part of it.
+func (v *verifier) explore(ctx context.Context, start time.Time, before int64, how mode) (Stats, error) {
 	v.used, v.roots = make([]int, len(v.p.Funcs)), map[rootKey]*root{}
 	v.effects, v.rough = map[int]effects{}, false
 	sv := &solver{
 		verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}, loop: -1,
-		visits: before, maxVisits: v.o.MaxVisits, patient: patient,
+		visits: before, maxVisits: v.o.MaxVisits, patient: how != quick,
 	}
-	if patient {
+	v.refused = nil
+	switch how {
+	case patient:
 		sv.maxVisits = min(sv.maxVisits, before+patience)
+	case guided:
+		sv.maxVisits = min(sv.maxVisits, before+maxGuided)
+		sv.along = map[*state.Trace]int{}
 	}
 	sv.root = v.g.newChain(0, state.Subprogram)
 	pool := state.NewPool()
@@ -154,11 +178,11 @@ func (v *verifier) explore(ctx context.Context, start time.Time, before int64, p
 	if err == nil {
 		err = sv.run()
 	}
-	if err == nil {
+	if err == nil && how != guided {
 		err = sv.stackDepth()
 	}
 	stats := Stats{Visits: sv.visits, States: v.peak, Bytes: v.peakBytes}
-	if err != nil {
+	if err != nil || how == guided {
 		return stats, err
 	}
 	if v.o.Invariants {

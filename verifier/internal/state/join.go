@@ -255,7 +255,7 @@ func Join(s, t *State, merge Merge, widening bool) *State {
 	u.Frames = append(u.Frames[:0], s.Frames...)
 	u.Objs = append(u.Objs[:0], s.Objs...)
 	u.Edges, u.Ghosts = u.Edges[:0], u.Ghosts[:0]
-	u.packet, u.meta, u.Trace = s.packet, s.meta, t.Trace
+	u.packet, u.meta, u.Trace, u.Joined = s.packet, s.meta, t.Trace, true
 	u.Held = s.Held
 	for i := range u.Frames {
 		f, g := &u.Frames[i], &t.Frames[i]

@@ -161,6 +161,8 @@ type State struct {
 
 	Trace *Trace // how the state came about; for people
 
+	Joined bool // it is the join of others, or follows such a state
+
 	pool *Pool
 }
 
@@ -233,7 +235,7 @@ func (s *State) Clone() *State {
 	t.Objs = append(t.Objs[:0], s.Objs...)
 	t.Edges = append(t.Edges[:0], s.Edges...)
 	t.Ghosts = append(t.Ghosts[:0], s.Ghosts...)
-	t.packet, t.meta, t.Held, t.Trace = s.packet, s.meta, s.Held, s.Trace
+	t.packet, t.meta, t.Held, t.Trace, t.Joined = s.packet, s.meta, s.Held, s.Trace, s.Joined
 	return t
 }
 
