@@ -29,6 +29,8 @@ func TestHostileDifferences(t *testing.T) {
 		{"negated", "xdp", two32 + "r3 &= 63\nr3 = -r3\n" + index, OutOfBounds, ""},
 		{"s< after sign extension", "xdp", two64 + "r3 = (s8)r3\nr4 = (s8)r4\nif r4 s> r3 goto no\nr3 -= r4\nif r3 s> 63 goto no\n" + index, "", "the kernel does not compare numbers with each other"},
 		{"sign-extended, lower half", "xdp", two64 + "r3 = (s8)r3\nr4 = (s8)r4\nif r4 s> r3 goto no\nr3 -= r4\nr3 >>= 2\n" + index, "", "the kernel does not compare numbers with each other"},
+		{"lower half of a pointer is 0", "xdp", "r1 = map[10][0]+0\nr3 = 0\nif w1 != 0 goto l\nr3 = 64\nl:\n" + index, OutOfBounds, "the kernel takes the lower half of an address that is not null for a number that is not 0"},
+		{"pointer is 0", "xdp", "r1 = map[10][0]+0\nr3 = 0\nif r1 != 0 goto l\nr3 = 64\nl:\n" + index, "", ""},
 		{"jset then subtracted", "xdp", two32 + "if r3 & 0xffffffc0 goto no\nr3 -= 1\n" + index, OutOfBounds, ""},
 	})
 }

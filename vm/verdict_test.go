@@ -19,6 +19,7 @@ import (
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/bpftest"
 	"github.com/skepvm/skep/internal/checked"
+	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/oracle"
 	"github.com/skepvm/skep/internal/path"
 	"github.com/skepvm/skep/prog"
@@ -211,9 +212,27 @@ func (v *comparison) compare(s *subject, insns []prog.Insn) (quick bool) {
 		v.explain("kernel refuses", refusal.text, s, insns, log)
 	default:
 		v.less++
-		v.explain("skep refuses", fmt.Sprintf("%s: %v", e.Code, e), s, insns, "")
+		message := fmt.Sprintf("%s: %v", e.Code, e)
+		if halves(p, o) {
+			message = "half of a pointer: " + message
+		}
+		v.explain("skep refuses", message, s, insns, "")
 	}
 	return false
+}
+
+// halves reports whether p compares the lower half of a pointer with 0.
+func halves(p *prog.Program, o verifier.Options) (found bool) {
+	o.Observe = func(pc prog.PC, known fmt.Stringer) {
+		in := p.Insns[pc]
+		if op := in.Op.JmpOp(); in.Op.Class() != isa.JMP32 || op != isa.JEq && op != isa.JNe || in.Op.Source() != isa.K || in.Imm != 0 {
+			return
+		}
+		pointer := regexp.MustCompile(fmt.Sprintf(`\bR%d=(ctx|fp|pkt|map|mem|ringbuf|sock|func)`, in.Dst))
+		found = found || pointer.MatchString(known.String())
+	}
+	_, _, _ = verifier.Verify(context.Background(), p, o)
+	return found
 }
 
 // border compares n small changes of s, which both accept.

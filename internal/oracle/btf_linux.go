@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/skepvm/skep/btf"
 	"github.com/skepvm/skep/internal/isa"
@@ -171,23 +172,30 @@ func (w *typeWriter) typ(t *btf.Type) uint32 {
 	return w.last
 }
 
-// opaque reports whether t is a struct of structs that have no members.
-func opaque(t *btf.Type) bool {
-	return t != nil && t.Kind == btf.Struct && !slices.ContainsFunc(t.Members, func(m btf.Member) bool {
-		return m.Type.Kind != btf.Struct || len(m.Type.Members) != 0
-	})
+// special returns the members of a value that the kernel has to know: structs of
+// its own, such as bpf_spin_lock, of which only name and size matter.
+func special(t *btf.Type) (out []btf.Member) {
+	if t = t.Underlying(); t == nil || t.Kind != btf.Struct {
+		return nil
+	}
+	for _, m := range t.Members {
+		if u := m.Type.Underlying(); u != nil && u.Kind == btf.Struct && strings.HasPrefix(u.Name, "bpf_") {
+			out = append(out, btf.Member{Name: m.Name, Type: u, Offset: m.Offset})
+		}
+	}
+	return out
 }
 
 // valueBTF returns the types of s: 1 is the key, an integer; then one empty
-// struct per member of the value; then the value.
-func valueBTF(s *maps.Spec) []byte {
+// struct per special member of the value; then the value, with these alone.
+func valueBTF(s *maps.Spec, members []btf.Member) []byte {
 	var w blobWriter
 	w.put(w.name("key"), btfKindInt, s.KeySize, 8*s.KeySize)
-	for _, m := range s.Value.Members {
+	for _, m := range members {
 		w.put(w.name(m.Type.Name), btfKindStruct, m.Type.Size)
 	}
-	w.put(w.name(s.Value.Name), btfKindStruct|uint32(len(s.Value.Members)), s.ValueSize)
-	for i, m := range s.Value.Members {
+	w.put(w.name("value"), btfKindStruct|uint32(len(members)), s.ValueSize)
+	for i, m := range members {
 		w.put(w.name(m.Name), uint32(i)+2, m.Offset)
 	}
 	return w.blob()

@@ -23,9 +23,8 @@ type mapCreateAttr struct {
 	extra                                   uint64
 }
 
-// NewMap creates the map that s describes: type, sizes, flags, extra, and, if
-// Value is a struct of structs without members, that type: enough for special
-// fields.
+// NewMap creates the map that s describes: type, sizes, flags, extra, and where
+// Value has special fields.
 // inner is the template of a map of maps, or nil.
 func NewMap(s *maps.Spec, inner *Map) (*Map, error) {
 	var pin runtime.Pinner
@@ -40,15 +39,15 @@ func NewMap(s *maps.Spec, inner *Map) (*Map, error) {
 	if inner != nil {
 		attr.innerFD = uint32(inner.fd)
 	}
-	if opaque(s.Value) {
-		blob := valueBTF(s)
+	if members := special(s.Value); len(members) > 0 {
+		blob := valueBTF(s, members)
 		load := btfLoadAttr{btf: pointer(&pin, blob), size: uint32(len(blob))}
 		types, err := bpf(btfLoad, &load, &pin)
 		if err != nil {
 			return nil, fmt.Errorf("loading BTF: %w", err)
 		}
 		defer unix.Close(int(types))
-		attr.btfFD, attr.btfKey, attr.btfValue = uint32(types), 1, uint32(len(s.Value.Members))+2
+		attr.btfFD, attr.btfKey, attr.btfValue = uint32(types), 1, uint32(len(members))+2
 	}
 	fd, err := bpf(mapCreate, &attr, &pin)
 	if err != nil {
