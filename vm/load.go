@@ -200,6 +200,11 @@ func (c *Collection) makeMaps(specs []*maps.Spec) error {
 // mapFor returns the map that spec describes: one that the options give, a
 // pinned one, or a new one, whose memory is taken from left.
 func (c *Collection) mapFor(spec *maps.Spec, left *uint64) (maps.Map, error) {
+	if spec.Type == maps.PerfEventArray && spec.MaxEntries == 0 { // one for each CPU, as libbpf has it
+		s := *spec
+		s.MaxEntries = uint32(maps.NumCPU())
+		spec = &s
+	}
 	if m, given := c.opts.Maps[spec.Name]; given {
 		return m, replaces(m, spec)
 	}
