@@ -403,13 +403,20 @@ func idiomBody(r *rand.Rand, regs int) string {
 		case 8: // small numbers, and what their flags say
 			if r.IntN(3) == 0 {
 				x, w := reg(), r.IntN(2) == 0
+				if r.IntN(3) == 0 { // a way round them
+					line("if r%d %s %d goto +2\nr%d *= 3", reg(), []string{"==", "s>", "s<"}[r.IntN(3)], r.IntN(2), reg())
+				}
 				line("%s %s %s", name(w, x), []string{"+=", "-=", "&=", "|=", "^="}[r.IntN(5)],
 					[]string{name(w, reg()), fmt.Sprint(int32(r.Uint32()) >> r.IntN(32)), fmt.Sprint([]int{255, 1, 2, 4}[r.IntN(4)])}[r.IntN(3)])
+				d, to := other(x), r.IntN(9)
 				if r.IntN(4) == 0 {
 					line("r%d = %d", reg(), r.IntN(9))
+				} else if r.IntN(2) == 0 {
+					to = r.IntN(2)
+					line("r%d = %d", d, 1-to)
 				}
 				line("if %s %s 0 goto +1", name(w != (r.IntN(4) == 0), x), []string{"==", "!=", ">", ">=", "<", "<=", "s>", "s>=", "s<", "s<="}[r.IntN(10)])
-				line("r%d = %d", other(x), r.IntN(9))
+				line("r%d = %d", d, to)
 				break
 			}
 			x, y := reg(), reg()

@@ -65,7 +65,7 @@ func (l *lowerer) binary(pc prog.PC, in prog.Insn, rr func(*Asm, Width, Reg, Reg
 		rr(l.Asm, w, dst, host[in.Src])
 	}
 	if op := in.Op.ALUOp(); op != isa.Mul {
-		l.flags = flags{at: l.Len(), reg: dst, w: w, logical: op != isa.Add && op != isa.Sub}
+		l.flags = flags{at: l.Len(), pc: pc, reg: dst, w: w, logical: op != isa.Add && op != isa.Sub}
 	}
 }
 
@@ -73,17 +73,24 @@ func (l *lowerer) binary(pc prog.PC, in prog.Insn, rr func(*Asm, Width, Reg, Reg
 // or carry if it is logical, as long as no code follows it.
 type flags struct {
 	at      emit.Off
+	pc      prog.PC // of the operation
 	reg     Reg
 	w       Width
 	logical bool
 }
 
 // tested reports whether the flags are as a comparison of in's register with 0
-// at pc would set them, as far as op needs. None leads to pc but what is before.
+// at pc would set them, as far as op needs. No jump leads to pc, or to what lies
+// before it and writes no code.
 func (l *lowerer) tested(pc prog.PC, in prog.Insn) bool {
 	f, w := &l.flags, operandWidth(in)
-	if f.at != l.Len() || f.reg != host[in.Dst] || l.p.Info[pc].Target {
+	if f.at != l.Len() || f.reg != host[in.Dst] {
 		return false
+	}
+	for at := f.pc + 1; at <= pc; at++ {
+		if l.p.Info[at].Target {
+			return false
+		}
 	}
 	switch in.Op.JmpOp() {
 	case isa.JEq, isa.JNe:
