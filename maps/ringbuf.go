@@ -42,6 +42,10 @@ const (
 // Producers take no lock: who moves prod on has reserved what it passed, and
 // writes the header then. Until it does, the header is 0, which readers take for
 // an open record: they leave zeros in all that they have read.
+//
+// Who writes cons takes its cache line from those who read it, and so with prod. So
+// producers in machine code go by RingSeen as long as that leaves room, and readers
+// by top as long as there is something before it.
 type ringBuf struct {
 	core
 	shared []uint64 // what machine code reads and writes, too: cons, prod, …
@@ -52,6 +56,7 @@ type ringBuf struct {
 
 	wake    chan struct{} // holds a token when a reader should look
 	reading sync.Mutex    // held to take a record
+	top     uint64        // prod, or what it was: readers ask for prod when they are there
 	closed  chan struct{}
 	close   sync.Once
 }
@@ -60,13 +65,15 @@ type ringBuf struct {
 // positions are in bytes.
 const (
 	RingCons    = 0  // cons
-	RingWaiting = 1  // readers that wait for a token
 	RingProd    = 16 // prod, two cache lines away
+	RingSeen    = 17 // cons, or what it was: producers ask for cons when this says that the ring is full
+	RingWaiting = 24 // readers that wait for a token
 	RingData    = 32 // the ring
 )
 
 func (m *ringBuf) cons() *uint64    { return &m.shared[RingCons] }
 func (m *ringBuf) prod() *uint64    { return &m.shared[RingProd] }
+func (m *ringBuf) seen() *uint64    { return &m.shared[RingSeen] }
 func (m *ringBuf) waiting() *uint64 { return &m.shared[RingWaiting] }
 
 // Bits of a header. The kernel has one that says that a record is not whole
@@ -112,6 +119,7 @@ func (m *ringBuf) Reserve(n int) []byte {
 	}
 	for {
 		cons := atomic.LoadUint64(m.cons()) // first: it does not pass a prod read later
+		mem.Publish(m.seen(), cons)
 		prod := atomic.LoadUint64(m.prod())
 		end := prod + extent(uint64(n))
 		if end-cons > m.mask {
@@ -123,7 +131,7 @@ func (m *ringBuf) Reserve(n int) []byte {
 		if !atomic.CompareAndSwapUint64(m.prod(), prod, end) {
 			continue
 		}
-		atomic.StoreUint64(m.header(prod), uint64(n))
+		mem.Publish(m.header(prod), uint64(n))
 		at := int(prod&m.mask) + recordHeader
 		return m.bytes[at : at+n : at+max(n, 1)] // without capacity it would not point here
 	}
@@ -153,7 +161,11 @@ func (m *ringBuf) Commit(b []byte, discard bool, flags uint64) {
 	if discard {
 		word |= RingDropped
 	}
-	atomic.StoreUint64(h, word)
+	if flags&(RingBufNoWakeup|RingBufForceWakeup) == RingBufNoWakeup {
+		mem.Publish(h, word)
+		return
+	}
+	atomic.StoreUint64(h, word) // before the readers are counted
 	if atomic.LoadUint64(m.waiting()) > 0 {
 		m.wakeFor(at-recordHeader, flags)
 	}
@@ -217,8 +229,9 @@ func (m *ringBuf) Query(flags uint64) uint64 {
 
 // Close ends the use by Go code; readers return os.ErrClosed.
 func (m *ringBuf) Close() error {
+	err := m.core.Close() // first: who wakes finds it closed
 	m.close.Do(func() { close(m.closed) })
-	return m.core.Close()
+	return err
 }
 
 // The kernel's ring buffers have no entries to look up: ENOTSUPP

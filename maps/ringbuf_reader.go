@@ -8,12 +8,13 @@ import (
 	"sync/atomic"
 
 	"github.com/skepvm/skep/errno"
+	"github.com/skepvm/skep/internal/mem"
 )
 
 // A Record is one record of a ring buffer.
 type Record struct {
 	Data      []byte
-	Remaining int // bytes in the ring after it, headers and open reservations included
+	Remaining int // at least so many bytes are in the ring after it, headers and open reservations included
 }
 
 // A RingBufReader takes the records out of a ring buffer. Several readers of
@@ -21,6 +22,7 @@ type Record struct {
 // each record goes to one of them.
 type RingBufReader struct {
 	ring   *ringBuf
+	ended  atomic.Bool // closed, for who does not wait
 	closed chan struct{}
 	close  sync.Once
 }
@@ -50,12 +52,8 @@ func (r *RingBufReader) Read(ctx context.Context) (Record, error) {
 func (r *RingBufReader) ReadInto(ctx context.Context, rec *Record) error {
 	m := r.ring
 	for {
-		select {
-		case <-r.closed:
+		if r.ended.Load() || m.denied.Load()&denyClosed != 0 {
 			return r.errClosed()
-		case <-m.closed:
-			return r.errClosed()
-		default:
 		}
 		if m.next(rec) {
 			return nil
@@ -100,7 +98,10 @@ func (r *RingBufReader) errClosed() error {
 
 // Close makes every Read return os.ErrClosed. The map stays.
 func (r *RingBufReader) Close() error {
-	r.close.Do(func() { close(r.closed) })
+	r.close.Do(func() {
+		r.ended.Store(true)
+		close(r.closed)
+	})
 	return nil
 }
 
@@ -111,8 +112,10 @@ func (m *ringBuf) next(rec *Record) bool {
 	defer m.reading.Unlock()
 	for {
 		cons := atomic.LoadUint64(m.cons())
-		if cons == atomic.LoadUint64(m.prod()) {
-			return false
+		if cons == m.top {
+			if m.top = atomic.LoadUint64(m.prod()); cons == m.top {
+				return false
+			}
 		}
 		h := atomic.LoadUint64(m.header(cons))
 		if h&RingWhole == 0 {
@@ -126,12 +129,17 @@ func (m *ringBuf) next(rec *Record) bool {
 			rec.Data = append(rec.Data[:0], m.bytes[at+recordHeader:][:n]...)
 		}
 		clear(m.bytes[at:][:extent(n)])
-		atomic.StoreUint64(m.cons(), end)
-		if !dropped {
-			rec.Remaining = int(atomic.LoadUint64(m.prod()) - end)
-			if rec.Remaining > 0 && atomic.LoadUint64(m.waiting()) > 0 {
+		if atomic.LoadUint64(m.waiting()) == 0 {
+			mem.Publish(m.cons(), end) // who comes to wait looks for records after this one is unlocked
+		} else {
+			atomic.StoreUint64(m.cons(), end) // before prod is read: see wakeFor
+			m.top = atomic.LoadUint64(m.prod())
+			if !dropped && m.top != end {
 				m.wakeOne() // another reader may take the next
 			}
+		}
+		if !dropped {
+			rec.Remaining = int(m.top - end)
 			return true
 		}
 	}

@@ -25,8 +25,8 @@ type ringRunner struct {
 	state interface {
 		Update(key, value []byte, flags maps.UpdateFlags) error
 	}
-	// run runs the program some times, and returns how many records are left.
-	run func(times uint32) (left uint32, err error)
+	// run runs the program, and returns how many records are left.
+	run func() (left uint32, err error)
 	// next copies the next record to what it returns, if there is one.
 	next func() (record []byte, ok bool)
 	sent uint64
@@ -76,6 +76,7 @@ func (r *ringRunner) piece(n uint64) (sum uint32, d time.Duration, err error) {
 				done <- nil
 			default:
 			}
+			pause()
 			continue
 		}
 		if number := binary.NativeEndian.Uint64(b); number != r.sent+got {
@@ -89,11 +90,23 @@ func (r *ringRunner) piece(n uint64) (sum uint32, d time.Duration, err error) {
 	return sum, d, <-done
 }
 
+// pause takes some microseconds. A reader that asks all the time takes the
+// memory from who writes there.
+func pause() {
+	s := uint64(1)
+	for range 4096 {
+		s = next(s)
+	}
+	if s == 0 {
+		panic("BUG: the generator has no zeros")
+	}
+}
+
 // send has the program send n records.
 func (r *ringRunner) send(n uint64) error {
 	for left := uint32(n); left > 0; {
 		var err error
-		if left, err = r.run((left + ops - 1) / ops); err != nil {
+		if left, err = r.run(); err != nil {
 			return err
 		}
 	}
@@ -113,8 +126,8 @@ func kernelRing(p *oracle.Program, ring, state *oracle.Map) (*ringRunner, error)
 	var buf []byte
 	return &ringRunner{
 		state: state,
-		run: func(times uint32) (uint32, error) {
-			r, err := p.Run(oracle.RunInput{Data: pkt, Repeat: times})
+		run: func() (uint32, error) {
+			r, err := p.Run(oracle.RunInput{Data: pkt, Repeat: 1}) // before it repeats, the kernel waits for milliseconds
 			return r.Retval, err
 		},
 		next: func() (_ []byte, ok bool) {
@@ -136,15 +149,9 @@ func skepRing(p *vm.Program, ring, state maps.Map) (*ringRunner, error) {
 	in := any(make([]byte, packetSize))
 	return &ringRunner{
 		state: state,
-		run: func(times uint32) (left uint32, err error) {
-			for range times {
-				r0, err := p.Run(in)
-				if err != nil {
-					return 0, err
-				}
-				left = uint32(r0)
-			}
-			return left, nil
+		run: func() (uint32, error) {
+			r0, err := p.Run(in)
+			return uint32(r0), err
 		},
 		next: func() ([]byte, bool) {
 			err := reader.ReadInto(ended, &rec)

@@ -15,7 +15,7 @@ func (l *lowerer) Claim(ring, record prog.Reg, extent, mask int32, full emit.Lab
 	at, prod := host[ring], host[record] // compare-and-exchange wants the latter in RAX
 	again := l.NewLabel()
 	l.Bind(again)
-	l.MovRM(W64, cons, inRing(at, maps.RingCons)) // first: it does not pass a prod read later
+	l.MovRM(W64, cons, inRing(at, maps.RingSeen)) // first: it does not pass a prod read later
 	l.MovRM(W64, prod, inRing(at, maps.RingProd))
 	l.Lea(W64, next, At(prod, extent))
 	l.NegR(W64, cons)

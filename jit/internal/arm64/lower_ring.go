@@ -9,8 +9,8 @@ import (
 
 // Records of ring buffers.
 
-// Claim loads the consumer's place with acquire, which puts all that follows after
-// the reader's zeros. The record's header need not be ordered with the producer's
+// Claim loads what the consumer's place was with acquire, which puts all that follows
+// after the reader's zeros. The record's header need not be ordered with the producer's
 // place: without it, the record is open.
 func (l *lowerer) Claim(ring, record prog.Reg, extent, mask int32, full emit.Label) {
 	const next, cons, prod, status = R1, R2, R6, R12
@@ -18,7 +18,8 @@ func (l *lowerer) Claim(ring, record prog.Reg, extent, mask int32, full emit.Lab
 	again := l.NewLabel()
 	l.AddI(W64, prod, at, 8*maps.RingProd)
 	l.Bind(again)
-	l.Ldar(S64, cons, at) // first: it does not pass a prod read later
+	l.AddI(W64, tmp0, at, 8*maps.RingSeen)
+	l.Ldar(S64, cons, tmp0) // first: it does not pass a prod read later
 	if l.features.LSE {
 		l.Ldr(S64, place, At(prod, 0))
 	} else {
