@@ -47,7 +47,7 @@ const (
 	lineLive   = 1<<linePlaces - 1 // in a state
 	lineSize   = lineUnits * 16    // bytes
 	homeMin    = 1 << 15           // maps of fewer entries have no home: they are in the cache
-	homeShare  = 64                // part of the entries that is there before the home
+	homeShare  = 100               // part of the entries that is there before the home
 )
 
 // homeLines returns how many lines the home of a hash with this description has,
