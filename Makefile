@@ -91,8 +91,8 @@ bin/staticcheck: tools/go.mod tools/go.sum
 staticcheck: bin/staticcheck
 	bin/staticcheck $(MODULES)
 
-# skep against the kernel and clang's native code: docs/bench.md, bench.svg and
-# bench.json. Linux on amd64; root, for the kernel.
+# skep against the kernel and clang's native code: docs/bench.md, bench.svg,
+# bench.json and entry.md. Linux on amd64; root, for the kernel.
 bench:
 	go run ./internal/bench
 

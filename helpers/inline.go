@@ -99,7 +99,12 @@ func (f *Func) WithMem(body func(MemFunc) Impl) *Func {
 	return f
 }
 
-func provenMem(_ Env, addr, n uint64) []byte { return mem.At(addr, int(n)) }
+func provenMem(env Env, addr, n uint64) []byte {
+	if n >= largeMem {
+		return Mem(env, addr, n)
+	}
+	return mem.At(addr, int(n))
+}
 
 // Trusting returns what does the same as f's Impl in calls that the verifier has
 // held to f.Proto, without a look at where memory arguments lie: f.Impl itself

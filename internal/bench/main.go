@@ -14,7 +14,10 @@
 // what a repetition took; that needs root. Its verifier refuses some programs.
 // Native code is entered by the same stub as skep's machine code.
 //
-// It writes a table, a plot and the numbers to a directory.
+// It also measures what entering and leaving machine code costs, and for how long
+// programs that never end hold up others.
+//
+// It writes tables, a plot and the numbers to a directory.
 package main
 
 import (
@@ -34,11 +37,16 @@ func main() {
 	only := flag.String("run", "", "measure only programs that match this regular expression")
 	flag.IntVar(&o.rounds, "rounds", 30, "how many rounds to measure")
 	flag.BoolVar(&o.checked, "checked", true, "measure the checked interpreter too")
+	entry := flag.Bool("entry", false, "measure only what docs/entry.md shows")
+	trials := flag.Int("trials", 200, "how many trials of each program that never ends")
 	flag.Parse()
 	o.dir = *dir
 	var err error
-	if o.only, err = regexp.Compile(*only); err == nil {
+	if o.only, err = regexp.Compile(*only); err == nil && !*entry {
 		err = run(o, *out)
+	}
+	if err == nil && (*entry || *only == "") {
+		err = runEntry(o.rounds, *trials, *out)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -75,4 +83,18 @@ func run(o options, out string) error {
 		}
 	}
 	return nil
+}
+
+// runEntry writes entry.md.
+func runEntry(rounds, trials int, out string) error {
+	runtime.UnlockOSThread()
+	text, err := entryReport(rounds, trials)
+	if err != nil {
+		return err
+	}
+	fmt.Print(text)
+	if out == "" {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(out, "entry.md"), []byte(text), 0o666)
 }

@@ -126,6 +126,23 @@ func (l *Lab) Trial(c *vm.Collection) (stop, cancelled time.Duration, err error)
 	if err := l.fill(); err != nil {
 		return 0, 0, err
 	}
+	return trial(func(ctx context.Context) error {
+		_, err := c.Program("p").RunContext(ctx, make([]byte, 64))
+		return err
+	})
+}
+
+// TrialGo is Trial of a loop in Go, which holds up nobody: what it returns is what
+// the host takes.
+func TrialGo() (stop, cancelled time.Duration, err error) {
+	return trial(func(ctx context.Context) error {
+		for ctx.Err() == nil {
+		}
+		return context.Cause(ctx)
+	})
+}
+
+func trial(run func(context.Context) error) (stop, cancelled time.Duration, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	begins := make(chan struct{})
@@ -136,7 +153,7 @@ func (l *Lab) Trial(c *vm.Collection) (stop, cancelled time.Duration, err error)
 	ends := make(chan end, 1)
 	go func() {
 		close(begins)
-		_, err := c.Program("p").RunContext(ctx, make([]byte, 64))
+		err := run(ctx)
 		ends <- end{time.Now(), err}
 	}()
 	<-begins
