@@ -199,7 +199,7 @@ type Run struct {
 	Moved func(t *Target)
 
 	// Look is called now and then before a helper is: the meter does not know how
-	// long helpers take. It may stop the context.
+	// long helpers take. It may stop the context. nil: nobody wants to look.
 	Look func()
 
 	at    uint64 // the target that Helpers are of

@@ -33,7 +33,7 @@ func helper(r *Run, index uint32) uint64 {
 	if r.Context.target != r.at {
 		r.follow()
 	}
-	if r.calls++; r.calls%looks == 0 {
+	if r.calls++; r.calls%looks == 0 && r.Look != nil {
 		r.Look()
 	}
 	a := &r.Context.Arg
