@@ -305,7 +305,7 @@ func (e *execution) call(in prog.Insn, s step, next int) (why string) {
 	}
 	for i := range fn.Proto.Args {
 		if v := f.regs[1+i]; fn.Proto.Args[i].Write && v.kind == pointer && v.obj.frame != nil {
-			e.forget(v.obj.frame)
+			e.written(fn, i, v)
 		}
 	}
 	if fn.Proto.ChangesPacket {
@@ -331,6 +331,21 @@ func (e *execution) call(in prog.Insn, s step, next int) (why string) {
 	}
 	e.returned(r0)
 	return ""
+}
+
+// written says that fn may have written to its argument i, which is v: anything.
+func (e *execution) written(fn *helpers.Func, i int, v value) {
+	n := int64(max(int(fn.Proto.Args[i].Size), fn.Proto.Args[i].StackSize()))
+	if j := fn.Proto.SizeArg(i); j >= 0 && e.top().regs[1+j].fixed {
+		n = e.top().regs[1+j].at
+	}
+	if !v.fixed || n <= 0 || n > 64 {
+		e.forget(v.obj.frame)
+		return
+	}
+	for k := v.at; k < v.at+n; k++ {
+		e.store(v.obj.frame, fixed(k), 1, value{kind: number, t: e.fresh(8, false)})
+	}
 }
 
 // somewhere returns a pointer to memory of which nothing is known.
