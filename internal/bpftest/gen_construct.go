@@ -376,18 +376,20 @@ func (g *generator) throw() {
 
 // bitsLoop writes a loop over the bits that are set in some words of the frame.
 func (g *generator) bitsLoop() {
-	words, ok := g.area(16)
+	at, ok := g.room(16)
 	if !ok {
 		return
 	}
-	at, ok := g.room(16)
+	was := g.s.clone()
+	g.setSpecial(at, 16, special) // no words: the kernel keeps an address there before it reads them
+	words, ok := g.area(16)
 	if !ok {
+		g.s = was
 		return
 	}
 	g.frameInto(1, at)
 	g.frameInto(2, words)
 	g.emit(moveImm(3, 1+g.r.Int32N(2)))
-	g.setSpecial(at, 16, special)
 	g.kfunc("bpf_iter_bits_new")
 	g.f.held++
 	g.looped(nil, func(head, out int) {
