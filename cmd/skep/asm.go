@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -71,9 +70,9 @@ reads. With --json, one object: {"slots", "hex"}.`,
 // readInput reads the file that args name, or standard input.
 func readInput(s streams, args []string) (name string, data []byte, err error) {
 	if len(args) == 0 || args[0] == "-" {
-		data, err = io.ReadAll(s.in)
+		data, err = readAll("standard input", s.in)
 		return "standard input", data, err
 	}
-	data, err = os.ReadFile(args[0])
+	data, err = readFile(args[0])
 	return args[0], data, err
 }

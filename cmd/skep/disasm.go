@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -163,7 +162,7 @@ func linkAll(flags *objectFlags, name string) ([]*prog.Program, error) {
 // isRaw returns the contents of a file that is no ELF file but a whole number
 // of slots; nil for any other.
 func isRaw(name string) ([]byte, error) {
-	b, err := os.ReadFile(name)
+	b, err := readFile(name)
 	if err != nil || bytes.HasPrefix(b, []byte("\x7fELF")) || len(b) == 0 || len(b)%8 != 0 {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -35,7 +34,7 @@ func shorten(s string, n int) string {
 // hexOrFile returns the bytes of a flag that takes HEX or @FILE.
 func hexOrFile(s string) ([]byte, error) {
 	if name, ok := strings.CutPrefix(s, "@"); ok {
-		return os.ReadFile(name)
+		return readFile(name)
 	}
 	return parseHex(s)
 }

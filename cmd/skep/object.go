@@ -89,7 +89,7 @@ func (o *objectFlags) addHook(opts *elf.Options) (*hook.Type, error) {
 	if o.hook == "" {
 		return nil, nil
 	}
-	b, err := os.ReadFile(o.hook)
+	b, err := readFile(o.hook)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/skepvm/skep/btf"
@@ -87,7 +86,7 @@ func fillMaps(coll *vm.Collection, values []string) error {
 		if m == nil {
 			return fmt.Errorf("--map %s: the object has no such map; it has %s", name, strings.Join(mapNames(coll), ", "))
 		}
-		b, err := os.ReadFile(file)
+		b, err := readFile(file)
 		if err != nil {
 			return err
 		}
