@@ -6,11 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/skepvm/skep/internal/oracle"
 )
 
 // A report is what was measured.
@@ -34,7 +33,8 @@ type programReport struct {
 }
 
 func newReport(o options, base *row, rows []*row) *report {
-	r := &report{Host: cpuName(), Kernel: kernelName(), Rounds: o.rounds, Trivial: map[string]float64{}, Means: map[string]float64{}}
+	cpu, kernel := oracle.Machine()
+	r := &report{Host: cpu, Kernel: kernel, Rounds: o.rounds, Trivial: map[string]float64{}, Means: map[string]float64{}}
 	for k, l := range base.lanes {
 		if l != nil {
 			r.Trivial[columnNames[k]] = round(l.best)
@@ -165,25 +165,4 @@ func (r *report) markdown() string {
 	}
 	b.WriteString(".\n\n![the same as a plot](bench.svg)\n\nWhat it costs to enter and to leave machine code: [entry.md](entry.md).\n")
 	return b.String()
-}
-
-func cpuName() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown processor"
-	}
-	for line := range strings.SplitSeq(string(b), "\n") {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.TrimLeft(name, "\t :")
-		}
-	}
-	return "unknown processor"
-}
-
-func kernelName() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return "unknown"
-	}
-	return unix.ByteSliceToString(u.Release[:])
 }

@@ -6,10 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/skepvm/skep/internal/oracle"
 )
 
 // scaleLimit is what two goroutines have to gain, of what native code gains.
@@ -42,7 +41,8 @@ type scaleReport struct {
 }
 
 func newReport(o options, tests []*test, scales []*scale) *report {
-	r := &report{Host: cpuName(), Kernel: kernelName(), Rounds: o.rounds}
+	cpu, kernel := oracle.Machine()
+	r := &report{Host: cpu, Kernel: kernel, Rounds: o.rounds}
 	for _, t := range tests {
 		a, b := t.ours.nanoseconds(), t.theirs.nanoseconds()
 		r.Tests = append(r.Tests, testReport{t.name, t.what, round(a), round(b), round(a / b), t.limit})
@@ -98,25 +98,4 @@ func (r *report) markdown() string {
 		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.1f |\n", s.What, s.Gain, s.Native, s.Ratio, scaleLimit)
 	}
 	return b.String()
-}
-
-func cpuName() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown processor"
-	}
-	for line := range strings.SplitSeq(string(b), "\n") {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.TrimLeft(name, "\t :")
-		}
-	}
-	return "unknown processor"
-}
-
-func kernelName() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return "unknown"
-	}
-	return unix.ByteSliceToString(u.Release[:])
 }
