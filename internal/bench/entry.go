@@ -17,6 +17,7 @@ import (
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/execmem"
+	"github.com/skepvm/skep/internal/oracle"
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/internal/spin"
 	"github.com/skepvm/skep/jit"
@@ -288,11 +289,12 @@ func entryReport(rounds, trials int) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	cpu, kernel := oracle.Machine()
 	return fmt.Sprintf("# Entering and leaving machine code\n\nWritten by `make bench`; internal/bench says how. %s, Linux %s, %d processors%s.\n"+
 		"Least of %d interleaved rounds of one process.\n\n%s\n## How long programs that never end hold up others\n\n"+
 		"Microseconds, %d trials each (internal/spin): until the world has stopped, and until the run has returned after its\n"+
 		"context was cancelled. The last line is a loop in Go that calls and looks at its context: what it shows is the host's\n"+
-		"own delay, which every line has.\n\n%s", cpuName(), kernelName(), runtime.NumCPU(), priority(), rounds*10, costs, trials, waits), nil
+		"own delay, which every line has.\n\n%s", cpu, kernel, runtime.NumCPU(), priority(), rounds*10, costs, trials, waits), nil
 }
 
 // priority says that the process goes before others, if it does (chrt -f 10), which
