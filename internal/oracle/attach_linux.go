@@ -55,8 +55,9 @@ const (
 const linkCreate = 28
 
 type linkCreateAttr struct {
-	progFD, targetFD, attach, flags uint32
-	_                               [4]uint64
+	progFD, targetFD, attach uint32
+	_                        uint32 // flags
+	_                        [4]uint64
 }
 
 // Attach makes the kernel run p at what target is a file descriptor of (a cgroup,
