@@ -8,6 +8,7 @@ import (
 	"github.com/skepvm/skep/internal/interp"
 	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/internal/rt"
+	"github.com/skepvm/skep/internal/vcpu"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
@@ -101,6 +102,7 @@ func (f *fast) grant() {
 
 // look ends a run that was cancelled.
 func (f *fast) look() {
+	vcpu.GiveWay()
 	if f.cancelled() {
 		f.m.Stop()
 	}
@@ -163,6 +165,7 @@ type fastHost fast
 
 func (h *fastHost) Yield(m *interp.Machine) {
 	f := (*fast)(h)
+	vcpu.GiveWay()
 	switch {
 	case f.cancelled():
 		m.Stop()

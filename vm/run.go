@@ -21,7 +21,9 @@ func NewPacket(data []byte, headroom, tailroom int) *Packet {
 	return &Packet{Buf: buf, Meta: headroom, Head: headroom, Tail: headroom + len(data)}
 }
 
-// RunContext is Run that ends with context.Cause(ctx) when ctx is done.
+// RunContext is Run that ends with context.Cause(ctx) when ctx is done. On js/wasm
+// that is for timers and other goroutines to see to: events of JavaScript wait
+// until the run is over.
 func (p *Program) RunContext(ctx context.Context, in any) (uint64, error) {
 	return p.run(ctx, in, nil, nil)
 }

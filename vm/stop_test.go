@@ -1,6 +1,8 @@
 package vm_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -56,6 +58,23 @@ func TestStops(t *testing.T) {
 				report(t, "cancellation", cancels)
 			})
 		}
+	}
+}
+
+// TestStopAlone: the timer of a run's context ends the run in each engine, also where
+// there is one thread, which the run has, and Go does not preempt it (wasm).
+func TestStopAlone(t *testing.T) {
+	for _, e := range usable(t) {
+		t.Run(fmt.Sprint(e), func(t *testing.T) {
+			o := vm.Options{Engine: e, MaxInsns: 1 << 33}
+			o.Rules.AllowUnbounded = true
+			p := load(t, packetType, "r0 = 0\nr0 += 1\ngoto -2", o).Program("p")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			if _, err := p.RunContext(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/mem"
+	"github.com/skepvm/skep/internal/vcpu"
 	"github.com/skepvm/skep/maps"
 )
 
@@ -325,6 +326,7 @@ func (m *Machine) poll(pc int) bool {
 		m.why = fault{err: ErrBudget}
 		return false
 	}
+	vcpu.GiveWay()
 	if m.cancelled() {
 		return false
 	}
