@@ -123,7 +123,7 @@ func (m *machine) begin(entry uintptr, fixed uint64) (r0 uint64, err error) {
 	c.Meter = 0
 	c.Frame = m.top
 	c.CPU = uint64(s.cpu)
-	c.Tails = 0
+	c.Tails = rt.MaxTails
 	c.Kind = s.prog.target.Kind
 	m.given, m.err, m.done = 0, nil, nil
 	m.left = meterLimit(s.run.MaxInsns, s.prog.native)
@@ -359,7 +359,7 @@ func nativePacket(env helpers.Env, off, size, _, _, _ uint64) uint64 {
 func nativeTail(env helpers.Env, ctx, handle, index, nested, _ uint64) uint64 {
 	s := wholeIn(env)
 	m := &s.native
-	if m.rt.Context.Tails >= rt.MaxTails {
+	if m.rt.Context.Tails == 0 {
 		return 0
 	}
 	p := s.target(s.machine.Map(handle), uint32(index))
@@ -382,7 +382,7 @@ func nativeTail(env helpers.Env, ctx, handle, index, nested, _ uint64) uint64 {
 		m.abort(ErrMaxInsns)
 		return 0
 	}
-	m.rt.Context.Tails++
+	m.rt.Context.Tails--
 	if nested == 0 {
 		s.machine.Switch(p.code)
 		m.cur = p
@@ -421,8 +421,8 @@ func (m *machine) goOnChecked(p *Program) {
 		s.exec = m
 		s.machine.Switch(m.cur.code)
 	}()
-	r0, err := s.machine.GoOn(p.code, int(c.Tails)+1, left)
-	c.Tails = uint64(s.machine.Tails())
+	r0, err := s.machine.GoOn(p.code, rt.MaxTails-int(c.Tails)+1, left)
+	c.Tails = rt.MaxTails - uint64(s.machine.Tails())
 	if f, ok := err.(*checked.Fault); ok {
 		err = newFault(f)
 	}

@@ -295,7 +295,7 @@ func (p *Program) runCalls(s *slot, q *quick, b []byte, v *Packet) (r0 uint64, e
 	setTo(&s.lean.pkt, b, v)
 	c.Packet = packetAddr(b)
 	c.PacketEnd = c.Packet + uint64(len(b))
-	c.Tails, c.Kind, c.Meter = 0, p.target.Kind, 0
+	c.Tails, c.Kind, c.Meter = rt.MaxTails, p.target.Kind, 0
 	m.cur, m.frame, m.left, m.given, m.fixed = p, m.top, q.left, 0, q.weight
 	if q.metered {
 		c.Meter, m.given = int64(q.granted), q.granted

@@ -92,6 +92,15 @@ type Context struct {
 	// Packet and PacketEnd are the addresses of the packet's first byte and of
 	// the one after its last; equal if there is none.
 	Packet, PacketEnd uint64
+	// HeldTop is how many bytes of held are in use.
+	HeldTop uint64
+	// Kind is that of the targets that the run may go on in.
+	Kind uint64
+	// Tails is how many tail calls the run may still make, of MaxTails.
+	Tails  uint64
+	target uint64 // address of the Target that runs
+	end    uint64 // address after the frames
+
 	// Save is where code that yields leaves Result and ExitCode.
 	Save [2]uint64
 
@@ -99,14 +108,6 @@ type Context struct {
 	_     uint32
 	bytes uint64 // of frames
 
-	// HeldTop is how many bytes of held are in use.
-	HeldTop uint64
-	// Kind is that of the targets that the run may go on in.
-	Kind uint64
-	// Tails is how many tail calls the run has made, of MaxTails.
-	Tails  uint64
-	target uint64 // address of the Target that runs
-	end    uint64 // address after the frames
 	// Random is the state of the code's random numbers; never 0.
 	Random uint64
 	_      uint64

@@ -5,7 +5,6 @@ import (
 	"github.com/skepvm/skep/jit/internal/emit"
 	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/jit/internal/lower"
-	"github.com/skepvm/skep/prog"
 )
 
 // Entering and leaving functions and code. Package layout draws the frame.
@@ -34,12 +33,6 @@ func (l *lowerer) ZeroStack() {
 	}
 }
 
-func (l *lowerer) MayGoto(m lower.Mem, to emit.Label) {
-	l.CmpMI(W64, memory(m), 0)
-	l.JccL(E, to)
-	l.DecM(W64, memory(m))
-}
-
 func (l *lowerer) Leave(e rt.Exit) {
 	l.MovRI(RDX, uint64(uint32(e)))
 	l.Ret()
@@ -60,19 +53,21 @@ func (l *lowerer) Spend(n int32, out emit.Label) {
 	l.JccL(B, out)
 }
 
-func (l *lowerer) SpendReg(r prog.Reg, metered bool, out emit.Label) {
+func (l *lowerer) SpendWord(m lower.Mem, metered bool, out emit.Label) {
 	if metered {
-		l.SubRR(W64, meter, host[r])
+		l.SubRM(W64, meter, memory(m))
 	} else {
-		l.SubMR(W64, inCtx(rt.OffMeter), host[r])
+		l.MovRM(W64, scratch, memory(m))
+		l.SubMR(W64, inCtx(rt.OffMeter), scratch)
 	}
 	l.JccL(B, out)
 }
 
-func (l *lowerer) Unspend(r prog.Reg, metered bool) {
+func (l *lowerer) Unspend(m lower.Mem, metered bool) {
 	if metered {
-		l.AddRR(W64, meter, host[r])
+		l.AddRM(W64, meter, memory(m))
 	} else {
-		l.AddMR(W64, inCtx(rt.OffMeter), host[r])
+		l.MovRM(W64, scratch, memory(m))
+		l.AddMR(W64, inCtx(rt.OffMeter), scratch)
 	}
 }

@@ -50,11 +50,6 @@ func (l *lowerer) LoadBig(s lower.Size, dst prog.Reg, m lower.Mem) {
 	}
 }
 
-func (l *lowerer) LoadPair(a, b prog.Reg, m lower.Mem) {
-	l.MovRM(W64, host[a], memory(m))
-	l.MovRM(W64, host[b], memory(m).Add(8))
-}
-
 // LoadJump needs no fence: the CPU keeps the order of loads.
 func (l *lowerer) LoadJump(dst, base, index prog.Reg) {
 	m := At(host[base], 0)
@@ -135,6 +130,18 @@ func (l *lowerer) IfMem(op isa.JmpOp, s lower.Size, a prog.Reg, b lower.Mem, to 
 func (l *lowerer) IfWord(op isa.JmpOp, a lower.Mem, b int32, to emit.Label) {
 	l.CmpMI(W64, memory(a), b)
 	l.JccL(cond(op), to)
+}
+
+func (l *lowerer) CountDown(m lower.Mem, to emit.Label) {
+	l.CmpMI(W64, memory(m), 0)
+	l.JccL(E, to)
+	l.DecM(W64, memory(m))
+}
+
+func (l *lowerer) LoadKeyed(dst, key prog.Reg, m lower.Mem, to emit.Label) {
+	l.CmpRM(W64, host[key], memory(m))
+	l.JccL(NE, to)
+	l.MovRM(W64, host[dst], memory(m).Add(8))
 }
 
 func (l *lowerer) InPacket(at, off prog.Reg, n int32, far emit.Label) {

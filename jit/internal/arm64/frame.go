@@ -5,7 +5,6 @@ import (
 	"github.com/skepvm/skep/jit/internal/emit"
 	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/jit/internal/lower"
-	"github.com/skepvm/skep/prog"
 )
 
 // Entering and leaving functions and code. Package layout draws the frame.
@@ -26,13 +25,6 @@ func (l *lowerer) ZeroStack() {
 	for off := int32(-layout.Stack); off < 0; off += 16 {
 		l.Stp(W64, ZR, ZR, inFrame(off))
 	}
-}
-
-func (l *lowerer) MayGoto(m lower.Mem, to emit.Label) {
-	l.Ldr(S64, tmp0, l.memory(m))
-	l.Cbz(W64, tmp0, to)
-	l.SubI(W64, tmp0, tmp0, 1)
-	l.Str(S64, tmp0, l.memory(m))
 }
 
 func (l *lowerer) Leave(e rt.Exit) {
@@ -57,22 +49,24 @@ func (l *lowerer) Spend(n int32, out emit.Label) {
 	l.BCond(LO, out)
 }
 
-func (l *lowerer) SpendReg(r prog.Reg, metered bool, out emit.Label) {
+func (l *lowerer) SpendWord(m lower.Mem, metered bool, out emit.Label) {
+	l.Ldr(S64, tmp2, l.memory(m))
 	if metered {
-		l.Subs(W64, meter, meter, host[r])
+		l.Subs(W64, meter, meter, tmp2)
 		l.BCond(LO, out)
 		return
 	}
 	l.Ldr(S64, tmp0, inCtx(rt.OffMeter))
-	l.Subs(W64, tmp0, tmp0, host[r])
+	l.Subs(W64, tmp0, tmp0, tmp2)
 	l.BCond(LO, out)
 	l.Str(S64, tmp0, inCtx(rt.OffMeter))
 }
 
-// Unspend has nothing to give back in memory: SpendReg stores no meter that had
+// Unspend has nothing to give back in memory: SpendWord stores no meter that had
 // less.
-func (l *lowerer) Unspend(r prog.Reg, metered bool) {
+func (l *lowerer) Unspend(m lower.Mem, metered bool) {
 	if metered {
-		l.Add(W64, meter, meter, host[r])
+		l.Ldr(S64, tmp0, l.memory(m))
+		l.Add(W64, meter, meter, tmp0)
 	}
 }

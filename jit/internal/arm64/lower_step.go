@@ -64,10 +64,6 @@ func (l *lowerer) LoadBig(s lower.Size, dst prog.Reg, m lower.Mem) {
 	}
 }
 
-func (l *lowerer) LoadPair(a, b prog.Reg, m lower.Mem) {
-	l.Ldp(W64, host[a], host[b], l.memory(m))
-}
-
 // LoadJump is load-acquire, so that what is loaded and what it leads to come after
 // the run's announcement of itself (see InlineHash).
 func (l *lowerer) LoadJump(dst, base, index prog.Reg) {
@@ -190,6 +186,19 @@ func (l *lowerer) IfMem(op isa.JmpOp, s lower.Size, a prog.Reg, b lower.Mem, to 
 func (l *lowerer) IfWord(op isa.JmpOp, a lower.Mem, b int32, to emit.Label) {
 	l.Ldr(S64, tmp2, l.memory(a))
 	l.ifImm(op, W64, tmp2, b, to)
+}
+
+func (l *lowerer) CountDown(m lower.Mem, to emit.Label) {
+	l.Ldr(S64, tmp0, l.memory(m))
+	l.Cbz(W64, tmp0, to)
+	l.SubI(W64, tmp0, tmp0, 1)
+	l.Str(S64, tmp0, l.memory(m))
+}
+
+func (l *lowerer) LoadKeyed(dst, key prog.Reg, m lower.Mem, to emit.Label) {
+	l.Ldp(W64, tmp0, host[dst], l.memory(m))
+	l.Cmp(W64, tmp0, host[key])
+	l.BCond(NE, to)
 }
 
 func (l *lowerer) InPacket(at, off prog.Reg, n int32, far emit.Label) {

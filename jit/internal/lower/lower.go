@@ -214,7 +214,7 @@ func (l *Lowerer) jump(pc prog.PC, in prog.Insn) error {
 	case isa.JA:
 		l.m.Jump(l.Label(target))
 	case isa.MayGoto:
-		l.m.MayGoto(InFrame(layout.Loops), l.Label(target))
+		l.m.CountDown(InFrame(layout.Loops), l.Label(target))
 	default:
 		l.m.Branch(pc, in, l.Label(target))
 	}

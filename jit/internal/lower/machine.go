@@ -78,8 +78,6 @@ type Instructions interface {
 	// Operand lowers the load at pc, unless the instruction that it is an operand
 	// of can have it in memory.
 	Operand(pc prog.PC)
-	// MayGoto jumps if the word at m is 0, and takes one from it otherwise.
-	MayGoto(m Mem, to emit.Label)
 	// Trap stops whoever comes here.
 	Trap()
 	// AlignFunc and Head align what begins here: a function, or a loop
@@ -100,8 +98,6 @@ type Moves interface {
 	// Load extends by zeros. LoadBig loads big-endian numbers up to S32.
 	Load(s Size, dst prog.Reg, m Mem)
 	LoadBig(s Size, dst prog.Reg, m Mem)
-	// LoadPair loads two words.
-	LoadPair(a, b prog.Reg, m Mem)
 	// LoadJump loads a word that leads elsewhere, and that Go code may replace at
 	// any time, from base or, unless index is NumRegs, that many words after it.
 	LoadJump(dst, base, index prog.Reg)
@@ -134,6 +130,11 @@ type Branches interface {
 	IfMem(op isa.JmpOp, s Size, a prog.Reg, b Mem, to emit.Label)
 	// IfWord is IfImm of a word in memory.
 	IfWord(op isa.JmpOp, a Mem, b int32, to emit.Label)
+	// CountDown jumps if the word at m is 0, and takes one from it otherwise.
+	CountDown(m Mem, to emit.Label)
+	// LoadKeyed jumps if the word at m is not key, and loads the word after it
+	// otherwise. If it jumps, dst is lost.
+	LoadKeyed(dst, key prog.Reg, m Mem, to emit.Label)
 	// InPacket makes at the address of the packet's byte at off, of which the lower
 	// half counts. It jumps if the packet has no n bytes from there. R0 is lost.
 	InPacket(at, off prog.Reg, n int32, far emit.Label)
@@ -146,12 +147,12 @@ type Exits interface {
 	LeaveTo(e rt.Exit, resume emit.Label)
 	// KeepResults stores where the host's results would be what is there.
 	KeepResults()
-	// Spend takes n from the meter, and SpendReg what r holds, in the register or,
+	// Spend takes n from the meter, and SpendWord the word at m, in the register or,
 	// if it is not there, in memory. They jump if it has less; Unspend, there,
-	// gives it back.
+	// gives it back. SpendWord and Unspend lose Temp.
 	Spend(n int32, out emit.Label)
-	SpendReg(r prog.Reg, metered bool, out emit.Label)
-	Unspend(r prog.Reg, metered bool)
+	SpendWord(m Mem, metered bool, out emit.Label)
+	Unspend(m Mem, metered bool)
 }
 
 // Rings order what they do with other threads'.

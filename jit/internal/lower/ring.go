@@ -89,8 +89,7 @@ func (l *Lowerer) commit(pc prog.PC, x *opt.Inline, end emit.Label) {
 	const record, flags, ring, word, top = prog.R1, prog.R2, Temp, prog.R0, prog.R4
 	slow, woken := l.code.NewLabel(), l.code.NewLabel()
 	l.m.Load(S64, top, InCtx(rt.OffHeldTop))
-	l.m.LoadPair(word, ring, Indexed(Ctx, top, rt.OffHeld-rt.HeldSize))
-	l.m.If(isa.JNe, S64, word, record, slow)
+	l.m.LoadKeyed(ring, record, Indexed(Ctx, top, rt.OffHeld-rt.HeldSize), slow)
 	l.aluImm(pc, isa.Sub, S64, top, rt.HeldSize)
 	l.m.Store(S64, InCtx(rt.OffHeldTop), top)
 	l.m.Load(S32, word, At(record, -8))

@@ -42,7 +42,8 @@ func (l *Lowerer) tailCall(pc prog.PC) {
 // the host looks closer. Without a target, or after too many tail calls, code goes
 // on here.
 func (l *Lowerer) inlineTail(pc prog.PC, x *opt.Inline, end emit.Label) {
-	const target, entry, weight, temp, tails = prog.R0, prog.R4, prog.R2, prog.R5, Temp
+	const target, entry, temp = prog.R0, prog.R4, prog.R5
+	weight, tails := At(target, rt.TargetWeight), InCtx(rt.OffTails)
 	slow, undo, none := l.code.NewLabel(), l.code.NewLabel(), l.code.NewLabel()
 	if place, ok := l.p.Place(pc); !ok {
 		l.alu(pc, isa.Mov, S32, target, prog.R3)
@@ -60,16 +61,13 @@ func (l *Lowerer) inlineTail(pc prog.PC, x *opt.Inline, end emit.Label) {
 	l.m.Load(S64, temp, At(target, rt.TargetKind))
 	l.m.IfImm(isa.JEq, S64, entry, 0, slow)
 	l.m.IfMem(isa.JNe, S64, temp, InCtx(rt.OffKind), slow)
-	l.m.Load(S64, tails, InCtx(rt.OffTails))
-	l.m.IfImm(isa.JGe, S64, tails, rt.MaxTails, end)
 	l.m.Load(S64, temp, At(target, rt.TargetSpan))
 	l.alu(pc, isa.Add, S64, temp, prog.R10)
 	l.m.IfMem(isa.JGt, S64, temp, InCtx(rt.OffEnd), slow)
-	l.m.Load(S64, weight, At(target, rt.TargetWeight))
-	l.m.SpendReg(weight, l.metered, undo)
+	l.m.CountDown(tails, end)
+	l.m.SpendWord(weight, l.metered, undo)
 	l.storeMeter()
-	l.aluImm(pc, isa.Add, S64, tails, 1)
-	l.m.StorePair(InCtx(rt.OffTails), tails, target)
+	l.m.Store(S64, InCtx(rt.OffTarget), target)
 	l.m.JumpReg(entry)
 	l.Late(pc, func() {
 		l.code.Bind(none)
@@ -77,6 +75,7 @@ func (l *Lowerer) inlineTail(pc prog.PC, x *opt.Inline, end emit.Label) {
 		l.m.Jump(slow)
 		l.code.Bind(undo)
 		l.m.Unspend(weight, l.metered)
+		l.m.AddTo(tails, 1)
 		l.code.Bind(slow)
 		l.m.Const(prog.R2, layout.MapHandle|uint64(x.Map))
 		l.tailCall(pc)
