@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/internal/vcpu"
@@ -200,6 +201,139 @@ func TestHashLinearizable(t *testing.T) {
 			}
 		}
 	}
+}
+
+// crowded returns n keys that have the same line in m.
+func crowded(m *hash, n int) (keys []uint64) {
+	o := m.home.Load()
+	for k := uint64(0); len(keys) < n; k++ {
+		if o.at(m.seeds.word(k)) == uint64(m.lines)/2 {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// TestHomesLinearizable is TestHashLinearizable with keys that share their line,
+// which is too small for them: so entries go to the table and back all the time. Two keys are looked at, and much of the time
+// all do is look. No lookup may see what was before what an earlier one saw.
+func TestHomesLinearizable(t *testing.T) {
+	d := 3 * time.Second
+	if testing.Short() {
+		d = 300 * time.Millisecond
+	}
+	m := newHomed8(t)
+	keys := crowded(m, 9)
+	o := m.home.Load()
+	var places [2]atomic.Int64 // how often an update put a key into its line, and elsewhere
+	var stop atomic.Bool
+	var writers, readers sync.WaitGroup
+	var begun, done, gone [2]atomic.Uint64 // versions of a key: the newest that is being stored, that is, and that is its deletion
+	for i := range 2 {
+		// Versions are odd while the key is there, and even while it is not. Some of
+		// the even ones never are.
+		writers.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(i), 1))
+			key := keys[i]
+			h := m.hashOf(u64(key))
+			for v := uint64(1); !stop.Load(); {
+				there := v%2 == 0 // v-1 was stored
+				if there && r.IntN(3) == 0 {
+					gone[i].Store(v)
+					begun[i].Store(v)
+					if err := m.Delete(u64(key)); err != nil {
+						t.Errorf("delete: %v", err)
+						return
+					}
+					done[i].Store(v)
+					v++
+					continue
+				}
+				if there {
+					v++
+				}
+				begun[i].Store(v)
+				if err := m.Update(u64(key), u64(v), Any); err != nil {
+					t.Errorf("update: %v", err)
+					return
+				}
+				done[i].Store(v)
+				v++
+				if _, ok := o.find(key, h); ok {
+					places[0].Add(1)
+				} else {
+					places[1].Add(1)
+				}
+			}
+		})
+	}
+	for i, key := range keys[2:] { // the others take the places
+		writers.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(i), 2))
+			for !stop.Load() {
+				if r.IntN(3) == 0 {
+					m.Delete(u64(key))
+				} else if err := m.Update(u64(key), u64(0), Any); err != nil {
+					t.Errorf("update: %v", err)
+					return
+				}
+				for range r.IntN(4) {
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	// A lookup finds no version that was not begun, and none older than what was done
+	// or seen before. If it finds nothing, there was a deletion of that age.
+	var seen [2]atomic.Uint64
+	var lookups atomic.Int64
+	for g := range 4 {
+		readers.Go(func() {
+			out := make([]byte, 8)
+			for n := 0; !stop.Load(); n++ {
+				i := n % 2
+				least := max(done[i].Load(), seen[i].Load())
+				var err error
+				if c := vcpu.Lease(); g%2 == 0 {
+					p := m.LookupElem(c.ID(), u64(keys[i]))
+					if p == nil {
+						err = errno.ENOENT
+					} else {
+						copy(out, p)
+					}
+					c.Release()
+				} else {
+					c.Release()
+					err = m.Lookup(u64(keys[i]), out)
+				}
+				most := begun[i].Load()
+				v := binary.NativeEndian.Uint64(out)
+				if err != nil {
+					v = least + least%2 // or newer
+				}
+				if v < least || v > most || err != nil && gone[i].Load() < least {
+					t.Errorf("a lookup found version %d (%v) of key %d, when %d was seen or done before, and %d begun", v, err, i, least, most)
+					stop.Store(true)
+					return
+				}
+				for was := seen[i].Load(); v > was && !seen[i].CompareAndSwap(was, v); was = seen[i].Load() {
+				}
+				lookups.Add(1)
+			}
+		})
+	}
+	for end := time.Now().Add(d); time.Now().Before(end) && !stop.Load(); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	stop.Store(true)
+	writers.Wait()
+	readers.Wait()
+	for i := range places {
+		if places[i].Load() == 0 && !t.Failed() {
+			t.Errorf("no update went to place %d of: the line, the table", i)
+		}
+	}
+	t.Logf("%d lookups, %d, %d updates in the line, elsewhere", lookups.Load(), places[0].Load(), places[1].Load())
 }
 
 // TestHashFull has goroutines insert more keys than fit: exactly as many as fit

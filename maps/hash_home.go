@@ -21,12 +21,13 @@ import (
 // tables alone. A line is like four entries, of which the first holds the state.
 // Keys that come while their line is full have entries elsewhere.
 //
-// Who looks for a key looks at its line first, then in the table. State is
-// loaded once and stored at once, so as long as a key has an entry in its line,
-// the line alone says which: an update replaces one place by another with one
-// store. An entry that comes to the line was there in the table before; one that
-// goes from the line to elsewhere is found in the table by all who do not see it
-// in the line any more.
+// Who looks for a key looks at its line first, then in the table. What a line says
+// of a key, the table says at that moment, too: a state tells of an entry after the
+// table does, and of none before the table changes. So whatever it was that a lookup
+// read last, it is what the table said then, and no lookup sees an older entry than
+// one before it. An update that took less care, and let a line tell of the old entry
+// while the table has the new one, would show the new one to a lookup that came to
+// the line before the old one did, and then the old one to the next lookup.
 //
 // The version is raised before a place gets another key, for those who read
 // optimistically.
@@ -144,23 +145,30 @@ func (o *home) place(entry uint32) (w *[8]uint64, bit uint64) {
 	return &o.lines[n/lineUnits], 1 << (n%lineUnits - 1)
 }
 
-// swap tells the line of a key that its entry is new now, and no more old, which
-// it retires. 0 is none. The table says so already; the caller has the lock of s.
-func (m *hash) swap(s *segment, old, new uint32) {
-	o := m.home.Load()
-	w, gone := o.place(old)
-	if v, came := o.place(new); came != 0 {
-		w = v
-		atomic.StoreUint64(&w[0], (w[0]|came)&^gone)
-	} else if gone != 0 {
-		atomic.StoreUint64(&w[0], w[0]&^gone)
+// show has the line of entry tell of it, if it is in one. The table does already;
+// the caller has the segment's lock.
+func (o *home) show(entry uint32) {
+	if w, bit := o.place(entry); bit != 0 {
+		mem.Publish(&w[0], w[0]|bit)
 	}
-	switch {
-	case gone != 0:
+}
+
+// hide has the line of entry tell of it no more, if it is in one. The table will
+// change next; the caller has the segment's lock.
+func (o *home) hide(entry uint32) {
+	if w, bit := o.place(entry); bit != 0 {
+		mem.Publish(&w[0], w[0]&^bit)
+	}
+}
+
+// retire takes an entry that neither its line nor the table tells of any more. The
+// caller has the lock of s.
+func (o *home) retire(s *segment, entry uint32) {
+	if w, bit := o.place(entry); bit != 0 {
 		mem.Publish(&w[0], w[0]&lineLive|vcpu.Retired()<<linePlaces)
-	case old != 0:
-		s.spare.retire(old)
+		return
 	}
+	s.spare.retire(entry)
 }
 
 // settle makes the home, if the map has one, when so many keys came that it is

@@ -148,12 +148,15 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 	word := uint64(tagOf(h))<<32 | uint64(i)
 	if exists {
 		old := uint32(*at)
+		o := m.home.Load()
+		o.hide(old)
 		atomic.StoreUint64(at, word)
 		if m.clock != nil {
 			m.touch(w, slot)
 		}
 		m.endEntry(old)
-		m.swap(s, old, i)
+		o.retire(s, old)
+		o.show(i)
 		return nil
 	}
 	if s.live++; int(s.live) > int(t.mask+1)*(slots+1)/2 {
@@ -162,7 +165,7 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 		m.setTable(i, t)
 	}
 	t.insert(word, m.begin(s))
-	m.swap(s, 0, i)
+	m.home.Load().show(i)
 	return nil
 }
 
@@ -340,10 +343,12 @@ func (m *hash) remove(key, value []byte, flags UpdateFlags) error {
 // caller has. The map's count still includes it.
 func (m *hash) unlink(s *segment, t *table, at *uint64) {
 	i := uint32(*at)
+	o := m.home.Load()
+	o.hide(i)
 	t.remove(at)
 	s.live--
 	m.endEntry(i)
-	m.swap(s, i, 0)
+	o.retire(s, i)
 }
 
 // scavenges is how often put looks for an entry elsewhere before it gives up.
