@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdmaps "maps"
 	"strconv"
 	"strings"
 
@@ -65,6 +66,9 @@ func newKconfig(vars []secVar, config map[string]string, weak map[string]bool) (
 		value = append(value, make([]byte, off+size-uint32(len(value)))...)
 		kv := kconfigVar{off: off}
 		text, ok := config[v.typ.Name]
+		if !ok {
+			text, ok = kconfigDefaults[v.typ.Name]
+		}
 		switch {
 		case ok:
 			if err := setKconfig(value[off:off+size], v.typ.Elem, text); err != nil {
@@ -81,6 +85,26 @@ func newKconfig(vars []secVar, config map[string]string, weak map[string]bool) (
 	k.spec.Value = sec
 	return k, nil
 }
+
+// kconfigDefaults are what a program may ask of the kernel that skep is in the
+// place of: the release whose helpers it has, with cookies of attachments, and
+// the ticks of its own clock.
+var kconfigDefaults = map[string]string{
+	"LINUX_KERNEL_VERSION":      strconv.Itoa(6<<16 | 18<<8),
+	"LINUX_HAS_BPF_COOKIE":      "1",
+	"LINUX_HAS_SYSCALL_WRAPPER": "1",
+	"CONFIG_64BIT":              "y",
+	"CONFIG_BPF":                "y",
+	"CONFIG_BPF_SYSCALL":        "y",
+	"CONFIG_HZ":                 "250",
+}
+
+// KconfigDefaults returns the variables that have a value though
+// Options.Kconfig gives none, in its form: LINUX_KERNEL_VERSION is 6.18.0,
+// LINUX_HAS_BPF_COOKIE and LINUX_HAS_SYSCALL_WRAPPER are 1, CONFIG_64BIT,
+// CONFIG_BPF and CONFIG_BPF_SYSCALL y, and CONFIG_HZ is 250, the ticks of jiffies64 in a
+// second. The map is the caller's.
+func KconfigDefaults() map[string]string { return stdmaps.Clone(kconfigDefaults) }
 
 const maxKconfig = 64 << 10 // bytes of all .kconfig variables
 
@@ -164,7 +188,8 @@ func putUint(dst []byte, v uint64) error {
 func ReadKconfig(r io.Reader) (map[string]string, error) {
 	config := map[string]string{}
 	sc := bufio.NewScanner(r)
-	for n := 1; sc.Scan(); n++ {
+	n := 1
+	for ; sc.Scan(); n++ {
 		line := strings.TrimSpace(sc.Text())
 		if line == "" || line[0] == '#' {
 			continue
@@ -176,7 +201,10 @@ func ReadKconfig(r io.Reader) (map[string]string, error) {
 		config[name] = value
 	}
 	if err := sc.Err(); err != nil {
-		return nil, fmt.Errorf("kconfig: %w", err)
+		if errors.Is(err, bufio.ErrTooLong) {
+			return nil, fmt.Errorf("kconfig line %d: longer than %d bytes", n, bufio.MaxScanTokenSize)
+		}
+		return nil, fmt.Errorf("kconfig line %d: %w", n, err)
 	}
 	return config, nil
 }

@@ -239,6 +239,33 @@ func TestKconfig(t *testing.T) {
 	}
 }
 
+// TestKconfigDefaults: what Kconfig leaves out has the documented value, and what it
+// gives counts.
+func TestKconfigDefaults(t *testing.T) {
+	for _, tc := range []struct {
+		config map[string]string
+		want   string
+	}{
+		{nil, `{"LINUX_KERNEL_VERSION":397824,"LINUX_HAS_SYSCALL_WRAPPER":true,"CONFIG_BPF":true}`},
+		{map[string]string{"LINUX_KERNEL_VERSION": "0x60c01", "CONFIG_BPF": "n"}, `{"LINUX_KERNEL_VERSION":396289,"LINUX_HAS_SYSCALL_WRAPPER":true,"CONFIG_BPF":false}`},
+	} {
+		obj := open(t, "kconfig.o", elf.Options{Kconfig: tc.config})
+		link(t, obj, "version")
+		m := mapOf(t, obj, ".kconfig")
+		var want, got map[string]any
+		unmarshal(t, tc.want, &want)
+		unmarshal(t, string(m.Value.AppendJSON(nil, m.Contents[0].Value)), &got)
+		for name, v := range want {
+			if got[name] != v {
+				t.Errorf("%v: %s is %v, want %v", tc.config, name, got[name], v)
+			}
+		}
+	}
+	if got := elf.KconfigDefaults()["CONFIG_HZ"]; got != "250" {
+		t.Errorf("CONFIG_HZ is %q", got)
+	}
+}
+
 func TestKconfigValues(t *testing.T) {
 	for _, tc := range []struct{ name, value string }{
 		{"CONFIG_BPF", "m"}, {"CONFIG_BPF", "7"}, {"CONFIG_NEGATIVE", "40000"}, {"CONFIG_NEGATIVE", "-40000"},
@@ -268,6 +295,9 @@ func TestReadKconfig(t *testing.T) {
 	}
 	if _, err := elf.ReadKconfig(strings.NewReader("CONFIG_A\n")); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("no value: %v", err)
+	}
+	if _, err := elf.ReadKconfig(strings.NewReader("CONFIG_A=y\nCONFIG_B=" + strings.Repeat("x", 1<<17))); err == nil || err.Error() != "kconfig line 2: longer than 65536 bytes" {
+		t.Errorf("a long line: %v", err)
 	}
 }
 

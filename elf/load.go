@@ -42,6 +42,8 @@ type Options struct {
 	// Kconfig gives the variables that programs declare with __kconfig, as
 	// text in the form of a kernel's .config: y, m, n, a number, or a quoted
 	// string; LINUX_KERNEL_VERSION is KERNEL_VERSION(a, b, c) as a number.
+	// What it leaves out has the value of KconfigDefaults, or is 0 if the
+	// program declares it __weak; a program that reads any other does not load.
 	Kconfig map[string]string
 
 	// Ksyms gives the addresses of variables that programs declare with

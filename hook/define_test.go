@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,6 +88,37 @@ SEC("http") int handler(struct http_request *ctx)
 	out, err := exec.Command(clang, "-target", "bpf", "-O2", "-Wall", "-Werror", "-c", "-o", filepath.Join(dir, "prog.o"), filepath.Join(dir, "prog.c")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, hdr.String())
+	}
+}
+
+// TestHeaderResults compares the results that headers declare with those that
+// libbpf's header of helpers declares.
+func TestHeaderResults(t *testing.T) {
+	const libbpf = "/usr/include/bpf/bpf_helper_defs.h"
+	defs, err := os.ReadFile(libbpf)
+	if err != nil {
+		t.Skip("no " + libbpf)
+	}
+	typ, err := hook.Define[struct{ X uint32 }]("all", hook.Helpers(helpers.Base()))
+	require.NoError(t, err)
+	var hdr bytes.Buffer
+	require.NoError(t, typ.WriteHeader(&hdr))
+	theirs := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^static (.*?) ?\(\*(bpf_\w+)\)`).FindAllStringSubmatch(string(defs), -1) {
+		theirs[m[2]] = m[1]
+	}
+	n := 0
+	for _, m := range regexp.MustCompile(`(?m)^static (.*?) ?\(\* const (bpf_\w+)\)`).FindAllStringSubmatch(hdr.String(), -1) {
+		want, ok := theirs[m[2]]
+		if !ok || m[1] == "void" {
+			continue // newer than the header, or without a result that means something
+		}
+		if n++; m[1] != want {
+			t.Errorf("%s returns %s, in libbpf %s", m[2], m[1], want)
+		}
+	}
+	if n < 30 {
+		t.Errorf("%d helpers compared", n)
 	}
 }
 

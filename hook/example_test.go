@@ -63,7 +63,7 @@ func ExampleDefine() {
 	// #define __uint(name, val) int (*name)[val]
 	// #define __type(name, val) typeof(val) *name
 	// static void *(* const bpf_map_lookup_elem)(void *map, const void *key) = (void *) 1;
-	// static long (* const bpf_ktime_get_ns)(void) = (void *) 5;
+	// static __u64 (* const bpf_ktime_get_ns)(void) = (void *) 5;
 	// #endif /* __BPF_HELPERS__ */
 	//
 	// static long (* const is_internal)(__u64 arg1) = (void *) 1000;

@@ -181,10 +181,29 @@ func (h *header) helpers(t *Type) {
 func declaration(t *Type, id helpers.ID, prefix string) string {
 	f := t.Helpers.Helper(id)
 	ret, params := signature(t, &f.Proto)
+	if c := exact[f.Name]; c != "" && f.Proto.Ret.Kind == helpers.RetInteger {
+		ret = c + " "
+	}
 	if f.Name == "trace_printk" {
 		params = "const char *fmt, __u32 fmt_size, ..." // as programs call it
 	}
 	return fmt.Sprintf("static %s(* const %s%s)(%s) = (void *) %d;", ret, prefix, f.Name, params, id)
+}
+
+// exact are the results that libbpf declares as something else than long, of
+// the helpers in helpers.Base: a time or a random number that is no long.
+var exact = map[string]string{
+	"ktime_get_ns":         "__u64",
+	"ktime_get_boot_ns":    "__u64",
+	"ktime_get_coarse_ns":  "__u64",
+	"ktime_get_tai_ns":     "__u64",
+	"jiffies64":            "__u64",
+	"get_prandom_u32":      "__u32",
+	"get_smp_processor_id": "__u32",
+	"get_current_pid_tgid": "__u64",
+	"get_current_uid_gid":  "__u64",
+	"ringbuf_query":        "__u64",
+	"csum_diff":            "__s64",
 }
 
 // signature returns a prototype's result, ready for a name to follow, and its

@@ -180,7 +180,7 @@ func ExampleProgram_RunContext() {
 	stats := endless.Program("example").Stats()
 	fmt.Println(stats.Runs, stats.Errors, stats.Insns > 0)
 	// Output:
-	// true example+1: if r0 == 0x0 goto pc-1: instruction limit reached
+	// true example+1: if r0 == 0x0 goto pc-1: instruction limit reached: 1000000
 	// context deadline exceeded
 	// 1 1 true
 }

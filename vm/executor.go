@@ -52,7 +52,10 @@ var makers = []maker{
 }
 
 // A reference is the checked interpreter.
-type reference struct{ *checked.Machine }
+type reference struct {
+	*checked.Machine
+	slot *slot
+}
 
 func (r *reference) exec() (r0 uint64, err error) {
 	return r.result(r.Exec())
@@ -61,7 +64,7 @@ func (r *reference) exec() (r0 uint64, err error) {
 // result makes an error of the machine's the caller's.
 func (r *reference) result(r0 uint64, err error) (uint64, error) {
 	if f, ok := err.(*checked.Fault); ok {
-		err = newFault(f)
+		err = r.slot.fault(f)
 	}
 	if err != nil {
 		return 0, err

@@ -127,7 +127,7 @@ func (f *fast) cancelled() bool {
 // stop ends the run at pc of the program that runs, with err.
 func (f *fast) stop(pc prog.PC, err error) {
 	if f.err == nil {
-		f.err = newFault(&checked.Fault{Prog: f.cur.prog, PC: pc, Reason: err.Error(), Err: err})
+		f.err = f.slot.fault(&checked.Fault{Prog: f.cur.prog, PC: pc, Reason: err.Error(), Err: err})
 	}
 	f.m.Stop()
 }
@@ -218,7 +218,7 @@ func (f *fast) goOnChecked(p *Program) (r0 uint64) {
 	r0, err := s.machine.GoOn(p.code, f.tails+1, left)
 	f.tails = s.machine.Tails()
 	if c, ok := err.(*checked.Fault); ok {
-		err = newFault(c)
+		err = s.fault(c)
 	}
 	if err != nil {
 		f.err = err

@@ -40,8 +40,8 @@ func (f *Fault) Error() string {
 
 func (f *Fault) Unwrap() error { return f.Err }
 
-// newFault says for people what c found.
-func newFault(c *checked.Fault) *Fault {
+// fault says for people what c found.
+func (s *slot) fault(c *checked.Fault) *Fault {
 	f := &Fault{
 		Program: c.Prog.Name, PC: c.PC, Line: c.Prog.LineAt(c.PC), Insn: c.Prog.Text(c.PC),
 		Addr: c.Addr, Region: c.Region, Reason: c.Reason, Err: c.Err,
@@ -49,10 +49,26 @@ func newFault(c *checked.Fault) *Fault {
 	if i := c.Prog.FuncAt(c.PC); i >= 0 {
 		f.Func = c.Prog.Funcs[i].Name
 	}
-	if c.Err == checked.ErrBudget {
+	if c.Err == checked.ErrBudget || c.Err == ErrMaxInsns {
 		f.Err, f.Reason = ErrMaxInsns, ErrMaxInsns.Error()
+		if n := s.limit(); n != 0 {
+			f.Reason = fmt.Sprintf("%v: %d", ErrMaxInsns, n)
+		}
 	}
 	return f
+}
+
+// limit returns how many instructions the run may execute, or 0 if that cannot be
+// told: a quick run knows its own program's limit, and not which program it began
+// with before a tail call.
+func (s *slot) limit() uint64 {
+	switch {
+	case s.prog != nil:
+		return s.run.MaxInsns
+	case s.native.cur != nil && len(s.native.kept) == 0:
+		return s.native.cur.maxInsns
+	}
+	return 0
 }
 
 // bindError adds the place to an error of binding.

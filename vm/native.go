@@ -272,7 +272,7 @@ func (m *machine) cancelled() bool {
 // stop ends the run at pc of the program that runs, with err.
 func (m *machine) stop(pc prog.PC, err error) {
 	if m.err == nil {
-		m.err = newFault(&checked.Fault{Prog: m.cur.prog, PC: pc, Reason: err.Error(), Err: err})
+		m.err = m.slot.fault(&checked.Fault{Prog: m.cur.prog, PC: pc, Reason: err.Error(), Err: err})
 	}
 	m.rt.Context.Stop()
 }
@@ -424,7 +424,7 @@ func (m *machine) goOnChecked(p *Program) {
 	r0, err := s.machine.GoOn(p.code, rt.MaxTails-int(c.Tails)+1, left)
 	c.Tails = rt.MaxTails - uint64(s.machine.Tails())
 	if f, ok := err.(*checked.Fault); ok {
-		err = newFault(f)
+		err = s.fault(f)
 	}
 	if err != nil {
 		m.err = err

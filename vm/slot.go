@@ -75,7 +75,7 @@ func slotOf(c *vcpu.CPU) *slot {
 	s := &slot{}
 	s.machine = checked.NewMachine(s)
 	s.machine.Tail = s.tail
-	s.reference.Machine = s.machine
+	s.reference = reference{s.machine, s}
 	c.Data = s
 	return s
 }

@@ -31,7 +31,7 @@ func (o *objectFlags) register(cmd *cobra.Command) {
 	f.StringVar(&o.hook, "hook", "", "`FILE` that describes a host's hook (JSON), whose type programs then have")
 	f.StringVar(&o.platform, "platform", "linux", "`PLATFORM` that names types and helpers")
 	f.StringVar(&o.btf, "btf", "", "`FILE` with the BTF that CO-RE relocations are resolved against")
-	f.StringVar(&o.kconfig, "kconfig", "", "`FILE` with the kernel configuration that programs read (CONFIG_X=y)")
+	f.StringVar(&o.kconfig, "kconfig", "", "`FILE` with the kernel configuration that programs read (CONFIG_X=y); default: LINUX_KERNEL_VERSION is 6.18")
 }
 
 // open reads the object called name with what the flags say about it: the type

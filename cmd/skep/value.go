@@ -84,6 +84,15 @@ func encodeInt(dst []byte, t *btf.Type, v any) error {
 
 // integer reads v as a number, or as the name of one of t's constants.
 func integer(t *btf.Type, v any) (*big.Int, error) {
+	if t != nil && t.Bool {
+		switch v {
+		case true, json.Number("1"), "true", "1", "0x1":
+			return big.NewInt(1), nil
+		case false, json.Number("0"), "false", "0", "0x0":
+			return new(big.Int), nil
+		}
+		return nil, fmt.Errorf("%s is no bool: true, false, 1 or 0", jsonText(v))
+	}
 	switch v := v.(type) {
 	case bool:
 		if v {

@@ -10,11 +10,12 @@ import (
 )
 
 var (
-	u8     = &btf.Type{Kind: btf.Int, Name: "unsigned char", Size: 1, Char: true}
-	u16    = &btf.Type{Kind: btf.Int, Name: "unsigned short", Size: 2}
-	s32    = &btf.Type{Kind: btf.Int, Name: "int", Size: 4, Signed: true}
-	u64    = &btf.Type{Kind: btf.Typedef, Name: "__u64", Elem: &btf.Type{Kind: btf.Int, Name: "unsigned long long", Size: 8}}
-	colour = &btf.Type{Kind: btf.Enum, Name: "colour", Size: 4, Values: []btf.EnumValue{{Name: "RED"}, {Name: "BLUE", Value: 7}}}
+	u8      = &btf.Type{Kind: btf.Int, Name: "unsigned char", Size: 1, Char: true}
+	u16     = &btf.Type{Kind: btf.Int, Name: "unsigned short", Size: 2}
+	boolean = &btf.Type{Kind: btf.Int, Name: "_Bool", Size: 1, Bool: true}
+	s32     = &btf.Type{Kind: btf.Int, Name: "int", Size: 4, Signed: true}
+	u64     = &btf.Type{Kind: btf.Typedef, Name: "__u64", Elem: &btf.Type{Kind: btf.Int, Name: "unsigned long long", Size: 8}}
+	colour  = &btf.Type{Kind: btf.Enum, Name: "colour", Size: 4, Values: []btf.EnumValue{{Name: "RED"}, {Name: "BLUE", Value: 7}}}
 	// struct rule { unsigned short port; enum colour c; char name[6]; union { __u64 all; __u32 lo; }; int a:3, b:5; };
 	rule = &btf.Type{Kind: btf.Struct, Name: "rule", Size: 32, Members: []btf.Member{
 		{Name: "port", Type: u16},
@@ -50,6 +51,11 @@ func TestEncodeValue(t *testing.T) {
 		{name: "hex: is bytes", size: 3, typ: nil, json: `"hex:0a 0b:0c"`, want: "0a0b0c"},
 		{name: "decimal string", size: 8, typ: u64, json: `"258"`, want: "0201000000000000"},
 		{name: "bool", size: 1, typ: u8, json: `true`, want: "01"},
+		{name: "bool of its own", size: 1, typ: boolean, json: `true`, want: "01"},
+		{name: "bool as a number", size: 1, typ: boolean, json: `0`, want: "00"},
+		{name: "bool as text", size: 1, typ: boolean, json: `"false"`, want: "00"},
+		{name: "no bool", size: 1, typ: boolean, json: `"maybe"`, err: `"maybe" is no bool: true, false, 1 or 0`},
+		{name: "no bool, a number", size: 1, typ: boolean, json: `2`, err: `2 is no bool: true, false, 1 or 0`},
 		{name: "no type", size: 2, typ: nil, json: `513`, want: "0102"},
 		{name: "enum constant", size: 4, typ: colour, json: `"BLUE"`, want: "07000000"},
 		{name: "text", size: 6, typ: rule.Members[2].Type, json: `"skep"`, want: "736b65700000"},
