@@ -12,9 +12,9 @@ func (p *Program) constants(v *verifier.Verified) error {
 	if !p.hasConstants() {
 		return nil
 	}
-	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
+	for _, pc := range p.sites {
 		i := &p.Info[pc]
-		if i.Dead || i.Call < 0 || i.Inline != nil || p.Calls[i.Call].Func == nil {
+		if i.Call < 0 || i.Inline != nil || p.Calls[i.Call].Func == nil {
 			continue
 		}
 		switch p.Calls[i.Call].Func.Inline() {

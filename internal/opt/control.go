@@ -1,65 +1,169 @@
 package opt
 
 import (
+	"slices"
+
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
 )
 
-// control finds what calls call and where jumps lead.
+// control looks at each instruction for the first time: which loads and stores touch
+// the context, what calls call and which of them code can do without, and where jumps
+// lead. Requires nothing.
 func (p *Program) control(v *verifier.Verified) error {
-	calls := map[Call]int32{}
+	p.ZeroStack = v.ReadsUninitStack()
+	var calls calls
 	f := -1 // function of pc
+	entry := prog.PC(0)
 	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
 		in, i := p.Insns[pc], &p.Info[pc]
-		if f+1 < len(p.Funcs) && pc == p.Program.Funcs[f+1].Entry {
+		i.Call = -1
+		if pc == entry {
 			f++
 			i.Target = true
-		}
-		p.Funcs[f].Weight++
-		if i.Dead {
-			continue
-		}
-		if t, ok := target(in, pc); ok {
-			p.Info[t].Target = true
-			if t <= pc {
-				p.back = append(p.back, Head{t, pc + 1, pc + 1})
+			if entry = none; f+1 < len(p.Funcs) {
+				entry = p.Program.Funcs[f+1].Entry
 			}
 		}
-		switch {
-		case in.IsWide() && in.Src == isa.PseudoFunc:
-			p.Funcs[p.FuncAt(prog.PC(in.Imm))].Callback = true
-		case in.Op == isa.Op(isa.JMP)|isa.Op(isa.MayGoto):
-			p.Funcs[p.FuncAt(pc)].MayGoto = true
-		case in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X):
-			p.CallX = true
-		case in.Op.Class() == isa.ALU64 && in.Op.ALUOp() == isa.Mov && in.Op.Source() == isa.X && in.Off == 1:
-			return p.unsupported(pc, "an address-space cast")
-		}
-		if !mayCall(in) {
+		p.Funcs[f].Weight++
+		if !v.Reached(pc) {
+			i.Dead = true
 			continue
 		}
-		p.subs = p.subs || in.IsCall(isa.CallSub)
-		c, ok := p.callee(in)
-		if !ok || i.Inline != nil && !i.Inline.Calls() {
-			continue
+		var err error
+		switch in.Op.Class() {
+		case isa.ALU, isa.ALU64:
+			switch in.Op.ALUOp() {
+			case isa.Div, isa.Mod:
+				i.NonZero = in.Op.Source() == isa.X && v.Fact(pc).NonZero
+			case isa.Mov:
+				if in.Op.Class() == isa.ALU64 && in.Op.Source() == isa.X && in.Off == 1 {
+					err = p.unsupported(pc, "an address-space cast")
+				}
+			}
+		case isa.LDX:
+			if in.Src == prog.R10 {
+				p.reloads = true
+			} else {
+				err = p.access(v, pc, in)
+			}
+		case isa.ST, isa.STX:
+			if in.Dst != prog.R10 {
+				err = p.access(v, pc, in)
+			}
+		case isa.LD:
+			switch {
+			case !in.IsWide():
+				err = p.calling(v, pc, in, &calls)
+			case in.Src == isa.PseudoFunc:
+				p.Funcs[p.FuncAt(prog.PC(in.Imm))].Callback = true
+			case in.Src == isa.PseudoMapFD:
+				p.sites = append(p.sites, pc)
+			}
+		default:
+			if t, ok := target(in, pc); ok {
+				p.Info[t].Target = true
+				if t <= pc {
+					p.back = append(p.back, Head{t, pc + 1, pc + 1})
+				}
+				p.Funcs[f].MayGoto = p.Funcs[f].MayGoto || in.Op == isa.Op(isa.JMP)|isa.Op(isa.MayGoto)
+			} else if in.Op.JmpOp() == isa.Call {
+				err = p.calling(v, pc, in, &calls)
+			}
 		}
-		if c.Func == nil && c.Kind != CallPacket {
-			return p.unsupported(pc, "the function is not known")
+		if err != nil {
+			return err
 		}
-		if c.Map = -1; c.Kind == CallPlain && c.Func.Inline() != helpers.InlineNone {
-			c.Map = int32(v.Fact(pc).Map)
-		}
-		index, seen := calls[c]
-		if !seen {
-			index = int32(len(p.Calls))
-			calls[c] = index
-			p.Calls = append(p.Calls, c)
-		}
-		i.Call = index
 	}
 	return nil
+}
+
+// access finds which field of the context, if any, the load or store in touches.
+func (p *Program) access(v *verifier.Verified, pc prog.PC, in prog.Insn) error {
+	f := v.Fact(pc)
+	switch {
+	case f.Region&verifier.RegionCtx == 0:
+		return nil
+	case f.Region != verifier.RegionCtx:
+		return p.unsupported(pc, "the address is the context's on one path and another on another")
+	case in.Op.Class() == isa.STX && in.Op.Mode() == isa.ATOMIC:
+		return p.unsupported(pc, "an atomic operation on the context")
+	case in.Off < 0 || f.Field == nil || f.Min != int64(in.Off) || f.Max != f.Min ||
+		uint32(in.Off)+uint32(in.Op.Size().Bytes()) > f.Field.Off+f.Field.Size:
+		return p.unsupported(pc, "no field of the context is there")
+	}
+	p.Info[pc].Field = f.Field
+	if !slices.Contains(p.fields, f.Field) {
+		p.fields = append(p.fields, f.Field)
+	}
+	return nil
+}
+
+// calling finds what the instruction at pc, in, calls. A call through a register,
+// if it always calls the same, becomes a direct call.
+func (p *Program) calling(v *verifier.Verified, pc prog.PC, in prog.Insn, seen *calls) error {
+	i := &p.Info[pc]
+	if in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X) {
+		d := v.Fact(pc).Direct
+		if d.Op == 0 {
+			p.CallX = true
+			return nil
+		}
+		p.replace(pc, d)
+		in = d
+	}
+	p.sites = append(p.sites, pc)
+	p.subs = p.subs || in.IsCall(isa.CallSub)
+	c, ok := p.callee(in)
+	if !ok {
+		return nil
+	}
+	if c.Func == nil && c.Kind != CallPacket {
+		return p.unsupported(pc, "the function is not known")
+	}
+	if c.Map = -1; c.Kind == CallPlain {
+		if form := c.Func.Inline(); form != helpers.InlineNone {
+			f := v.Fact(pc)
+			if i.Inline = p.inline(form, &f); i.Inline != nil && !i.Inline.Calls() {
+				return nil
+			}
+			c.Map = int32(f.Map)
+		}
+	}
+	i.Call = seen.add(p, c)
+	return nil
+}
+
+// calls finds calls in Program.Calls.
+type calls struct{ index map[Call]int32 }
+
+// few is how many calls are looked through, rather than found in an index.
+const few = 12
+
+// add returns the index of c in p.Calls, where it makes sure that c is.
+func (s *calls) add(p *Program, c Call) int32 {
+	n := int32(len(p.Calls))
+	switch {
+	case n < few:
+		if k := slices.Index(p.Calls, c); k >= 0 {
+			return int32(k)
+		}
+	case s.index == nil:
+		s.index = map[Call]int32{}
+		for k, c := range p.Calls {
+			s.index[c] = int32(k)
+		}
+		fallthrough
+	default:
+		if k, ok := s.index[c]; ok {
+			return k
+		}
+		s.index[c] = n
+	}
+	p.Calls = append(p.Calls, c)
+	return n
 }
 
 // target is Insn.Target, quick to say no.
@@ -68,12 +172,6 @@ func target(in prog.Insn, pc prog.PC) (t prog.PC, ok bool) {
 		return 0, false
 	}
 	return in.Target(pc)
-}
-
-// mayCall is quick to say that in calls nothing of the host.
-func mayCall(in prog.Insn) bool {
-	c := in.Op.Class()
-	return c == isa.JMP && in.Op.JmpOp() == isa.Call || c == isa.LD && !in.IsWide()
 }
 
 // callee returns what of the host in calls; ok is false if nothing.
@@ -120,12 +218,14 @@ func (p *Program) depth(*verifier.Verified) error {
 		fn := &p.Program.Funcs[f]
 		p.Funcs[f].Depth = busy
 		most := 0
-		for pc := fn.Entry; pc < fn.End; pc = p.Next(pc) {
+		first, _ := slices.BinarySearch(p.sites, fn.Entry)
+		for _, pc := range p.sites[first:] {
+			if pc >= fn.End {
+				break
+			}
 			in := p.Insns[pc]
 			g := 0
 			switch {
-			case p.Info[pc].Dead:
-				continue
 			case p.Info[pc].Loop != nil:
 				g = p.Info[pc].Loop.Func
 			case in.IsCall(isa.CallSub):

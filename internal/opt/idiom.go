@@ -81,7 +81,7 @@ func (p *Program) idioms(*verifier.Verified) error {
 	var m matcher
 	for f := range p.Funcs {
 		steps := p.flowOf(f)
-		m = matcher{Program: p, pins: p.Funcs[f].Pins, steps: steps}
+		m = matcher{Program: p, f: f, pins: p.Funcs[f].Pins, steps: steps}
 		m.most.forget()
 		m.from.reset()
 		for k := range steps {
@@ -173,18 +173,19 @@ func (m *matcher) insn(i *Info, s *step) {
 // A matcher is the straight line that ends at an instruction.
 type matcher struct {
 	*Program
-	pins  []Pin
-	at    prog.PC
-	live  Regs // after it
-	most  bound
-	from  origin
-	fixed fixed
-	steps []step  // of the function
-	jumps []uint8 // by PC: how many lead there; see tally
-	n     int
-	last  [maxIdiom]line // the instructions before, the last at n-1
-	open  Regs           // those with a shared sum
-	sums  [prog.NumRegs]shared
+	pins    []Pin
+	at      prog.PC
+	live    Regs // after it
+	most    bound
+	from    origin
+	fixed   fixed
+	f       int    // the function
+	steps   []step // of the function
+	counted bool   // memory.entered is that of the function
+	n       int
+	last    [maxIdiom]line // the instructions before, the last at n-1
+	open    Regs           // those with a shared sum
+	sums    [prog.NumRegs]shared
 }
 
 // A line is an instruction of the straight line.

@@ -159,50 +159,41 @@ func (x *Inline) Misses() bool {
 // the same, or an engine always does.
 func (x *Inline) Calls() bool { return x.Form >= InlineHash || x.GivenCPU }
 
-// inline finds the calls that code can do without, given the layouts of the
-// program's maps, by index; nil where it is not known.
-func (p *Program) inline(v *verifier.Verified) error {
-	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
-		if !mayCall(p.Insns[pc]) {
-			continue
+// inline returns what code can do in place of a call of a helper that promises
+// form; nil if it calls. f holds at the call.
+func (p *Program) inline(form helpers.Inline, f *verifier.Fact) *Inline {
+	switch form {
+	case helpers.InlineCPU:
+		return &Inline{Form: InlineCPU}
+	case helpers.InlineIterNew:
+		return &Inline{Form: InlineIterNew}
+	case helpers.InlineIterNext:
+		return &Inline{Form: InlineIterNext}
+	case helpers.InlineIterDestroy:
+		return &Inline{Form: InlineIterDestroy}
+	case helpers.InlineLoadBytes, helpers.InlineLoadNear:
+		if n := f.Size; n > 0 && n <= maxInlineLoad {
+			return &Inline{Form: InlineLoadBytes, Size: n, Near: form == helpers.InlineLoadNear}
 		}
-		c, ok := p.callee(p.Insns[pc])
-		if !ok || c.Kind != CallPlain || c.Func == nil || p.Info[pc].Dead {
-			continue
+	case helpers.InlineStoreNear:
+		if n := f.Size; n > 0 && n <= maxInlineLoad {
+			return &Inline{Form: InlineStoreBytes, Size: n, Near: true}
 		}
-		switch c.Func.Inline() {
-		case helpers.InlineCPU:
-			p.Info[pc].Inline = &Inline{Form: InlineCPU}
-		case helpers.InlineIterNew:
-			p.Info[pc].Inline = &Inline{Form: InlineIterNew}
-		case helpers.InlineIterNext:
-			p.Info[pc].Inline = &Inline{Form: InlineIterNext}
-		case helpers.InlineIterDestroy:
-			p.Info[pc].Inline = &Inline{Form: InlineIterDestroy}
-		case helpers.InlineLoadBytes, helpers.InlineLoadNear:
-			if n := v.Fact(pc).Size; n > 0 && n <= maxInlineLoad {
-				p.Info[pc].Inline = &Inline{Form: InlineLoadBytes, Size: n, Near: c.Func.Inline() == helpers.InlineLoadNear}
-			}
-		case helpers.InlineStoreNear:
-			if n := v.Fact(pc).Size; n > 0 && n <= maxInlineLoad {
-				p.Info[pc].Inline = &Inline{Form: InlineStoreBytes, Size: n, Near: true}
-			}
-		case helpers.InlineRandom:
-			p.Info[pc].Inline = &Inline{Form: InlineRandom}
-		case helpers.InlineMemcpy, helpers.InlineMemmove:
-			if n := v.Fact(pc).Size; n > 0 && n <= maxInlineCopy {
-				p.Info[pc].Inline = &Inline{Form: InlineCopy, Size: n}
-			}
-		case helpers.InlineMapLookup:
-			p.Info[pc].Inline = p.lookup(v.Fact(pc))
-		case helpers.InlinePerCPULookup:
-			x := p.lookup(v.Fact(pc))
-			if x == nil || x.Form != InlineNull && x.Layout.CPUs == 1 {
-				continue // a map of one value per entry, or a host of one CPU
-			}
-			x.GivenCPU = x.Form != InlineNull
-			p.Info[pc].Inline = x
+	case helpers.InlineRandom:
+		return &Inline{Form: InlineRandom}
+	case helpers.InlineMemcpy, helpers.InlineMemmove:
+		if n := f.Size; n > 0 && n <= maxInlineCopy {
+			return &Inline{Form: InlineCopy, Size: n}
 		}
+	case helpers.InlineMapLookup:
+		return p.lookup(f)
+	case helpers.InlinePerCPULookup:
+		x := p.lookup(f)
+		if x == nil || x.Form != InlineNull && x.Layout.CPUs == 1 {
+			return nil // a map of one value per entry, or a host of one CPU
+		}
+		x.GivenCPU = x.Form != InlineNull
+		return x
 	}
 	return nil
 }
@@ -212,7 +203,7 @@ const maxInlineKey = 64
 
 // lookup returns how code looks a key up, given what is known of the call; nil
 // if it calls.
-func (p *Program) lookup(f verifier.Fact) *Inline {
+func (p *Program) lookup(f *verifier.Fact) *Inline {
 	if f.Map < 0 || f.Map >= len(p.layouts) || p.layouts[f.Map] == nil {
 		return nil
 	}

@@ -1,8 +1,6 @@
 package opt
 
 import (
-	"slices"
-
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
@@ -17,28 +15,29 @@ const (
 
 // liveness fills Info.Live: the least solution of the usual equations, function
 // by function. A callee keeps nothing in registers for its caller, so at an
-// exit only R0 is live. What nobody needs is left out before. Requires Info.Call.
+// exit only R0 is live. What nobody needs is left out before. Requires blocks.
+//
+// Each block is looked at again only when something else became live after it, and
+// after those that it leads to if it can: for a loop, once more as a rule.
 func (p *Program) liveness(*verifier.Verified) error {
-	in := slices.Grow(p.memory.live[:0], len(p.Insns)+1)[:len(p.Insns)+1] // live before
-	clear(in)
-	p.memory.live = in
-	p.flow = p.memory.flow[:0]
-	defer func() { p.memory.flow = p.flow }()
 	for f := range p.Funcs {
-		fn := &p.Program.Funcs[f]
-		p.Funcs[f].flow = len(p.flow)
-		loops := p.steps(fn.Entry, fn.End)
-		steps := p.flow[p.Funcs[f].flow:]
-		p.unneeded(steps, loops)
+		order := p.backwards(f)
+		p.unneeded(f, order)
+		for _, k := range order {
+			p.graph[k].seen = false
+		}
 		for again := true; again; {
 			again = false
-			for k := len(steps) - 1; k >= 0; k-- {
-				s := &steps[k]
-				out := in[s.jump] | in[s.next]
-				s.live = out
-				if now := out&^s.writes | s.reads; now != in[s.pc] {
-					in[s.pc] = now
-					again = loops // otherwise each is seen after what follows it
+			for _, k := range order {
+				b := &p.graph[k]
+				out := p.graph[b.jump].in | p.graph[b.next].in
+				if b.seen && out == b.out {
+					continue
+				}
+				b.seen, b.out = true, out
+				if in := p.live(b, out); in != b.in {
+					b.in = in
+					again = p.Funcs[f].loops // otherwise each is seen after what follows it
 				}
 			}
 		}
@@ -46,68 +45,27 @@ func (p *Program) liveness(*verifier.Verified) error {
 	// A program may leave registers unset that a helper gets and its contract
 	// does not name (trace_printk): they must not show what the host left in its
 	// registers.
-	p.Funcs[0].Unset = in[p.Program.Funcs[0].Entry] & argRegs &^ bit(prog.R1)
-	for k := range p.flow {
-		s := &p.flow[k]
-		i := &p.Info[s.pc]
-		i.Live = s.live
-		if s.calls {
-			i.Unset = s.live & argRegs
-		}
+	if bs := p.blocksOf(0); len(bs) > 0 {
+		p.Funcs[0].Unset = bs[0].in & argRegs &^ bit(prog.R1)
 	}
 	return nil
 }
 
-// A step is an instruction as liveness sees it. Where it goes on, by a jump or to
-// the next, is len(Insns) if it does not.
-type step struct {
-	pc, jump, next      prog.PC
-	reads, writes, live Regs
-	calls               bool // a function of the program or the host
-}
-
-// flowOf returns the instructions of function f. Requires liveness.
-func (p *Program) flowOf(f int) []step {
-	end := len(p.flow)
-	if f+1 < len(p.Funcs) {
-		end = p.Funcs[f+1].flow
-	}
-	return p.flow[p.Funcs[f].flow:end]
-}
-
-// steps appends the instructions from entry to end to p.flow, and reports whether
-// one of them jumps back.
-func (p *Program) steps(entry, end prog.PC) (loops bool) {
-	none := prog.PC(len(p.Insns)) // nothing is live there
-	for pc := entry; pc < end; {
-		insn := &p.Insns[pc]
-		x := step{pc: pc, jump: none, next: pc + 1}
-		x.reads, x.writes = p.effect(pc)
-		switch c := insn.Op.Class(); c {
-		case isa.JMP, isa.JMP32:
-			if t, ok := insn.Target(pc); ok {
-				x.jump = t
-				loops = loops || t <= pc
-			}
-			if endsFlow(*insn) {
-				x.next = none
-			}
-			x.calls = insn.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)
-			pc++
-		case isa.LD:
-			if insn.IsWide() {
-				x.next = pc + 2
-				pc += 2
-				break
-			}
-			x.calls = true
-			pc++
-		default:
-			pc++
+// live says of the instructions of b what is live after each, given what is after
+// the last, and returns what is before the first.
+func (p *Program) live(b *block, out Regs) Regs {
+	steps := p.flow[b.from:b.to]
+	for k := len(steps) - 1; k >= 0; k-- {
+		s := &steps[k]
+		s.live = out
+		i := &p.Info[s.pc]
+		i.Live = out
+		if s.calls {
+			i.Unset = out & argRegs
 		}
-		p.flow = append(p.flow, x)
+		out = out&^s.writes | s.reads
 	}
-	return loops
+	return out
 }
 
 // Constant returns what r always holds before the instruction at pc; ok is false

@@ -16,12 +16,10 @@ package opt
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
-	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier"
@@ -52,12 +50,13 @@ type Program struct {
 	// Heads are where code of loops begins, in order; see Head.
 	Heads []Head
 
-	memory  *memory
-	flow    []step         // of all functions, in order
+	*memory
 	subs    bool           // a function is called, or a loop calls one
 	own     bool           // Program is a copy
 	reloads bool           // a load is through R10
+	charged bool           // a loop is charged
 	back    []Head         // jumps backwards: PC is where to, Near and Far where from
+	fields  []*hook.Field  // that are touched
 	layouts []*maps.Layout // of maps, by index
 }
 
@@ -86,7 +85,8 @@ type Func struct {
 	Depth    int   // frames that its chain of direct calls may need, its own included
 	Callback bool  // its address is taken
 	MayGoto  bool
-	flow     int   // index in Program.flow of its first instruction
+	blocks   span  // of memory.graph
+	loops    bool  // a block leads back
 	Pins     []Pin // what registers that it does not use hold from entry to exit
 	// Bases are lookups, one of each per-CPU array that the function looks up in
 	// in a loop: it finds the first value of the run's CPU on entry.
@@ -129,15 +129,13 @@ func bit(r prog.Reg) Regs { return 1 << r }
 // only the map knows. The error wraps ErrUnsupported.
 func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 	p := &Program{Program: v.Program(), layouts: layouts, memory: memories.Get().(*memory)}
-	if m := p.memory; cap(m.info) < len(p.Insns) {
-		m.info = make([]Info, len(p.Insns))
-	}
-	p.memory.info = p.memory.info[:len(p.Insns)] // Free has left zeros
-	p.Info = p.memory.info
+	p.reset(len(p.Insns))
+	p.Info = p.info
 	p.Funcs = make([]Func, len(p.Program.Funcs))
 	for _, pass := range []func(*Program, *verifier.Verified) error{
-		(*Program).accesses, (*Program).inline, (*Program).control, (*Program).charges, (*Program).heads, (*Program).loops, (*Program).records, (*Program).constants, (*Program).tails, (*Program).bound,
-		(*Program).depth, (*Program).slots, (*Program).liveness, (*Program).pins, (*Program).idioms, (*Program).lookups,
+		(*Program).control, (*Program).heads, (*Program).loops, (*Program).records, (*Program).constants, (*Program).tails,
+		(*Program).depth, (*Program).slots, (*Program).blocks, (*Program).charges, (*Program).bound, (*Program).liveness,
+		(*Program).pins, (*Program).idioms, (*Program).lookups,
 	} {
 		if err := pass(p, v); err != nil {
 			p.Free()
@@ -150,52 +148,55 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 // A memory is what programs under way take most of; there is one for each that
 // is not yet free.
 type memory struct {
-	info []Info
-	flow []step
-	live []Regs
-	need []need
+	info    []Info
+	sites   []prog.PC // of calls and loads of map handles that are reached, in order
+	flow    []step    // of all functions, in order
+	graph   []block   // of all functions, in order, after nowhere
+	begin   []int32   // by PC: the block that begins there, if one does
+	order   []int32   // of a function's blocks: see order
+	way     []int32   // blocks on the way of a walk
+	need    []need    // by block
+	entered []uint8   // by block of a function: how many jumps lead there
 }
 
 var memories = sync.Pool{New: func() any { return new(memory) }}
 
+// reset makes m ready for a program of n instructions.
+func (m *memory) reset(n int) {
+	if cap(m.info) < n {
+		m.info = make([]Info, n)
+		m.begin = make([]int32, n)
+	}
+	m.info = m.info[:n] // Free has left zeros
+	m.begin = m.begin[:n]
+	m.sites, m.flow, m.graph = m.sites[:0], m.flow[:0], m.graph[:0]
+}
+
 // Free ends the use of p.Info, whose memory serves another program.
 func (p *Program) Free() {
 	if p.memory != nil {
-		clear(p.memory.info) // of pointers
+		clear(p.info) // of pointers
 		memories.Put(p.memory)
 	}
-	p.memory, p.Info, p.flow = nil, nil, nil
+	p.memory, p.Info = nil, nil
 }
 
 // Metered reports whether the program charges the meter anywhere.
 func (p *Program) Metered() bool {
-	if p.Bound != 0 || len(p.Funcs) > 1 {
-		return p.Bound == 0
-	}
-	for i := range p.Info {
-		if p.Info[i].Charge > 0 {
-			return true
-		}
-	}
-	return false
+	return p.Bound == 0 && (p.charged || len(p.Funcs) > 1)
 }
 
 // Fields returns the context fields that the program touches, without
 // duplicates.
-func (p *Program) Fields() []*hook.Field {
-	var fs []*hook.Field
-	for i := range p.Info {
-		if f := p.Info[i].Field; f != nil && !slices.Contains(fs, f) {
-			fs = append(fs, f)
-		}
-	}
-	return fs
-}
+func (p *Program) Fields() []*hook.Field { return p.fields }
 
 // unsupported returns the error of the instruction at pc.
 func (p *Program) unsupported(pc prog.PC, format string, args ...any) error {
 	return fmt.Errorf("%s+%d: %s: %s: %w", p.Name, pc, p.Text(pc), fmt.Sprintf(format, args...), ErrUnsupported)
 }
+
+// none is no instruction.
+const none prog.PC = -1
 
 // Next returns the PC of the instruction after the one at pc.
 func (p *Program) Next(pc prog.PC) prog.PC {
@@ -203,56 +204,4 @@ func (p *Program) Next(pc prog.PC) prog.PC {
 		return pc + 2
 	}
 	return pc + 1
-}
-
-// direct replaces the instruction at pc, if it calls through a register and always
-// the same, by a direct call.
-func (p *Program) direct(v *verifier.Verified, pc prog.PC) {
-	if p.Insns[pc].Op != isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X) || !v.Reached(pc) {
-		return
-	}
-	d := v.Fact(pc).Direct
-	if d.Op == 0 {
-		return
-	}
-	p.replace(pc, d)
-}
-
-// accesses finds which loads and stores touch the context, and what calls
-// through registers call. Requires nothing.
-func (p *Program) accesses(v *verifier.Verified) error {
-	p.ZeroStack = v.ReadsUninitStack()
-	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
-		in, i := p.Insns[pc], &p.Info[pc]
-		i.Call, i.Dead = -1, !v.Reached(pc)
-		switch in.Op.Class() {
-		case isa.LDX:
-			p.reloads = p.reloads || in.Src == prog.R10
-		case isa.ST, isa.STX:
-		case isa.ALU, isa.ALU64:
-			if op := in.Op.ALUOp(); (op == isa.Div || op == isa.Mod) && in.Op.Source() == isa.X {
-				i.NonZero = v.Fact(pc).NonZero
-			}
-			continue
-		case isa.JMP:
-			p.direct(v, pc)
-			continue
-		default:
-			continue
-		}
-		f := v.Fact(pc)
-		switch {
-		case f.Region&verifier.RegionCtx == 0:
-			continue
-		case f.Region != verifier.RegionCtx:
-			return p.unsupported(pc, "the address is the context's on one path and another on another")
-		case in.Op.Class() == isa.STX && in.Op.Mode() == isa.ATOMIC:
-			return p.unsupported(pc, "an atomic operation on the context")
-		case in.Off < 0 || f.Field == nil || f.Min != int64(in.Off) || f.Max != f.Min ||
-			uint32(in.Off)+uint32(in.Op.Size().Bytes()) > f.Field.Off+f.Field.Size:
-			return p.unsupported(pc, "no field of the context is there")
-		}
-		i.Field = f.Field
-	}
-	return nil
 }

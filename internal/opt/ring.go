@@ -15,9 +15,9 @@ func (p *Program) records(v *verifier.Verified) error {
 	if !slices.ContainsFunc(p.layouts, func(l *maps.Layout) bool { return l != nil && l.Kind == maps.LayoutRing }) {
 		return nil
 	}
-	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
+	for _, pc := range p.sites {
 		i := &p.Info[pc]
-		if i.Dead || i.Call < 0 || i.Inline != nil || p.Calls[i.Call].Func == nil {
+		if i.Call < 0 || i.Inline != nil || p.Calls[i.Call].Func == nil {
 			continue
 		}
 		switch form := p.Calls[i.Call].Func.Inline(); form {

@@ -14,9 +14,9 @@ func (p *Program) tails(v *verifier.Verified) error {
 	if !slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Kind == CallTail }) {
 		return nil
 	}
-	for pc := p.Program.Funcs[0].Entry; pc < p.Program.Funcs[0].End; pc = p.Next(pc) {
+	for _, pc := range p.sites {
 		i := &p.Info[pc]
-		if i.Dead || i.Call < 0 || p.Calls[i.Call].Kind != CallTail {
+		if pc >= p.Program.Funcs[0].End || i.Call < 0 || p.Calls[i.Call].Kind != CallTail {
 			continue
 		}
 		m := v.Fact(pc).Map

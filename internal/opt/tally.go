@@ -2,6 +2,7 @@ package opt
 
 import (
 	"math"
+	"slices"
 
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
@@ -34,15 +35,21 @@ func (m *matcher) tally(to prog.PC, first prog.Insn) bool {
 	return true
 }
 
-// jumpsTo returns how many jumps of the current function lead to pc.
+// jumpsTo returns how many jumps of the current function lead to pc, where one does.
 func (m *matcher) jumpsTo(pc prog.PC) uint8 {
-	if m.jumps == nil {
-		m.jumps = make([]uint8, len(m.Insns)+1)
-		for k := range m.steps {
-			if n := &m.jumps[m.steps[k].jump]; *n < math.MaxUint8 {
-				*n++
+	bs := m.blocksOf(m.f)
+	first := m.Program.Funcs[m.f].blocks.from
+	if !m.counted {
+		m.counted = true
+		m.entered = slices.Grow(m.entered[:0], len(bs))[:len(bs)]
+		clear(m.entered)
+		for k := range bs {
+			if to := bs[k].jump; to != nowhere {
+				if n := &m.entered[to-first]; *n < math.MaxUint8 {
+					*n++
+				}
 			}
 		}
 	}
-	return m.jumps[pc]
+	return m.entered[m.begin[pc]-first]
 }

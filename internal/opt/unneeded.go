@@ -19,41 +19,63 @@ const (
 	cell      = 4
 )
 
-// unneeded leaves out the stores to the function's stack that nothing reads, what
+// unneeded leaves out the stores to the stack of function f that nothing reads, what
 // computes registers for them alone, and so on. It is for functions that have
 // spilled, and whose stack nobody else can reach, since they use R10 for nothing
-// but loads and stores. loops: a step jumps back.
+// but loads and stores. order is backwards(f).
 //
 // Sound: needs are the least solution of the equations in which a computation
 // whose result is not needed needs nothing. So by induction on the length of a run,
 // what it needs is the same with and without the steps that are left out. The
 // stack of a function ends with it.
-func (p *Program) unneeded(steps []step, loops bool) {
-	if !p.reloads || !p.spills(steps) {
+func (p *Program) unneeded(f int, order []int32) {
+	if !p.reloads || !p.spills(p.flowOf(f)) {
 		return
 	}
-	in := slices.Grow(p.memory.need[:0], len(p.Insns)+1)[:len(p.Insns)+1] // before each instruction
-	p.memory.need = in
-	in[len(p.Insns)] = need{}
-	for k := range steps {
-		in[steps[k].pc] = need{}
+	first := p.Funcs[f].blocks.from
+	p.need = slices.Grow(p.need[:0], 2*len(order)+1)[:2*len(order)+1] // before each block, after each, nowhere
+	clear(p.need)
+	after := p.need[len(order):]
+	none := &p.need[2*len(order)]
+	before := func(k int32) *need {
+		if k == nowhere {
+			return none
+		}
+		return &p.need[k-first]
+	}
+	for _, k := range order {
+		p.graph[k].seen = false
 	}
 	for again := true; again; {
 		again = false
-		for k := len(steps) - 1; k >= 0; k-- {
-			s := &steps[k]
-			now := p.before(s, in[s.jump].or(&in[s.next]))
-			if now != in[s.pc] {
-				in[s.pc] = now
-				again = loops
+		for _, k := range order {
+			b := &p.graph[k]
+			now := *before(b.jump)
+			now.or(before(b.next))
+			if b.seen && now == after[k-first] {
+				continue
+			}
+			b.seen, after[k-first] = true, now
+			for j := b.to - 1; j >= b.from; j-- {
+				p.before(&p.flow[j], &now)
+			}
+			if in := before(k); now != *in {
+				*in = now
+				again = p.Funcs[f].loops
 			}
 		}
 	}
-	for k := range steps {
-		s := &steps[k]
-		if out := in[s.jump].or(&in[s.next]); p.Insns[s.pc] != nothing && p.idle(s, &out) {
-			p.replace(s.pc, nothing)
-			s.reads, s.writes = 0, 0
+	for _, k := range order {
+		b := &p.graph[k]
+		now := after[k-first]
+		for j := b.to - 1; j >= b.from; j-- {
+			s := &p.flow[j]
+			if p.Insns[s.pc] != nothing && p.idle(s, &now) {
+				p.replace(s.pc, nothing)
+				s.reads, s.writes = 0, 0
+			} else {
+				p.before(s, &now)
+			}
 		}
 	}
 }
@@ -83,35 +105,33 @@ func (p *Program) spills(steps []step) (stores bool) {
 	return stores
 }
 
-// or returns what n or m needs.
-func (n need) or(m *need) need {
+// or adds what m needs.
+func (n *need) or(m *need) {
 	n.regs |= m.regs
 	for i := range n.stack {
 		n.stack[i] |= m.stack[i]
 	}
-	return n
 }
 
-// before returns what is needed before s, if out is after it.
-func (p *Program) before(s *step, out need) need {
-	if p.idle(s, &out) {
-		return out
+// before makes n, which is needed after s, what is needed before it.
+func (p *Program) before(s *step, n *need) {
+	if p.idle(s, n) {
+		return
 	}
 	in := p.Insns[s.pc]
 	switch c := in.Op.Class(); {
 	case c == isa.LDX && in.Src == prog.R10:
 		touched, _ := cells(in)
-		for i := range out.stack {
-			out.stack[i] |= touched[i]
+		for i := range n.stack {
+			n.stack[i] |= touched[i]
 		}
 	case (c == isa.ST || c == isa.STX) && in.Dst == prog.R10:
 		_, covered := cells(in)
-		for i := range out.stack {
-			out.stack[i] &^= covered[i]
+		for i := range n.stack {
+			n.stack[i] &^= covered[i]
 		}
 	}
-	out.regs = out.regs&^s.writes | s.reads
-	return out
+	n.regs = n.regs&^s.writes | s.reads
 }
 
 // idle reports whether s does nothing that is needed, if out is after it.
