@@ -308,6 +308,9 @@ func (m *machine) memory(f *helpers.Func, i int, r, size state.Reg, null bool) e
 	if arg.Write && obj.ReadOnly {
 		return m.fail(ReadOnly, "argument %d: %s would write to %v memory, which is read only", i+1, f.Name, r.Kind)
 	}
+	if arg.Aligned && (r.Kind == state.Packet || r.Kind == state.PacketMeta || m.beginsAnywhere(r) || m.misaligned(r, 0, int(arg.Size))) {
+		return m.fail(Misaligned, "argument %d: %s wants memory aligned to %d bytes, and %v memory at offset %v need not be", i+1, f.Name, arg.Size, r.Kind, m.s.Num(r))
+	}
 	switch r.Kind {
 	case state.Packet, state.PacketMeta:
 		if !f.Proto.PacketAccess {
@@ -318,7 +321,7 @@ func (m *machine) memory(f *helpers.Func, i int, r, size state.Reg, null bool) e
 		}
 	case state.MapValue:
 		flags := m.sv.spec(obj.Index).ProgramFlags()
-		if arg.Write && flags&maps.ReadOnlyProg != 0 || !arg.Write && flags&maps.WriteOnlyProg != 0 {
+		if arg.Write && flags&maps.ReadOnlyProg != 0 || !arg.Uninit && flags&maps.WriteOnlyProg != 0 {
 			return m.fail(ReadOnly, "argument %d: map %s does not allow programs this access", i+1, m.sv.spec(obj.Index).Name)
 		}
 		if err := m.within(r, 0, size); err != nil {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/verifier/internal/state"
 )
 
@@ -72,8 +73,12 @@ func (m *machine) newDynptr(c *call) error {
 	obj := state.Obj{Kind: state.Dynptr, Type: c.made}
 	switch c.made {
 	case "local":
-		if r := m.s.Reg(1); r.Kind != state.MapValue {
+		r := m.s.Reg(1)
+		if r.Kind != state.MapValue {
 			return m.badArgument(0, "a dynptr over %v memory", r.Kind)
+		}
+		if spec := m.sv.spec(m.s.Objs[r.Obj].Index); spec.ProgramFlags()&maps.WriteOnlyProg != 0 {
+			return m.fail(ReadOnly, "argument 1: map %s does not allow programs to read, as a dynptr would let them", spec.Name)
 		}
 	case "ringbuf":
 		obj.Ref = true
