@@ -3,6 +3,7 @@ package maps
 import (
 	"encoding/binary"
 	"math"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -39,13 +40,16 @@ const (
 // overlap there either, since the distance from the reader to the producers is
 // less than size and a record is found by where it begins.
 //
-// Producers take no lock: who moves prod on has reserved what it passed, and
-// writes the header then. Until it does, the header is 0, which readers take for
-// an open record: they leave zeros in all that they have read.
+// A reader must not take for a header what an earlier record left in its place. So a
+// producer takes prod first, by a bit of it, then writes the header of an open record,
+// and only then moves prod on, which gives it back. Between the one and the other it
+// waits for nothing; others wait for it in Go code, where they can be stopped. Readers
+// write to no record.
 //
 // Who writes cons takes its cache line from those who read it, and so with prod. So
 // producers in machine code go by RingSeen as long as that leaves room, and readers
-// by top as long as there is something before it.
+// by top as long as there is something before it. What only readers use lies beside
+// cons.
 type ringBuf struct {
 	core
 	shared []uint64 // what machine code reads and writes, too: cons, prod, …
@@ -54,17 +58,17 @@ type ringBuf struct {
 	bytes  []byte // the same memory
 	mask   uint64 // size - 1
 
-	wake    chan struct{} // holds a token when a reader should look
-	reading sync.Mutex    // held to take a record
-	top     uint64        // prod, or what it was: readers ask for prod when they are there
-	closed  chan struct{}
-	close   sync.Once
+	wake   chan struct{} // holds a token when a reader should look
+	top    uint64        // prod, or what it was: readers ask for prod when they are there
+	closed chan struct{}
+	close  sync.Once
 }
 
 // Places in a ring buffer's memory, by word, whose address is Layout.Base. All
 // positions are in bytes.
 const (
 	RingCons    = 0  // cons
+	RingReading = 1  // 1 while a reader takes a record
 	RingProd    = 16 // prod, two cache lines away
 	RingSeen    = 17 // cons, or what it was: producers ask for cons when this says that the ring is full
 	RingWaiting = 24 // readers that wait for a token
@@ -74,10 +78,26 @@ const (
 func (m *ringBuf) cons() *uint64    { return &m.shared[RingCons] }
 func (m *ringBuf) prod() *uint64    { return &m.shared[RingProd] }
 func (m *ringBuf) seen() *uint64    { return &m.shared[RingSeen] }
+func (m *ringBuf) reading() *uint64 { return &m.shared[RingReading] }
 func (m *ringBuf) waiting() *uint64 { return &m.shared[RingWaiting] }
 
-// Bits of a header. The kernel has one that says that a record is not whole
-// (include/uapi/linux/bpf.h, BPF_RINGBUF_BUSY_BIT); here that is what zeros mean.
+// RingTaken is the number of the bit of prod that is set while a producer has it.
+// It makes the ring seem full.
+const RingTaken = 63
+
+// reserved returns prod as it is, or was before a producer took it.
+func (m *ringBuf) reserved() uint64 { return atomic.LoadUint64(m.prod()) &^ (1 << RingTaken) }
+
+// yield is called before each try after the first to take what another has for some
+// instructions, unless the system took its processor away.
+func yield(tries int) {
+	if tries > 30 {
+		runtime.Gosched()
+	}
+}
+
+// Bits of a header. The kernel's (include/uapi/linux/bpf.h, BPF_RINGBUF_BUSY_BIT) says
+// that a record is not whole.
 const (
 	RingWhole    = 1 << 31
 	RingDropped  = 1 << 30
@@ -117,21 +137,27 @@ func (m *ringBuf) Reserve(n int) []byte {
 	if n < 0 || n > maxRecord {
 		return nil
 	}
-	for {
-		cons := atomic.LoadUint64(m.cons()) // first: it does not pass a prod read later
-		mem.Publish(m.seen(), cons)
+	for tries := 0; ; tries++ {
+		yield(tries)
+		seen := atomic.LoadUint64(m.seen()) // first: it does not pass a prod read later
 		prod := atomic.LoadUint64(m.prod())
-		end := prod + extent(uint64(n))
-		if end-cons > m.mask {
-			if atomic.LoadUint64(m.cons()) == cons {
-				return nil // so it was full when prod was read
-			}
+		if prod>>RingTaken != 0 {
 			continue
 		}
-		if !atomic.CompareAndSwapUint64(m.prod(), prod, end) {
+		end := prod + extent(uint64(n))
+		if end-seen > m.mask {
+			cons := atomic.LoadUint64(m.cons())
+			if cons == seen {
+				return nil // so it was full when prod was read
+			}
+			mem.Publish(m.seen(), cons)
+			continue
+		}
+		if !atomic.CompareAndSwapUint64(m.prod(), prod, prod|1<<RingTaken) {
 			continue
 		}
 		mem.Publish(m.header(prod), uint64(n))
+		mem.Publish(m.prod(), end)
 		at := int(prod&m.mask) + recordHeader
 		return m.bytes[at : at+n : at+max(n, 1)] // without capacity it would not point here
 	}
@@ -216,13 +242,13 @@ func (m *ringBuf) Query(flags uint64) uint64 {
 	switch flags {
 	case RingBufAvailData:
 		cons := atomic.LoadUint64(m.cons()) // first: it does not pass a prod read later
-		return atomic.LoadUint64(m.prod()) - cons
+		return m.reserved() - cons
 	case RingBufRingSize:
 		return m.mask + 1
 	case RingBufConsPos:
 		return atomic.LoadUint64(m.cons())
 	case RingBufProdPos:
-		return atomic.LoadUint64(m.prod())
+		return m.reserved()
 	}
 	return 0
 }

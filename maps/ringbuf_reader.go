@@ -106,14 +106,23 @@ func (r *RingBufReader) Close() error {
 }
 
 // next takes the next record that is whole, if there is one, and passes over
-// dropped ones.
+// dropped ones. One reader at a time does: to have a record it has to be the last
+// to have looked at it, and copying takes longer than a lock.
 func (m *ringBuf) next(rec *Record) bool {
-	m.reading.Lock()
-	defer m.reading.Unlock()
+	for tries := 0; !atomic.CompareAndSwapUint64(m.reading(), 0, 1); tries++ {
+		yield(tries)
+	}
+	ok := m.take(rec)
+	mem.Publish(m.reading(), 0)
+	return ok
+}
+
+// take is next for who reads alone.
+func (m *ringBuf) take(rec *Record) bool {
 	for {
 		cons := atomic.LoadUint64(m.cons())
 		if cons == m.top {
-			if m.top = atomic.LoadUint64(m.prod()); cons == m.top {
+			if m.top = m.reserved(); cons == m.top {
 				return false
 			}
 		}
@@ -123,17 +132,15 @@ func (m *ringBuf) next(rec *Record) bool {
 		}
 		n := h &^ (RingWhole | RingDropped)
 		end := cons + extent(n)
-		at := int(cons & m.mask)
 		dropped := h&RingDropped != 0
 		if !dropped {
-			rec.Data = append(rec.Data[:0], m.bytes[at+recordHeader:][:n]...)
+			rec.Data = append(rec.Data[:0], m.bytes[cons&m.mask+recordHeader:][:n]...)
 		}
-		clear(m.bytes[at:][:extent(n)])
 		if atomic.LoadUint64(m.waiting()) == 0 {
-			mem.Publish(m.cons(), end) // who comes to wait looks for records after this one is unlocked
+			mem.Publish(m.cons(), end) // who comes to wait looks for records after this one is let go
 		} else {
 			atomic.StoreUint64(m.cons(), end) // before prod is read: see wakeFor
-			m.top = atomic.LoadUint64(m.prod())
+			m.top = m.reserved()
 			if !dropped && m.top != end {
 				m.wakeOne() // another reader may take the next
 			}

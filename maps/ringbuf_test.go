@@ -1,6 +1,7 @@
 package maps
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -169,7 +170,8 @@ func TestRingBufWakeups(t *testing.T) {
 
 // TestRingBufProducers has many producers and several readers. Every record
 // must arrive exactly once, and those of one producer in their order: each
-// reader alone sees them rise, since readers take records in order.
+// reader alone sees them rise, since readers take records in order. They are full of
+// what would be headers, for a reader that looks where there is none yet.
 func TestRingBufProducers(t *testing.T) {
 	records := 20000
 	if testing.Short() {
@@ -195,8 +197,8 @@ func TestRingBufProducers(t *testing.T) {
 						t.Errorf("producer %d: record %d after %d", who, n, last[who])
 					}
 					last[who] = n
-					for _, x := range rec.Data[16:] {
-						if x != byte(n) {
+					for i, x := range rec.Data[16:] {
+						if x != forged(n)[i%8] {
 							t.Errorf("producer %d: record %d has another's bytes", who, n)
 							break
 						}
@@ -220,7 +222,7 @@ func TestRingBufProducers(t *testing.T) {
 					binary.LittleEndian.PutUint64(b, who)
 					binary.LittleEndian.PutUint64(b[8:], n)
 					for i := range b[16:] {
-						b[16+i] = byte(n)
+						b[16+i] = forged(n)[i%8]
 					}
 					drop := n%7 == 0
 					m.Commit(b, drop, 0)
@@ -240,6 +242,50 @@ func TestRingBufProducers(t *testing.T) {
 		if seen.Load() != want || int64(len(counts)) != want {
 			t.Errorf("%d readers: %d records arrived, %d of them different, of %d", readers, seen.Load(), len(counts), want)
 		}
+	}
+}
+
+// forged is the header of a whole record that record n is full of.
+func forged(n uint64) (word [8]byte) {
+	binary.NativeEndian.PutUint64(word[:], RingWhole|n%128)
+	return word
+}
+
+// TestRingBufTaken has another producer about to write a header: nobody reads what
+// is there, nor reserves, until it has.
+func TestRingBufTaken(t *testing.T) {
+	m := newRing(t, 4096)
+	for range 3 { // what a reader could take for a header
+		if m.Output(bytes.Repeat([]byte{8, 0, 0, 0x80, 0, 0, 0, 0}, 250), 0) != nil {
+			t.Fatal("no room")
+		}
+		r, _ := NewRingBufReader(m)
+		read(t, r)
+	}
+	prod := m.Query(RingBufProdPos)
+	atomic.StoreUint64(m.prod(), prod|1<<RingTaken)
+	if got := m.Query(RingBufProdPos); got != prod || m.Query(RingBufAvailData) != 0 {
+		t.Errorf("position %d, available %d; want %d, 0", got, m.Query(RingBufAvailData), prod)
+	}
+	if m.next(new(Record)) {
+		t.Error("there is a record that nobody has written")
+	}
+	reserved := make(chan []byte)
+	go func() { reserved <- m.Reserve(16) }()
+	select {
+	case <-reserved:
+		t.Fatal("two have the position at the same time")
+	case <-time.After(10 * time.Millisecond):
+	}
+	atomic.StoreUint64(m.header(prod), 24)
+	atomic.StoreUint64(m.prod(), prod+32)
+	b := await(t, reserved)
+	if got := m.Query(RingBufProdPos); len(b) != 16 || got != prod+32+24 {
+		t.Errorf("%d bytes, position %d", len(b), got)
+	}
+	m.Commit(b, false, 0)
+	if m.next(new(Record)) {
+		t.Error("read past an open reservation")
 	}
 }
 

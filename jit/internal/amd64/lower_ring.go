@@ -10,8 +10,8 @@ import (
 // Records of ring buffers. Locked instructions order everything; other stores
 // release, and loads acquire (SDM vol. 3, section 9.2).
 
-func (l *lowerer) Claim(ring, record prog.Reg, extent, mask int32, full emit.Label) {
-	const cons, next = RDI, R8
+func (l *lowerer) Claim(ring, record prog.Reg, size, extent, mask int32, full emit.Label) {
+	const cons, taken, next = RDI, RDI, R8
 	at, prod := host[ring], host[record] // compare-and-exchange wants the latter in RAX
 	again := l.NewLabel()
 	l.Bind(again)
@@ -22,10 +22,14 @@ func (l *lowerer) Claim(ring, record prog.Reg, extent, mask int32, full emit.Lab
 	l.AddRR(W64, cons, next)
 	l.CmpRI(W64, cons, mask)
 	l.JccL(A, full)
-	l.LockCmpxchgMR(W64, inRing(at, maps.RingProd), next)
+	l.MovRR(W64, taken, prod)
+	l.BtsRI(W64, taken, maps.RingTaken)
+	l.LockCmpxchgMR(W64, inRing(at, maps.RingProd), taken)
 	l.JccL(NE, again)
 	l.AndRI(W32, prod, mask)
 	l.Lea(W64, prod, Indexed(at, prod, 1, 8*maps.RingData+8))
+	l.MovMI(W64, At(prod, -8), size)
+	l.MovMR(W64, inRing(at, maps.RingProd), next) // after the header
 }
 
 func (l *lowerer) Publish(m lower.Mem, word prog.Reg, last bool) {

@@ -10,10 +10,10 @@ import (
 // Records of ring buffers.
 
 // Claim loads what the consumer's place was with acquire, which puts all that follows
-// after the reader's zeros. The record's header need not be ordered with the producer's
-// place: without it, the record is open.
-func (l *lowerer) Claim(ring, record prog.Reg, extent, mask int32, full emit.Label) {
-	const next, cons, prod, status = R1, R2, R6, R12
+// after what the reader read, and stores the producer's place with release, after the
+// record's header.
+func (l *lowerer) Claim(ring, record prog.Reg, size, extent, mask int32, full emit.Label) {
+	const next, cons, taken, prod, status = R1, R2, R2, R6, R12
 	at, place := host[ring], host[record]
 	again := l.NewLabel()
 	l.AddI(W64, prod, at, 8*maps.RingProd)
@@ -31,18 +31,22 @@ func (l *lowerer) Claim(ring, record prog.Reg, extent, mask int32, full emit.Lab
 	l.MovI(tmp0, uint64(mask))
 	l.Cmp(W64, cons, tmp0)
 	l.BCond(HI, full)
+	l.OrrI(W64, taken, place, 1<<maps.RingTaken)
 	if l.features.LSE {
 		l.Mov(W64, tmp2, place)
-		l.Cas(S64, AcqRel, tmp2, next, prod)
+		l.Cas(S64, AcqRel, tmp2, taken, prod)
 		l.Cmp(W64, tmp2, place)
 		l.BCond(NE, again)
 	} else {
-		l.Stxr(S64, Release, status, next, prod)
+		l.Stxr(S64, Release, status, taken, prod)
 		l.Cbnz(W32, status, again)
 	}
 	l.And(W64, place, place, tmp0)
 	l.Add(W64, place, place, at)
 	l.AddI(W64, place, place, 8*maps.RingData+8)
+	l.MovI(tmp0, uint64(size))
+	l.Str(S64, tmp0, At(place, -8))
+	l.Stlr(S64, next, prod)
 }
 
 func (l *lowerer) Publish(m lower.Mem, word prog.Reg, last bool) {

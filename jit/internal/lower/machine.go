@@ -158,9 +158,10 @@ type Exits interface {
 // Rings order what they do with other threads'.
 type Rings interface {
 	// Claim makes record the address of a record's bytes: of the producer's place in
-	// the ring buffer at ring, which goes on by extent. It jumps if that is more than
-	// mask after the consumer's. R1 and R5 are lost.
-	Claim(ring, record prog.Reg, extent, mask int32, full emit.Label)
+	// the ring buffer at ring, which goes on by extent once the header is there and
+	// says size. It jumps if that is more than mask after the consumer's, or if
+	// another producer is about to write a header. R1 and R5 are lost.
+	Claim(ring, record prog.Reg, size, extent, mask int32, full emit.Label)
 	// Publish stores word, which is lost, at m: after all before it and, unless
 	// last, before all that follows.
 	Publish(m Mem, word prog.Reg, last bool)

@@ -26,7 +26,6 @@ func (l *Lowerer) reserve(pc prog.PC, x *opt.Inline, end emit.Label) {
 	l.m.Load(S64, top, InCtx(rt.OffHeldTop))
 	l.m.IfImm(isa.JGe, S32, top, rt.MaxHeld*rt.HeldSize, slow)
 	l.claim(x, slow)
-	l.m.StoreImm(At(record, -8), int32(x.Size))
 	l.m.StorePair(Indexed(Ctx, top, rt.OffHeld), record, ring)
 	l.aluImm(pc, isa.Add, S64, top, rt.HeldSize)
 	l.m.Store(S64, InCtx(rt.OffHeldTop), top)
@@ -66,9 +65,9 @@ func (l *Lowerer) output(pc prog.PC, x *opt.Inline, end emit.Label) {
 	})
 }
 
-// claim claims place for a record in the ring buffer at Temp: its address is in R0.
+// claim claims place for an open record in the ring buffer at Temp: its address is in R0.
 func (l *Lowerer) claim(x *opt.Inline, full emit.Label) {
-	l.m.Claim(Temp, prog.R0, int32(x.Size+8+7)&^7, int32(x.Layout.Entries-1), full)
+	l.m.Claim(Temp, prog.R0, int32(x.Size), int32(x.Size+8+7)&^7, int32(x.Layout.Entries-1), full)
 }
 
 // publish stores word as the header of the record, which makes it whole, and jumps if
