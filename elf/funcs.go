@@ -300,13 +300,35 @@ func (l *loader) listPrograms() error {
 				l.obj.Programs = append(l.obj.Programs, &prog.Spec{
 					Name: fn.Name, Section: c.name,
 					Type: sec.Type, Attach: sec.Attach, Sleepable: sec.Sleepable,
-					Func: fn,
+					Func: fn, Handler: l.handlerOf(fn),
 				})
 			}
 		}
 	}
 	if len(l.order) == 0 && len(l.obj.Maps) == 0 && len(l.obj.StructOps) == 0 {
 		return errors.New("holds neither programs nor maps, nor tables of struct_ops")
+	}
+	return nil
+}
+
+// handlerOf returns the global function that the tags of fn name for its
+// exceptions; nil if there is none.
+func (l *loader) handlerOf(fn *prog.Func) *prog.Func {
+	if fn.Type == nil {
+		return nil
+	}
+	for _, tag := range fn.Type.Tags {
+		name, ok := strings.CutPrefix(tag, "exception_callback:")
+		if !ok {
+			continue
+		}
+		for _, c := range l.order {
+			for _, f := range c.funcs {
+				if c.isText() && !f.local && f.fn.Name == name {
+					return f.fn
+				}
+			}
+		}
 	}
 	return nil
 }

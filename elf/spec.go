@@ -20,6 +20,8 @@ import (
 // FromSpec returns the object that a CollectionSpec describes, such as bpf2go's
 // loadX returns. What the caller changed in it holds: variables, map sizes,
 // program types. cs itself is not changed, and shares no memory with the result.
+// A function that handles exceptions (__exception_cb) is not in it, as nobody calls
+// it: such programs need Open or Load.
 func FromSpec(cs *ebpf.CollectionSpec, opts Options) (*prog.Object, error) {
 	if cs == nil {
 		return nil, &Error{PC: -1, Err: errors.New("no CollectionSpec")}

@@ -47,6 +47,9 @@ func TestFromSpecEqualsLoad(t *testing.T) {
 				if w.Name == "static_fn" {
 					continue // a static function that others call: to us a subprogram
 				}
+				if filepath.Base(path) == "exception.o" && w.Name == "handled" {
+					continue // cilium's reader leaves out functions that nobody calls
+				}
 				programs++
 				compare(t, path, want, w, got)
 			}

@@ -118,6 +118,11 @@ func (c *Code) Function(handle uint64) (off, frames int, ok bool) {
 	return int(at), c.funcs[f].Depth, ok
 }
 
+// Handler returns where the function is entered that handles exceptions, if the
+// program has one. Context.Arg[0] is what was thrown. It needs no more frames
+// than the main program.
+func (c *Code) Handler() (off int) { return int(c.result.Bodies[c.program.Handler]) }
+
 // PC returns the instruction that the code at off was made from; ok is false
 // where there is none.
 func (c *Code) PC(off int) (pc prog.PC, ok bool) {

@@ -40,9 +40,17 @@ func (o *Object) Link(s *Spec) (*Program, error) {
 	if s.Func == nil {
 		return nil, &Error{File: o.File, Program: s.Name, Msg: "no code"}
 	}
-	if err := l.gather(s.Func); err != nil {
+	name, n := exceptionHandler(s.Func.Type)
+	switch {
+	case n > 1:
+		return nil, l.errorAt(s.Func, -1, "several functions are to handle exceptions")
+	case n == 1 && s.Handler == nil:
+		return nil, l.errorAt(s.Func, -1, fmt.Sprintf("the function that is to handle exceptions, %s, is not there, or not global", name))
+	}
+	if err := l.gather(s.Func, s.Handler); err != nil {
 		return nil, err
 	}
+	l.prog.Handler = l.index[s.Handler] // of nil: 0
 	for i := range l.units {
 		if err := l.resolve(&l.units[i]); err != nil {
 			return nil, err
@@ -69,10 +77,15 @@ type unit struct {
 	insns []Insn // in the program's Insns
 }
 
-// gather finds the functions that main reaches and lays them out.
-func (l *linker) gather(main *Func) error {
+// gather finds the functions that main, and what handles its exceptions (nil:
+// nothing does), reach and lays them out.
+func (l *linker) gather(main, handler *Func) error {
 	todo := []*Func{main}
 	l.index[main] = 0
+	if handler != nil && handler != main {
+		todo = append(todo, handler)
+		l.index[handler] = 1
+	}
 	size := 0
 	for i := 0; i < len(todo); i++ {
 		fn := todo[i]

@@ -27,6 +27,9 @@ type Spec struct {
 	Attach    string     // attach target in the section name
 	Sleepable bool
 	Func      *Func
+	// Handler is the function that Func's tags name for exceptions, if it is
+	// there: a global one.
+	Handler *Func
 	// Err says why the program cannot be linked, though its object is fine;
 	// Link returns it.
 	Err error

@@ -39,6 +39,7 @@ type Program struct {
 	License   string
 	Insns     []Insn
 	Funcs     []FuncInfo // sorted by Entry; Funcs[0] is the main program at PC 0
+	Handler   int        // index in Funcs of the function that bpf_throw calls, with what is thrown; its result is the program's. 0: none, what is thrown is
 	Maps      []*maps.Spec
 	Externs   []Extern
 	Lines     []Line // sorted by PC
@@ -64,17 +65,29 @@ type FuncInfo struct {
 
 // ExceptionHandler returns the name of the function that the program asks to
 // have called by bpf_throw (a BTF declaration tag, "exception_callback:NAME");
-// "" if there is none, so that what is thrown is the program's result.
+// "" if there is none, so that what is thrown is the program's result. Which
+// function that is, Handler says.
 func (p *Program) ExceptionHandler() string {
-	if len(p.Funcs) == 0 || p.Funcs[0].Type == nil {
+	if len(p.Funcs) == 0 {
 		return ""
 	}
-	for _, tag := range p.Funcs[0].Type.Tags {
-		if name, ok := strings.CutPrefix(tag, "exception_callback:"); ok {
-			return name
+	name, _ := exceptionHandler(p.Funcs[0].Type)
+	return name
+}
+
+// exceptionHandler returns the name that a function's tags give, and how many do.
+func exceptionHandler(t *btf.Type) (name string, n int) {
+	if t == nil {
+		return "", 0
+	}
+	for _, tag := range t.Tags {
+		if s, ok := strings.CutPrefix(tag, "exception_callback:"); ok {
+			if n++; n == 1 {
+				name = s
+			}
 		}
 	}
-	return ""
+	return name, n
 }
 
 // An Extern is a function of the host that the program calls by name.

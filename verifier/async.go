@@ -6,8 +6,9 @@ import (
 )
 
 // Code that does not run where the program mentions it is proved apart, from
-// what its contract says: callbacks of timers, which run later, and global
-// functions with so many calls that following each is too much.
+// what its contract says: callbacks of timers, which run later, the function that
+// handles exceptions, and global functions with so many calls that following each
+// is too much.
 
 // A rootKey names such a proof.
 type rootKey struct {
@@ -26,8 +27,17 @@ type root struct {
 	above, frames int // the most that stackDepth has seen above it
 }
 
+// A purpose is why a function is proved by itself.
+type purpose uint8
+
+const (
+	standsForCalls    purpose = iota // its contract does, in place of following each
+	runsLater                        // a timer calls it
+	handlesExceptions                // bpf_throw calls it
+)
+
 // prove proves function fn, entered in state s, by itself.
-func (sv *solver) prove(k rootKey, s *state.State, async bool) (*root, error) {
+func (sv *solver) prove(k rootKey, s *state.State, what purpose) (*root, error) {
 	if r := sv.roots[k]; r != nil {
 		return r, nil
 	}
@@ -35,7 +45,7 @@ func (sv *solver) prove(k rootKey, s *state.State, async bool) (*root, error) {
 	sv.roots[k] = r
 	sub := &solver{
 		verifier: sv.verifier, ctx: sv.ctx, deadline: sv.deadline, changes: map[int]state.Live{}, loop: -1,
-		root: r.chain, visits: sv.visits, maxVisits: sv.maxVisits, patient: sv.patient, stored: sv.stored, bytes: sv.bytes, async: async, forMap: k.m,
+		root: r.chain, visits: sv.visits, maxVisits: sv.maxVisits, patient: sv.patient, stored: sv.stored, bytes: sv.bytes, async: what == runsLater, handles: what == handlesExceptions, forMap: k.m,
 	}
 	sub.steps = append(sub.steps, step{})
 	err := sub.arrive(sub.root, sv.g.entry[k.fn], s, 0, 0)
@@ -46,7 +56,7 @@ func (sv *solver) prove(k rootKey, s *state.State, async bool) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	if async {
+	if what != standsForCalls { // it has a stack of its own
 		if err := sub.stackDepth(); err != nil {
 			return nil, err
 		}
@@ -71,6 +81,6 @@ func (m *machine) setTimerCallback(entry, i int32) error {
 	s.SetReg(1, state.Reg{Kind: state.MapPtr, Obj: s.NewObj(state.Obj{Kind: state.MapPtr, Index: i})})
 	s.SetReg(2, state.Reg{Kind: state.MapKey, Obj: s.NewObj(state.Obj{Kind: state.MapKey, Index: i, Size: spec.KeySize, ReadOnly: true})})
 	s.SetReg(3, state.Reg{Kind: state.MapValue, Obj: s.NewObj(v.valueOf(i))})
-	_, err := m.sv.prove(rootKey{fn: fn, m: i}, s, true)
+	_, err := m.sv.prove(rootKey{fn: fn, m: i}, s, runsLater)
 	return err
 }

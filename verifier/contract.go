@@ -259,7 +259,7 @@ func (sv *solver) proveContract(k rootKey) (*root, error) {
 		}
 		s.SetReg(uint8(1+i), r)
 	}
-	return sv.prove(k, s, false)
+	return sv.prove(k, s, standsForCalls)
 }
 
 // effects is what a function, or one that it calls, may do besides what a

@@ -52,13 +52,11 @@ func (m *machine) text(r state.Reg) string {
 }
 
 // throw executes bpf_throw: the run ends with its argument as the program's
-// result, whatever frames there are.
+// result, or with what the program's own handler makes of it, whatever frames
+// there are.
 func (m *machine) throw(f *helpers.Func) error {
 	if _, err := m.arguments(f); err != nil {
 		return err
-	}
-	if name := m.sv.p.ExceptionHandler(); name != "" {
-		return m.fail(Unsupported, "exceptions that a function of the program handles, %s", name)
 	}
 	for i := range m.s.Frames {
 		if k := m.s.Frames[i].Kind; k != state.Subprogram {
@@ -67,6 +65,14 @@ func (m *machine) throw(f *helpers.Func) error {
 	}
 	if err := m.holdsNothing("an exception"); err != nil {
 		return err
+	}
+	if r := m.sv.handled; r != nil {
+		if r.worst > 0 {
+			m.weight = addSat(m.weight, r.worst)
+		}
+		m.sv.leads(m.id, edge{-1, m.weight})
+		m.s.Free()
+		return nil
 	}
 	return m.returns(m.s.Reg(1))
 }
@@ -106,6 +112,9 @@ func (m *machine) section(f *helpers.Func) error {
 func (m *machine) exitApart(r0 state.Reg) error {
 	if err := m.holdsNothing("the function ends"); err != nil {
 		return err
+	}
+	if m.sv.handles {
+		return m.returns(r0)
 	}
 	if r0.Kind.IsPointer() {
 		return m.fail(BadReturn, "r0 is a %v pointer; the function returns a number", r0.Kind)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-
-	"github.com/skepvm/skep/btf"
 )
 
 // Parts of the programs below.
@@ -151,20 +149,6 @@ func TestFieldsThatDoNotFit(t *testing.T) {
 		var e *Error
 		if tc.code == "" && err != nil || tc.code != "" && (!errors.As(err, &e) || e.Code != tc.code) {
 			t.Errorf("%s of %d bytes at %d: %v, want %q", tc.name, tc.size, tc.off, err, tc.code)
-		}
-	}
-}
-
-// TestExceptionHandler: a program that wants its exceptions handled is refused,
-// if it throws some.
-func TestExceptionHandler(t *testing.T) {
-	for asm, code := range map[string]Code{"r1 = 0\ncall bpf_throw\nexit": Unsupported, "r0 = 0\nexit": ""} {
-		p, _, _ := construct(t, "sched_cls", asm)
-		p.Funcs[0].Type = &btf.Type{Kind: btf.Func, Name: "test", Tags: []string{"exception_callback:handler"}}
-		_, _, err := Verify(context.Background(), p, Options{})
-		var e *Error
-		if code == "" && err != nil || code != "" && (!errors.As(err, &e) || e.Code != code) {
-			t.Errorf("%q: %v, want %q", asm, err, code)
 		}
 	}
 }

@@ -142,6 +142,7 @@ type solver struct {
 	deadline  time.Time
 	done      bool  // explored: nothing arrives any more
 	async     bool  // proves a callback that runs later
+	handles   bool  // proves the function that handles exceptions
 	forMap    int32 // whose timer calls it
 }
 

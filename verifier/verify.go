@@ -79,6 +79,7 @@ type verifier struct {
 	contracts [][]param // by function: its contract, if its calls are not followed
 	roots     map[rootKey]*root
 	effects   map[int]effects // by function, once asked for
+	handled   *root           // the proof of the function that handles exceptions, if there is one
 	rough     bool            // the exploration has joined states, or widened a loop
 	refused   *state.Trace    // how the state came about that a check refused
 	guide     []*state.Trace  // the decisions to follow, in a guided exploration
@@ -153,7 +154,7 @@ const (
 // explore proves the program. The visits before count as part of it.
 func (v *verifier) explore(ctx context.Context, start time.Time, before int64, how mode) (Stats, error) {
 	v.used, v.roots = make([]int, len(v.p.Funcs)), map[rootKey]*root{}
-	v.effects, v.rough = map[int]effects{}, false
+	v.effects, v.rough, v.handled = map[int]effects{}, false, nil
 	sv := &solver{
 		verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}, loop: -1,
 		visits: before, maxVisits: v.o.MaxVisits, patient: how != quick,
@@ -174,6 +175,9 @@ func (v *verifier) explore(ctx context.Context, start time.Time, before int64, h
 	s := state.New(pool, 0, v.o.MaxPacket)
 	s.SetReg(1, state.Reg{Kind: state.Ctx, Obj: s.NewObj(state.Obj{Kind: state.Ctx})})
 	sv.steps = append(sv.steps, step{}) // the start
+	if err := sv.handler(); err != nil {
+		return Stats{Visits: sv.visits, States: v.peak, Bytes: v.peakBytes}, err
+	}
 	err := sv.arrive(sv.root, v.g.entry[0], s, 0, 0)
 	if err == nil {
 		err = sv.run()

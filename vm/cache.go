@@ -120,7 +120,7 @@ func (c *Collection) contentOf(p, with *prog.Program, rules verifier.Options) (k
 	}
 	h := sha256.New()
 	rules.Observe = nil
-	fmt.Fprintf(h, "%#v %q %q %v %p %q\n", rules, with.Name, with.Attach, with.Sleepable, p.Type, with.License)
+	fmt.Fprintf(h, "%#v %q %q %v %p %q %d\n", rules, with.Name, with.Attach, with.Sleepable, p.Type, with.License, with.Handler)
 	write(h, uint64(len(with.Insns)))
 	var b [8]byte
 	for _, in := range with.Insns {

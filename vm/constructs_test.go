@@ -11,6 +11,7 @@ import (
 
 	"github.com/skepvm/skep/btf"
 	"github.com/skepvm/skep/hook/linux"
+	"github.com/skepvm/skep/internal/bpftest"
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/oracle"
 	"github.com/skepvm/skep/maps"
@@ -27,6 +28,9 @@ type construct struct {
 	maps   []*maps.Spec
 	packet []byte
 	runs   int // 0: one
+	// handler is the text of the function that handles exceptions, with those that it
+	// calls.
+	handler string
 	// refused: the kernel of this machine does not take the program; why.
 	refused string
 }
@@ -53,12 +57,20 @@ var kfuncCall = regexp.MustCompile(`call (bpf_\w+)`)
 func (c *construct) link(t testing.TB) *prog.Program {
 	t.Helper()
 	var names []string
-	text := kfuncCall.ReplaceAllStringFunc("r9 = map[0][0]+0\n"+c.text, func(s string) string {
-		names = append(names, strings.TrimPrefix(s, "call "))
-		return "call " + strconv.Itoa(firstExtern+len(names)-1)
-	})
+	number := func(text string) string {
+		return kfuncCall.ReplaceAllStringFunc(text, func(s string) string {
+			names = append(names, strings.TrimPrefix(s, "call "))
+			return "call " + strconv.Itoa(firstExtern+len(names)-1)
+		})
+	}
+	text := number("r9 = map[0][0]+0\n" + c.text)
+	insns := assemble(t, text)
+	end := prog.PC(len(insns))
+	if c.handler != "" {
+		insns = append(insns, assemble(t, number(c.handler))...)
+	}
 	typ := linux.Platform.Type(c.kind())
-	p, err := prog.FromInsns("p", typ, assemble(t, text), append([]*maps.Spec{results}, c.maps...))
+	p, err := prog.FromInsns("p", typ, insns, append([]*maps.Spec{results}, c.maps...))
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
@@ -71,6 +83,9 @@ func (c *construct) link(t testing.TB) *prog.Program {
 	}
 	for _, n := range names {
 		p.Externs = append(p.Externs, prog.Extern{Name: n})
+	}
+	if c.handler != "" {
+		bpftest.Handle(p, end, bpftest.Handler(8, bpftest.Cookie))
 	}
 	return p
 }
@@ -115,7 +130,12 @@ func (c *construct) kernel(t testing.TB, p *prog.Program) *kernelProgram {
 	}
 	var log string
 	var err error
-	k.prog, log, err = oracle.Load(oracle.LoadOptions{Type: kernelNumbers[c.kind()], Insns: insns, Maps: k.maps})
+	var globals map[prog.PC]*btf.Type
+	if p.Handler != 0 {
+		f := &p.Funcs[p.Handler]
+		globals = map[prog.PC]*btf.Type{0: p.Funcs[0].Type, f.Entry: f.Type}
+	}
+	k.prog, log, err = oracle.Load(oracle.LoadOptions{Type: kernelNumbers[c.kind()], Insns: insns, Maps: k.maps, Globals: globals})
 	if err != nil {
 		k.close()
 		t.Fatalf("the kernel: %v\n%s", err, log)

@@ -181,15 +181,22 @@ func (m *machine) run(p *Program, entry uintptr) (r0 uint64, ok bool) {
 	return m.rt.Context.R0, exit == rt.Done || m.caught()
 }
 
-// caught reports whether the program threw, and makes the cookie its result.
+// caught reports whether the program threw, and makes the cookie its result, or
+// what its handler makes of that, which runs where the program did.
 func (m *machine) caught() bool {
 	if !m.thrown {
 		return false
 	}
 	m.thrown = false
-	m.rt.Context.Resume()
-	m.rt.Context.R0 = m.cookie
-	return true
+	c := m.rt.Context
+	c.Resume()
+	n, h := m.cur.native, m.cur.prog.Handler
+	if h == 0 {
+		c.R0 = m.cookie
+		return true
+	}
+	c.Frame, c.Arg = m.frame, [5]uint64{m.cookie}
+	return rt.Enter(&m.rt, n.addr+uintptr(n.code.Handler())) == rt.Done
 }
 
 func (m *machine) running() *Program { return m.cur }

@@ -95,6 +95,9 @@ func Bind(p *prog.Program, b Binding) (*Code, error) {
 		callAt:  map[prog.PC]int{},
 		values:  map[prog.PC]uint64{},
 	}
+	if p.Handler < 0 || p.Handler >= len(p.Funcs) {
+		return nil, &BindError{0, fmt.Sprintf("function %d handles exceptions; there are %d", p.Handler, len(p.Funcs))}
+	}
 	if err := bd.survey(); err != nil {
 		return nil, err
 	}
@@ -190,8 +193,8 @@ func (b *binder) survey() error {
 			pc++
 		}
 	}
-	for i, f := range b.prog.Funcs { // a callback's R0 is read by its caller
-		if !b.taken[i] {
+	for i, f := range b.prog.Funcs { // a callback's R0 is read by its caller, and a handler's is the program's
+		if !b.taken[i] && (i == 0 || i != b.prog.Handler) {
 			continue
 		}
 		for pc := f.Entry; pc < f.End; pc++ {
@@ -274,8 +277,8 @@ func (b *binder) call(pc prog.PC, in prog.Insn) (*call, error) {
 			return nil, &BindError{pc, fmt.Sprintf("call of %s, which %s", f.Name, missing)}
 		}
 	}
-	if name := b.prog.ExceptionHandler(); name != "" && f.Proto.Control == helpers.Throw {
-		return nil, &BindError{pc, fmt.Sprintf("call of %s in a program whose exceptions a function of its own handles, %s: that is not supported", f.Name, name)}
+	if name := b.prog.ExceptionHandler(); name != "" && b.prog.Handler == 0 && f.Proto.Control == helpers.Throw {
+		return nil, &BindError{pc, fmt.Sprintf("call of %s in a program whose exceptions %s is to handle, which is not there", f.Name, name)}
 	}
 	c := newCall(f)
 	b.callAt[pc] = len(b.calls)

@@ -357,13 +357,21 @@ func (m *Machine) tailCall() (jumped bool) {
 }
 
 // throw ends the program that runs with cookie as its result: returns from its
-// functions up to its first, and from that. ret is where to go on; -1: in Go.
+// functions up to its first, and from that; or goes on in the function that
+// handles exceptions, in the first one's place. ret is where to go on; -1: in Go.
 func (m *Machine) throw(cookie uint64) (ret int32, ok bool) {
 	for m.depth > 0 && !m.frames[m.depth-1].entered {
 		if m.frames[m.depth-1].ret < 0 {
 			return 0, m.breach("an exception in a callback")
 		}
 		m.pop()
+	}
+	if h := m.code.prog.Handler; h != 0 {
+		m.clearFrame()
+		m.loops = maxLoops
+		m.reg[1] = cookie
+		m.live = ^m.code.tracked | bit(1) | frameReg
+		return m.code.entry[m.code.prog.Funcs[h].Entry], true
 	}
 	m.reg[0] = cookie
 	if m.depth == 0 {

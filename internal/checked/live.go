@@ -118,6 +118,9 @@ func (l *liveness) solve() (suspects regs) {
 			l.meet(f.Entry, argRegs|frameReg) // the rest is the callee's own
 		}
 	}
+	if h := l.p.Handler; h > 0 {
+		l.meet(l.p.Funcs[h].Entry, bit(prog.R1)|frameReg)
+	}
 	for l.changed = true; l.changed; {
 		l.changed = false
 		for f := range l.p.Funcs {

@@ -136,8 +136,9 @@ func (m *Machine) tailCall() (ok bool) {
 }
 
 // throw ends the program that runs with R1 as its result: returns from its
-// functions up to its first, from which the next op returns.
-func (m *Machine) throw() {
+// functions up to its first, from which the next op returns, or which goes on as
+// the function that handles exceptions.
+func (m *Machine) throw() (ok bool) {
 	m.reg[0] = m.reg[1]
 	for {
 		f := &m.frames[m.depth-1]
@@ -148,7 +149,14 @@ func (m *Machine) throw() {
 		copy(m.reg[6:10], f.saved[:])
 		m.reg[10] -= frameSize
 	}
-	m.at = exitAt * opSize
+	h := m.code.program.Handler
+	if h == 0 {
+		m.at = exitAt * opSize
+		return true
+	}
+	m.at = int(m.code.entry[h]) * opSize
+	m.meter -= int64(m.code.funcs[h].Weight)
+	return m.yield()
 }
 
 // back returns from a program that took the place of a subprogram.

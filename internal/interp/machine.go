@@ -213,7 +213,9 @@ func (m *Machine) exec() (ok bool) {
 				return false
 			}
 		case leaveThrow:
-			m.throw()
+			if !m.throw() {
+				return false
+			}
 		case leaveBack:
 			m.back()
 		case leaveCallX:

@@ -15,6 +15,9 @@ import (
 func (p *Program) control(v *verifier.Verified) error {
 	p.ZeroStack = v.ReadsUninitStack()
 	var calls calls
+	if h := p.Program.Handler; h != 0 {
+		p.Funcs[h].Callback = true
+	}
 	f := -1 // function of pc
 	entry := prog.PC(0)
 	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
@@ -254,6 +257,9 @@ func (p *Program) depth(*verifier.Verified) error {
 				return err
 			}
 		}
+	}
+	if h := p.Program.Handler; h != 0 { // in the place of the first one
+		p.Funcs[0].Depth = max(p.Funcs[0].Depth, p.Funcs[h].Depth)
 	}
 	return nil
 }

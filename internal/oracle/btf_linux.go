@@ -41,6 +41,9 @@ type btfLoadAttr struct {
 // fd is its file descriptor, -1 if there is none, and info has n records.
 func funcInfo(insns []prog.Insn, globals map[prog.PC]*btf.Type) (fd int, info []byte, n int, err error) {
 	entries := []int{0}
+	for pc := range globals {
+		entries = append(entries, int(pc))
+	}
 	for pc := 0; pc < len(insns); pc++ {
 		in := insns[pc]
 		if in.IsCall(isa.CallSub) || in.IsWide() && in.Src == isa.PseudoFunc {
@@ -110,6 +113,9 @@ func functionBTF(entries []int, globals map[prog.PC]*btf.Type) (blob []byte, ids
 	for i, e := range entries {
 		name := w.name(fmt.Sprintf("f%d", i))
 		t := globals[prog.PC(e)]
+		if t != nil && t.Name != "" {
+			name = w.name(t.Name)
+		}
 		if t == nil {
 			w.put(name, btfKindFunc, 2) // vlen 0: static
 			w.last++
@@ -121,6 +127,10 @@ func functionBTF(entries []int, globals map[prog.PC]*btf.Type) (blob []byte, ids
 		w.last++
 		f := w.last
 		ids = append(ids, f)
+		for _, tag := range t.Tags {
+			w.put(w.name(tag), btfKindDeclTag, f, ^uint32(0)) // of the function itself
+			w.last++
+		}
 		for j, m := range t.Elem.Members {
 			for _, tag := range m.Tags {
 				w.put(w.name(tag), btfKindDeclTag, f, uint32(j))
@@ -153,6 +163,7 @@ func (w *typeWriter) proto(t *btf.Type) uint32 {
 
 // typ puts t, of which a struct has no members. It returns 0 for void.
 func (w *typeWriter) typ(t *btf.Type) uint32 {
+	t = t.Underlying()
 	switch t.Kind {
 	case btf.Int:
 		signed := uint32(0)

@@ -30,10 +30,10 @@ func (l *Lowerer) prologue() {
 	}
 }
 
-// exit ends the function: the main program leaves code, another one goes back
-// to where it was called.
+// exit ends the function: the main program leaves code, and so does what handles
+// exceptions in its place; another one goes back to where it was called.
 func (l *Lowerer) exit() {
-	if l.F == 0 {
+	if l.F == 0 || l.F == l.p.Program.Handler {
 		l.leave()
 	} else {
 		l.m.JumpMem(InFrame(layout.Return))
@@ -84,8 +84,10 @@ func (l *Lowerer) entries() map[int]emit.Label {
 		at[f] = l.code.NewLabel()
 		l.code.Mark(emit.PC(l.p.Program.Funcs[f].Entry))
 		l.code.Bind(at[f])
-		l.m.LabelAddress(Temp, l.done)
-		l.m.Store(S64, InFrame(layout.Return), Temp)
+		if f != l.p.Program.Handler { // whose frame is that of the main program, which may be another function's
+			l.m.LabelAddress(Temp, l.done)
+			l.m.Store(S64, InFrame(layout.Return), Temp)
+		}
 		for i := range int32(maxArgs) {
 			l.m.Load(S64, prog.R1+prog.Reg(i), InCtx(rt.OffArg+8*i))
 		}
