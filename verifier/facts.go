@@ -111,6 +111,14 @@ func (v *Verified) Fact(pc prog.PC) Fact {
 // Reached reports whether any run executes the instruction at pc: Fact(pc).Reached.
 func (v *Verified) Reached(pc prog.PC) bool { return v.facts.reached[pc] }
 
+// Region returns Fact(pc).Region.
+func (v *Verified) Region(pc prog.PC) Region {
+	if k := v.facts.at[pc]; k != nil && v.facts.reached[pc] {
+		return k.region
+	}
+	return 0
+}
+
 // ReadsUninitStack reports whether the program may read bytes of its stack that
 // it has not written, itself or through a helper. An engine that keeps a stack
 // from run to run must not show what others left there.

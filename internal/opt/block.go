@@ -2,6 +2,7 @@ package opt
 
 import (
 	"math"
+	"slices"
 
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
@@ -39,6 +40,7 @@ const (
 // blocks makes the graph of each function. Requires Info.Target and what calls do;
 // after it no pass but liveness changes what instructions read and write.
 func (p *Program) blocks(*verifier.Verified) error {
+	p.flow = slices.Grow(p.flow, len(p.Insns))
 	p.graph = append(p.graph, block{})
 	for f := range p.Program.Funcs {
 		fn := &p.Program.Funcs[f]

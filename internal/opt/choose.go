@@ -19,7 +19,7 @@ const maxChosen = 2
 // Sound: neither the operation nor a move can fail or touch memory; it reads what
 // it would have read, since nothing was written after the jump; of two moves
 // neither changes what the other has.
-func (m *matcher) choose(in prog.Insn, to prog.PC) bool {
+func (m *matcher) choose(in *prog.Insn, to prog.PC) bool {
 	first, end := m.at+1, m.at+2
 	for !m.meets(end, to) {
 		if end++; end-first > maxChosen {
@@ -29,10 +29,10 @@ func (m *matcher) choose(in prog.Insn, to prog.PC) bool {
 	narrow := false // a 32-bit result in a register of 64 bits
 	var writes Regs
 	for pc := first; pc < end; pc++ {
-		body, i := m.Insns[pc], &m.Info[pc]
+		body, i := &m.Insns[pc], &m.Info[pc]
 		if i.Target || i.Dead || !chosen(body, end-first > 1) || writes.Has(body.Dst) ||
 			body.Op.Source() == isa.X && body.Op.ALUOp() != isa.Neg && writes.Has(body.Src) ||
-			m.from.waits(in, body) {
+			m.origin().waits(in, body) {
 			return false
 		}
 		writes |= bit(body.Dst)
@@ -61,7 +61,7 @@ func (m *matcher) meets(pc, to prog.PC) bool {
 
 // chosen reports whether in can be part of a Choose: a move, or, unless it has to
 // be one, an operation that takes hosts a cycle.
-func chosen(in prog.Insn, move bool) bool {
+func chosen(in *prog.Insn, move bool) bool {
 	if c := in.Op.Class(); c != isa.ALU && c != isa.ALU64 || in.Off != 0 {
 		return false
 	}
@@ -80,6 +80,19 @@ func chosen(in prog.Insn, move bool) bool {
 // registers at its beginning, and those that addresses of loads were computed of.
 type origin struct{ values, addresses [prog.NumRegs + 1]Regs }
 
+// origin returns what holds before the current instruction. Most of the time nobody
+// asks.
+func (m *matcher) origin() *origin {
+	if m.known <= m.start {
+		m.from.reset()
+		m.known = m.start
+	}
+	for ; m.known < m.k; m.known++ {
+		m.from.step(&m.Insns[m.steps[m.known].pc])
+	}
+	return &m.from
+}
+
 // reset makes o that of the beginning of a line.
 func (o *origin) reset() {
 	*o = origin{}
@@ -89,7 +102,7 @@ func (o *origin) reset() {
 }
 
 // step makes o that after in, which is no jump.
-func (o *origin) step(in prog.Insn) {
+func (o *origin) step(in *prog.Insn) {
 	switch in.Op.Class() {
 	case isa.ALU, isa.ALU64:
 		values, addresses := o.values[in.Dst], o.addresses[in.Dst]
@@ -110,7 +123,7 @@ func (o *origin) step(in prog.Insn) {
 
 // waits reports whether the condition of the jump in waits for loads by what body
 // reads or replaces, or body replaces what was loaded from the stack.
-func (o *origin) waits(in, body prog.Insn) bool {
+func (o *origin) waits(in, body *prog.Insn) bool {
 	loads := o.addresses[in.Dst]
 	if in.Op.Source() == isa.X {
 		loads |= o.addresses[in.Src]

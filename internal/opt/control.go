@@ -85,10 +85,11 @@ func (p *Program) control(v *verifier.Verified) error {
 
 // access finds which field of the context, if any, the load or store in touches.
 func (p *Program) access(v *verifier.Verified, pc prog.PC, in prog.Insn) error {
+	if v.Region(pc)&verifier.RegionCtx == 0 {
+		return nil
+	}
 	f := v.Fact(pc)
 	switch {
-	case f.Region&verifier.RegionCtx == 0:
-		return nil
 	case f.Region != verifier.RegionCtx:
 		return p.unsupported(pc, "the address is the context's on one path and another on another")
 	case in.Op.Class() == isa.STX && in.Op.Mode() == isa.ATOMIC:

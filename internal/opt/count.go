@@ -47,7 +47,7 @@ type fixed struct {
 // they pass through. Nothing else lies between its first instruction and its last;
 // no register that they write but the last is read afterwards; what they all begin
 // with is in a register before the first.
-func (m *matcher) count(in prog.Insn) bool {
+func (m *matcher) count(in *prog.Insn) bool {
 	wide := in.Op.Class() == isa.ALU64
 	if in.Op.Source() != isa.K || !(wide && in.Imm == 56 || !wide && in.Imm == 24) {
 		return false
@@ -123,7 +123,7 @@ func (m *matcher) line(c *count) {
 			v.imm, v.isImm = uint64(uint32(in.Imm))|uint64(uint32(m.Insns[pcs[n]+1].Imm))<<32, true
 		case in.Op.Source() == isa.K:
 			v.imm, v.isImm = uint64(int64(in.Imm)), true
-		case c.copies(in):
+		case c.copies(&in):
 			result = v.b
 		}
 		c.values[c.n] = v
@@ -133,7 +133,7 @@ func (m *matcher) line(c *count) {
 }
 
 // copies reports whether in moves all that c counts from one register to another.
-func (c *count) copies(in prog.Insn) bool {
+func (c *count) copies(in *prog.Insn) bool {
 	return in.Op.ALUOp() == isa.Mov && in.Op.Source() == isa.X && in.Off == 0 && (in.Op.Class() == isa.ALU64 || !c.wide)
 }
 
@@ -278,7 +278,7 @@ func (c *count) andShifted(v int, op isa.ALUOp, n uint64) (y int, ok bool) {
 func (m *matcher) onlyCounts(c *count, first int) bool {
 	for k := first; k < c.n; k++ {
 		x := &c.values[k]
-		if c.used>>k&1 == 0 && !c.copies(x.in) || k < c.n-1 && x.in.Dst != c.values[c.n-1].in.Dst && m.lives(x.in.Dst) {
+		if c.used>>k&1 == 0 && !c.copies(&x.in) || k < c.n-1 && x.in.Dst != c.values[c.n-1].in.Dst && m.lives(x.in.Dst) {
 			return false
 		}
 		switch i := &m.Info[x.pc].Idiom; i.Kind {
@@ -303,7 +303,7 @@ func (m *matcher) holder(c *count, first, x int) (prog.Reg, bool) {
 	}
 	for k := range first {
 		in := c.values[k].in
-		if c.copies(in) && !m.Info[c.values[k].pc].Merged {
+		if c.copies(&in) && !m.Info[c.values[k].pc].Merged {
 			holds[in.Dst] = holds[in.Src]
 		} else {
 			holds[in.Dst] = k

@@ -35,6 +35,11 @@ func (p *Program) heads(*verifier.Verified) error {
 		inside := func(o Head) bool { return h.PC < o.Near && o.Near-o.PC < h.Near-h.PC }
 		if !slices.ContainsFunc(all[max(0, i-few):i], inside) {
 			p.Heads = append(p.Heads, h)
+			for _, end := range [...]prog.PC{h.Near, h.Far} {
+				if int(end) < len(p.Insns) {
+					p.Info[end].End = true
+				}
+			}
 		}
 	}
 	return nil

@@ -82,21 +82,16 @@ func (p *Program) idioms(*verifier.Verified) error {
 	for f := range p.Funcs {
 		steps := p.flowOf(f)
 		m = matcher{Program: p, f: f, pins: p.Funcs[f].Pins, steps: steps}
-		m.most.forget()
-		m.from.reset()
 		for k := range steps {
 			s := &steps[k]
 			i := &p.Info[s.pc]
-			if i.Target || i.Dead {
+			if i.Target {
 				m.most.forget()
-				m.from.reset()
+				m.start = k
 				m.cut()
 			}
-			if !i.Dead {
-				m.at, m.live = s.pc, s.live
-				m.insn(i, s)
-				m.from.step(m.Insns[s.pc])
-			}
+			m.k, m.at, m.live = k, s.pc, s.live
+			m.insn(i, s)
 		}
 	}
 	return nil
@@ -109,16 +104,16 @@ func (m *matcher) insn(i *Info, s *step) {
 		m.cut()
 		return
 	}
-	in := m.Insns[s.pc]
-	x := line{pc: s.pc, reads: s.reads, writes: s.writes, wide: in}
+	in := &m.Insns[s.pc]
+	x := line{pc: s.pc, op: in.Op, reads: s.reads, writes: s.writes}
 	switch c := in.Op.Class(); c {
 	case isa.ALU, isa.ALU64:
 		if m.most.idle(in) {
 			i.Merged = true
 			return
 		}
-		x.wide = m.most.widen(in)
-		m.arithmetic(in, x.wide)
+		x.op = m.most.widen(in)
+		m.arithmetic(in, x.op)
 		if i.Idiom.Kind == NoIdiom && in.Op.Source() == isa.X {
 			m.operand(in)
 		}
@@ -167,32 +162,39 @@ func (m *matcher) insn(i *Info, s *step) {
 		m.cut()
 		return
 	}
-	m.push(x)
+	m.push(&x)
 }
 
 // A matcher is the straight line that ends at an instruction.
 type matcher struct {
 	*Program
-	pins    []Pin
-	at      prog.PC
-	live    Regs // after it
-	most    bound
-	from    origin
-	fixed   fixed
-	f       int    // the function
-	steps   []step // of the function
-	counted bool   // memory.entered is that of the function
-	n       int
-	last    [maxIdiom]line // the instructions before, the last at n-1
-	open    Regs           // those with a shared sum
-	sums    [prog.NumRegs]shared
+	pins  []Pin
+	at    prog.PC
+	live  Regs // after it
+	most  bound
+	fixed fixed
+	f     int    // the function
+	steps []step // of it
+	k     int    // the current one
+	start int    // from which on no jump leads to one
+
+	counted bool // memory.entered is that of the function
+
+	from  origin
+	known int // from is what holds before steps[known]
+
+	n    int            // instructions of the line
+	end  int            // of last, in which the line lies round
+	last [maxIdiom]line // the instructions before
+	open Regs           // those with a shared sum
+	sums [prog.NumRegs]shared
 }
 
 // A line is an instruction of the straight line.
 type line struct {
 	pc            prog.PC
-	wide          prog.Insn // as bound.widen has it
 	reads, writes Regs
+	op            isa.Op // as bound.widen has it
 }
 
 // maxIdiom is how many instructions before its last an idiom has.
@@ -203,30 +205,55 @@ func (m *matcher) cut() {
 	m.n, m.open = 0, 0
 }
 
-func (m *matcher) push(x line) {
-	if m.n == maxIdiom {
-		copy(m.last[:], m.last[1:])
-		m.n--
-	}
-	m.last[m.n] = x
-	m.n++
+func (m *matcher) push(x *line) {
+	m.last[uint(m.end)%maxIdiom] = *x
+	m.end++
+	m.n = min(m.n+1, maxIdiom)
 }
+
+// prev returns the k-th instruction before the current one, from 1 to m.n.
+func (m *matcher) prev(k int) *line { return &m.last[uint(m.end-k)%maxIdiom] }
 
 // before returns the k-th instruction before the current one, from 1 on; the
 // zero Insn, which matches nothing, if there is none in the straight line.
-func (m *matcher) before(k int) prog.Insn {
+func (m *matcher) before(k int) *prog.Insn {
 	if k > m.n {
-		return prog.Insn{}
+		return &noInsn
 	}
-	return m.Insns[m.last[m.n-k].pc]
+	return &m.Insns[m.prev(k).pc]
 }
 
-// wideBefore is before, as bound.widen has it.
-func (m *matcher) wideBefore(k int) prog.Insn {
+var noInsn prog.Insn
+
+// wideBefore returns the opcode of before, as bound.widen has it.
+func (m *matcher) wideBefore(k int) isa.Op {
 	if k > m.n {
-		return prog.Insn{}
+		return 0
 	}
-	return m.last[m.n-k].wide
+	return m.prev(k).op
+}
+
+// copies reports whether the k-th instruction before is a plain 64-bit move to dst,
+// or as good as that, and from where.
+func (m *matcher) copies(k int, dst prog.Reg) (src prog.Reg, ok bool) {
+	if m.wideBefore(k) != copyOp {
+		return 0, false
+	}
+	in := m.before(k)
+	return in.Src, in.Off == 0 && in.Dst == dst
+}
+
+// shifts returns by how much, from 1 to 3, the k-th instruction before shifts a
+// register to the left; 0 if it does something else.
+func (m *matcher) shifts(k int) (r prog.Reg, s uint8) {
+	if m.wideBefore(k) != alu64|isa.Op(isa.Lsh) {
+		return 0, 0
+	}
+	in := m.before(k)
+	if in.Imm < 1 || in.Imm > 3 {
+		return 0, 0
+	}
+	return in.Dst, uint8(in.Imm)
 }
 
 // merge gives the current instruction the idiom x, and merges the k before.
@@ -239,7 +266,7 @@ func (m *matcher) merge(x Idiom, k int) {
 
 // remove merges the k-th instruction before the current one.
 func (m *matcher) remove(k int) {
-	i := &m.Info[m.last[m.n-k].pc]
+	i := &m.Info[m.prev(k).pc]
 	i.Merged, i.Idiom = true, Idiom{}
 }
 
@@ -249,14 +276,11 @@ func (m *matcher) lives(r prog.Reg) bool { return m.live.Has(r) }
 const (
 	alu   = isa.Op(isa.ALU)
 	alu64 = isa.Op(isa.ALU64)
+
+	copyOp = alu64 | isa.Op(isa.Mov) | isa.Op(isa.X)
 )
 
-// isCopy reports whether in is a plain 64-bit move to dst, and from where.
-func isCopy(in prog.Insn, dst prog.Reg) (src prog.Reg, ok bool) {
-	return in.Src, in.Op == alu64|isa.Op(isa.Mov)|isa.Op(isa.X) && in.Off == 0 && in.Dst == dst
-}
-
-func (m *matcher) arithmetic(in, wide prog.Insn) {
+func (m *matcher) arithmetic(in *prog.Insn, wide isa.Op) {
 	x := in.Op.Source() == isa.X
 	switch in.Op.ALUOp() {
 	case isa.Or, isa.Xor, isa.Add:
@@ -266,7 +290,7 @@ func (m *matcher) arithmetic(in, wide prog.Insn) {
 	}
 	switch in.Op.ALUOp() {
 	case isa.Add:
-		m.sum(wide)
+		m.sum(in, wide)
 	case isa.Rsh:
 		if m.count(in) {
 			m.open = 0
@@ -282,13 +306,13 @@ func (m *matcher) arithmetic(in, wide prog.Insn) {
 //	t = v; t >>= k; d <<= n            v is d, or, for t |= d, too
 //
 // where n + k is the width; t is not read again.
-func (m *matcher) rotate(in prog.Insn) bool {
+func (m *matcher) rotate(in *prog.Insn) bool {
 	class := in.Op & 7
 	bits := int32(32)
 	if class == alu64 {
 		bits = 64
 	}
-	shift := func(s prog.Insn) (left int32, ok bool) {
+	shift := func(s *prog.Insn) (left int32, ok bool) {
 		switch s.Op {
 		case class | isa.Op(isa.Lsh):
 			return s.Imm, s.Imm > 0 && s.Imm < bits
@@ -297,7 +321,7 @@ func (m *matcher) rotate(in prog.Insn) bool {
 		}
 		return 0, false
 	}
-	move := func(s prog.Insn) bool {
+	move := func(s *prog.Insn) bool {
 		return s.Op == alu64|isa.Op(isa.Mov)|isa.Op(isa.X) && s.Off == 0 ||
 			s.Op == alu|isa.Op(isa.Mov)|isa.Op(isa.X) && s.Off == 0 && class == alu
 	}
@@ -337,8 +361,8 @@ func (m *matcher) rotate(in prog.Insn) bool {
 //	y = x; y <<= s; d = a; d += y
 //
 // with s at most 3, where y is not read again. The sum of 32 bits has no shift.
-func (m *matcher) sum(in prog.Insn) {
-	wide := in.Op.Class() == isa.ALU64
+func (m *matcher) sum(in *prog.Insn, op isa.Op) {
+	wide := op.Class() == isa.ALU64
 	a, off, ok := m.copied(1, in.Dst)
 	if !ok && !wide {
 		c := m.before(1)
@@ -359,12 +383,12 @@ func (m *matcher) sum(in prog.Insn) {
 		x.Index = a
 	default:
 		x.Index = in.Src
-		y, s := shiftOf(m.wideBefore(2))
+		y, s := m.shifts(2)
 		if s == 0 || !wide || y != in.Src || y == a || y == in.Dst || m.lives(y) {
 			break
 		}
 		x.Shift = s
-		if from, ok := isCopy(m.wideBefore(3), y); ok && from != y && from != in.Dst {
+		if from, ok := m.copies(3, y); ok && from != y && from != in.Dst {
 			x.Index = from
 			m.merge(x, 3)
 		} else {
@@ -376,13 +400,13 @@ func (m *matcher) sum(in prog.Insn) {
 }
 
 // low matches (d = a;) d <<= 32; d >>= 32: the lower half.
-func (m *matcher) low(in prog.Insn) {
+func (m *matcher) low(in *prog.Insn) {
 	left := m.before(1)
 	if in.Op != alu64|isa.Op(isa.Rsh) || in.Imm != 32 || left.Op != alu64|isa.Op(isa.Lsh) || left.Imm != 32 || left.Dst != in.Dst {
 		return
 	}
 	x := Idiom{Kind: Sum, Dst: in.Dst, Src: in.Dst, Index: NoIndex}
-	if a, ok := isCopy(m.wideBefore(2), in.Dst); ok {
+	if a, ok := m.copies(2, in.Dst); ok {
 		x.Src = a
 		m.merge(x, 2)
 		return
@@ -394,11 +418,11 @@ func (m *matcher) low(in prog.Insn) {
 // from where; or loads a pinned constant there, which is off more than what src
 // holds.
 func (m *matcher) copied(k int, dst prog.Reg) (src prog.Reg, off int32, ok bool) {
-	if src, ok = isCopy(m.wideBefore(k), dst); ok {
+	if src, ok = m.copies(k, dst); ok {
 		return src, 0, true
 	}
 	if m.before(k).Dst == dst && k <= m.n {
-		return m.pinned(m.last[m.n-k].pc)
+		return m.pinned(m.prev(k).pc)
 	}
 	return 0, 0, false
 }
@@ -416,15 +440,17 @@ func addImm(a, b int32) (int32, bool) {
 //
 // with s at most 3. None of p and, if it is shifted, y is read again. Where p
 // is no copy, what computes it may lie after y is shifted.
-func (m *matcher) access(in prog.Insn) {
+func (m *matcher) access(in *prog.Insn) {
 	load := in.Op.Class() == isa.LDX
 	p := in.Dst
 	if load {
 		p = in.Src
 	}
-	add := m.wideBefore(1)
-	if in.Op.Mode() == isa.ATOMIC || m.Info[m.at].Field != nil || p == prog.R10 ||
-		add.Op != alu64|isa.Op(isa.Add)|isa.Op(isa.X) || add.Dst != p || add.Src == p {
+	if m.wideBefore(1) != alu64|isa.Op(isa.Add)|isa.Op(isa.X) {
+		return
+	}
+	add := m.before(1)
+	if in.Op.Mode() == isa.ATOMIC || m.Info[m.at].Field != nil || p == prog.R10 || add.Dst != p || add.Src == p {
 		return
 	}
 	// done reports whether what r held is not needed any more.
@@ -444,7 +470,7 @@ func (m *matcher) access(in prog.Insn) {
 			x.Src, x.Imm, k = q, imm, 2
 		}
 	}
-	shifted, s := shiftOf(m.wideBefore(k + 1))
+	shifted, s := m.shifts(k + 1)
 	if s == 0 {
 		if k == 1 {
 			m.accessAfter(x, add.Src, done)
@@ -453,7 +479,7 @@ func (m *matcher) access(in prog.Insn) {
 		}
 		return
 	}
-	copied, ok := isCopy(m.wideBefore(k+2), shifted)
+	copied, ok := m.copies(k+2, shifted)
 	switch {
 	case shifted == add.Src && x.Src != shifted && done(shifted):
 		x.Shift, k = s, k+1
@@ -472,47 +498,38 @@ func (m *matcher) access(in prog.Insn) {
 // accessAfter is access where an instruction that computes p, and stays, may lie
 // between the shift of y and the sum.
 func (m *matcher) accessAfter(x Idiom, y prog.Reg, done func(prog.Reg) bool) {
-	shifted, s := shiftOf(m.wideBefore(3))
+	shifted, s := m.shifts(3)
 	if s == 0 || shifted != y || !done(y) {
 		m.merge(x, 1)
 		return
 	}
 	// It reads what it read, and writes p alone.
-	if between := m.last[m.n-2]; between.writes != bit(x.Src) || between.reads.Has(y) {
+	if between := m.prev(2); between.writes != bit(x.Src) || between.reads.Has(y) {
 		m.merge(x, 1)
 		return
 	}
 	x.Shift = s
 	m.merge(x, 1)
 	m.remove(3)
-	if from, ok := isCopy(m.wideBefore(4), y); ok && from != x.Src && from != y {
+	if from, ok := m.copies(4, y); ok && from != x.Src && from != y {
 		m.Info[m.at].Idiom.Index = from
 		m.remove(4)
 	}
 }
 
-// shiftOf returns by how much, from 1 to 3, in shifts a register to the left; 0
-// if it does something else.
-func shiftOf(in prog.Insn) (r prog.Reg, s uint8) {
-	if in.Op == alu64|isa.Op(isa.Lsh) && in.Imm >= 1 && in.Imm <= 3 {
-		return in.Dst, uint8(in.Imm)
-	}
-	return 0, 0
-}
-
 // jump matches a conditional jump over another jump, or before one that goes
 // back: in a loop the common way is then one jump.
-func (m *matcher) jump(in prog.Insn) {
+func (m *matcher) jump(in *prog.Insn) {
 	to, ok := in.Target(m.at)
 	next := m.at + 1
-	if !ok || endsFlow(in) || in.Op.JmpOp() == isa.MayGoto || int(next) >= len(m.Insns) {
+	if !ok || endsFlow(*in) || in.Op.JmpOp() == isa.MayGoto || int(next) >= len(m.Insns) {
 		return
 	}
 	i := &m.Info[next]
 	if i.Target || i.Dead {
 		return
 	}
-	if m.set(in, to, m.Insns[next]) {
+	if m.set(in, to, &m.Insns[next]) {
 		i.Merged = true
 		return
 	}
@@ -531,7 +548,7 @@ func (m *matcher) jump(in prog.Insn) {
 
 // set matches d = a; if … goto to; d = b, where a and b are 0 and 1, and what
 // follows is to, or a jump there.
-func (m *matcher) set(in prog.Insn, to prog.PC, over prog.Insn) bool {
+func (m *matcher) set(in *prog.Insn, to prog.PC, over *prog.Insn) bool {
 	first := m.before(1)
 	if !isBit(first) || !isBit(over) || first.Dst != over.Dst || first.Imm == over.Imm ||
 		in.Dst == first.Dst || in.Op.Source() == isa.X && in.Src == first.Dst {
@@ -548,6 +565,6 @@ func (m *matcher) set(in prog.Insn, to prog.PC, over prog.Insn) bool {
 }
 
 // isBit reports whether in loads 0 or 1.
-func isBit(in prog.Insn) bool {
+func isBit(in *prog.Insn) bool {
 	return (in.Op == alu|isa.Op(isa.Mov) || in.Op == alu64|isa.Op(isa.Mov)) && in.Imm>>1 == 0
 }

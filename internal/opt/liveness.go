@@ -119,59 +119,79 @@ func (p *Program) Writes(pc prog.PC) Regs {
 
 // effect returns the registers that the instruction at pc reads and writes.
 func (p *Program) effect(pc prog.PC) (reads, writes Regs) {
-	in := p.Insns[pc]
+	in := &p.Insns[pc]
+	x := &effects[in.Op]
 	dst, src := bit(in.Dst)&allRegs, bit(in.Src)&allRegs
-	switch in.Op.Class() {
-	case isa.ALU, isa.ALU64:
-		reads, writes = dst, dst
-		if in.Op.ALUOp() == isa.Mov {
-			reads = 0
+	reads = dst&x.readsDst | src&x.readsSrc | x.reads
+	writes = dst&x.writesDst | x.writes
+	switch {
+	case !x.more:
+	case in.Op.Class() == isa.JMP:
+		if x := p.Info[pc].Inline; x != nil {
+			reads = x.reads()
 		}
-		if in.Op.Source() == isa.X && in.Op.ALUOp() != isa.End {
-			reads |= src
-		}
-	case isa.LDX:
-		reads, writes = src, dst
-	case isa.ST:
-		reads = dst
-	case isa.STX:
-		switch {
-		case in.Op.Mode() != isa.ATOMIC:
-			reads = dst | src
-		case in.Imm == isa.LoadAcquire:
-			reads, writes = src, dst
-		case in.Imm == isa.AtomicCmpXchg:
-			reads, writes = dst|src|bit(prog.R0), bit(prog.R0)
-		case in.Imm != isa.StoreRelease && in.Imm&isa.AtomicFetch != 0:
-			reads, writes = dst|src, src
-		default:
-			reads = dst | src
-		}
-	case isa.LD:
-		switch {
-		case in.IsWide():
-			writes = dst
-		case in.Op.Mode() == isa.IND:
-			reads, writes = src|bit(prog.R6), callRegs
-		default:
-			reads, writes = bit(prog.R6), callRegs
-		}
-	default: // jumps
-		switch in.Op.JmpOp() {
-		case isa.JA, isa.MayGoto:
-		case isa.Exit:
-			reads = bit(prog.R0)
-		case isa.Call:
-			reads, writes = argRegs, callRegs // a helper may take more than its contract names
-			if x := p.Info[pc].Inline; x != nil {
-				reads = x.reads()
-			}
-		default:
-			reads = dst
-			if in.Op.Source() == isa.X {
-				reads |= src
-			}
-		}
+	case in.Imm == isa.LoadAcquire:
+		return src, dst
+	case in.Imm == isa.AtomicCmpXchg:
+		return reads | bit(prog.R0), bit(prog.R0)
+	case in.Imm != isa.StoreRelease && in.Imm&isa.AtomicFetch != 0:
+		return reads, src
 	}
 	return reads, writes
 }
+
+// An effect is what instructions with an opcode do to registers.
+type effect struct {
+	readsDst, readsSrc, writesDst Regs // all registers, or none
+	reads, writes                 Regs
+	more                          bool // it depends
+}
+
+// effects are what opcodes do.
+var effects = func() (all [256]effect) {
+	const yes = allRegs
+	for op := range all {
+		x, op := &all[op], isa.Op(op)
+		switch op.Class() {
+		case isa.ALU, isa.ALU64:
+			x.readsDst, x.writesDst = yes, yes
+			if op.ALUOp() == isa.Mov {
+				x.readsDst = 0
+			}
+			if op.Source() == isa.X && op.ALUOp() != isa.End {
+				x.readsSrc = yes
+			}
+		case isa.LDX:
+			x.readsSrc, x.writesDst = yes, yes
+		case isa.ST:
+			x.readsDst = yes
+		case isa.STX:
+			x.readsDst, x.readsSrc = yes, yes
+			x.more = op.Mode() == isa.ATOMIC
+		case isa.LD:
+			switch {
+			case op == isa.Wide:
+				x.writesDst = yes
+			case op.Mode() == isa.IND:
+				x.readsSrc, x.reads, x.writes = yes, bit(prog.R6), callRegs
+			default:
+				x.reads, x.writes = bit(prog.R6), callRegs
+			}
+		default: // jumps
+			switch op.JmpOp() {
+			case isa.JA, isa.MayGoto:
+			case isa.Exit:
+				x.reads = bit(prog.R0)
+			case isa.Call:
+				x.reads, x.writes = argRegs, callRegs // a helper may take more than its contract names
+				x.more = true
+			default:
+				x.readsDst = yes
+				if op.Source() == isa.X {
+					x.readsSrc = yes
+				}
+			}
+		}
+	}
+	return all
+}()

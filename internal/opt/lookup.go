@@ -128,7 +128,7 @@ func (p *Program) mostOf(pc prog.PC, r prog.Reg) uint64 {
 	case in.Op == alu64|isa.Op(isa.And) && in.Imm >= 0, in.Op == alu|isa.Op(isa.And):
 		return uint64(uint32(in.Imm))
 	case in.Op.Class() == isa.LDX && p.Info[pc-1].Field == nil:
-		return min(loads(in), most32)
+		return min(loads(&in), most32)
 	}
 	return most32
 }

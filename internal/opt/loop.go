@@ -76,8 +76,8 @@ type holding struct {
 // step makes h what is known after the instruction at pc.
 func (h *holding) step(p *Program, pc prog.PC) {
 	in := p.Insns[pc]
-	if src, ok := isCopy(in, in.Dst); ok {
-		h.fn[in.Dst], h.zero[in.Dst] = h.fn[src], h.zero[src]
+	if in.Op == copyOp && in.Off == 0 {
+		h.fn[in.Dst], h.zero[in.Dst] = h.fn[in.Src], h.zero[in.Src]
 		return
 	}
 	_, writes := p.effect(pc)

@@ -14,7 +14,7 @@ import (
 //
 // It is of the operation's width; or narrower, where it is compared with a
 // constant of its own width and signs do not matter.
-func (m *matcher) operand(in prog.Insn) {
+func (m *matcher) operand(in *prog.Insn) {
 	switch c := in.Op.Class(); c {
 	case isa.ALU, isa.ALU64:
 		switch in.Op.ALUOp() {
@@ -41,14 +41,14 @@ func (m *matcher) operand(in prog.Insn) {
 // Sound: nothing between the load and in writes what its address is made of,
 // stores, or reads r; and nothing reads r afterwards. A load that comes later
 // than in the program sees what a run could have seen that was as fast.
-func (m *matcher) take(in prog.Insn, r prog.Reg) bool {
+func (m *matcher) take(in *prog.Insn, r prog.Reg) bool {
 	if m.lives(r) {
 		return false
 	}
 	writes := Regs(0) // by what lies between
-	for j := m.n - 1; j >= 0; j-- {
-		l := &m.last[j]
-		load := m.Insns[l.pc]
+	for j := 1; j <= m.n; j++ {
+		l := m.prev(j)
+		load := &m.Insns[l.pc]
 		switch c := load.Op.Class(); {
 		case c == isa.LDX && l.writes.Has(r):
 			i := &m.Info[l.pc]
@@ -68,7 +68,7 @@ func (m *matcher) take(in prog.Insn, r prog.Reg) bool {
 
 // fits reports whether load can be an operand of in; pointer: it loads a whole
 // pointer, whatever its size says.
-func fits(in, load prog.Insn, pointer bool) bool {
+func fits(in, load *prog.Insn, pointer bool) bool {
 	size := load.Op.Size().Bytes()
 	if pointer {
 		size = 8

@@ -71,7 +71,7 @@ func (p *Program) pinsOf(steps []step, jumps *[]Head) []Pin {
 
 // constant makes the current instruction, if it loads what is pinned, or
 // something in the same map, a Sum.
-func (m *matcher) constant(in prog.Insn) {
+func (m *matcher) constant(in *prog.Insn) {
 	if r, off, ok := m.pinned(m.at); ok {
 		m.Info[m.at].Idiom = Idiom{Kind: Sum, Wide: true, Dst: in.Dst, Src: r, Index: NoIndex, Imm: off}
 	}

@@ -73,6 +73,7 @@ type Info struct {
 	Unset  Regs        // R1 to R5 that a call leaves undefined and a later one may pass all the same: they become 0
 	Dead   bool        // no path leads here
 	Target bool        // a jump or call of the program leads here
+	End    bool        // a loop of Heads ends before this
 	// NonZero: the register that is divided by is never 0.
 	NonZero bool
 	Merged  bool // part of an idiom that another instruction has

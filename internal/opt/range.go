@@ -29,7 +29,7 @@ func (b *bound) drop(rs Regs) {
 }
 
 // width returns the largest number of in's width.
-func width(in prog.Insn) uint64 {
+func width(in *prog.Insn) uint64 {
 	if in.Op.Class() == isa.ALU {
 		return most32
 	}
@@ -38,7 +38,7 @@ func width(in prog.Insn) uint64 {
 
 // operand returns the largest number that the second operand of in, an ALU
 // instruction, may be.
-func (b *bound) operand(in prog.Insn) uint64 {
+func (b *bound) operand(in *prog.Insn) uint64 {
 	switch w := width(in); {
 	case in.Op.Source() == isa.K:
 		return uint64(int64(in.Imm)) & w
@@ -53,7 +53,7 @@ func (b *bound) operand(in prog.Insn) uint64 {
 // which are at most what the registers are, and at most most32. Where a result
 // may exceed the width it can be anything of that width; or and xor set no bit
 // above the highest that an operand may have.
-func (b *bound) after(in prog.Insn) uint64 {
+func (b *bound) after(in *prog.Insn) uint64 {
 	w := width(in)
 	x, y := min(b[in.Dst], w), b.operand(in)
 	k := in.Op.Source() == isa.K
@@ -97,18 +97,19 @@ func (b *bound) after(in prog.Insn) uint64 {
 func shiftMask(w uint64) uint { return uint(bits.Len64(w)) - 1 }
 
 // loads returns the largest number that in, a load, may give.
-func loads(in prog.Insn) uint64 {
+func loads(in *prog.Insn) uint64 {
 	if n := in.Op.Size().Bytes(); in.Op.Mode() == isa.MEM && n < 8 {
 		return 1<<(8*n) - 1
 	}
 	return math.MaxUint64
 }
 
-// widen returns the 64-bit instruction that does what in does, given b before
-// it, or in if there is none: one that loses nothing by being 32 bits wide.
-func (b *bound) widen(in prog.Insn) prog.Insn {
+// widen returns the opcode of the 64-bit instruction that does what in does, given
+// b before it, or that of in if there is none: one that loses nothing by being 32
+// bits wide.
+func (b *bound) widen(in *prog.Insn) isa.Op {
 	if in.Op.Class() != isa.ALU {
-		return in
+		return in.Op
 	}
 	x, y := b[in.Dst], uint64(most32)+1
 	if in.Op.Source() == isa.X {
@@ -126,19 +127,23 @@ func (b *bound) widen(in prog.Insn) prog.Insn {
 		same = in.Op.Source() == isa.K && y < 32 && x <= most32>>y
 	}
 	if same {
-		in.Op = in.Op&^7 | alu64
+		return in.Op&^7 | alu64
 	}
-	return in
+	return in.Op
 }
 
 // idle reports whether in, an ALU instruction, leaves its register as it is,
 // given b before it.
-func (b *bound) idle(in prog.Insn) bool {
+func (b *bound) idle(in *prog.Insn) bool {
+	op := in.Op.ALUOp()
+	if op != isa.Mov && op != isa.And {
+		return false
+	}
 	x := b[in.Dst]
 	if x > width(in) {
 		return false // it clears the upper half
 	}
-	switch in.Op.ALUOp() {
+	switch op {
 	case isa.Mov:
 		return in.Op.Source() == isa.X && in.Off == 0 && in.Src == in.Dst
 	case isa.And:

@@ -44,7 +44,8 @@ func testBound(t *testing.T, in prog.Insn, xs, ys []uint64) {
 	for _, mx := range xs {
 		for _, my := range ys {
 			b := bound{1: mx, 2: my}
-			most, idle, wide := b.after(in), b.idle(in), b.widen(in)
+			most, idle, wide := b.after(&in), b.idle(&in), in
+			wide.Op = b.widen(&in)
 			if x32 && most > most32 {
 				t.Fatalf("%v after up to %#x, %#x: %#x has more than 32 bits", in, mx, my, most)
 			}
@@ -80,7 +81,7 @@ func TestBoundSwap(t *testing.T) {
 		{isa.Op(isa.ALU64), 16, 0xffff}, {isa.Op(isa.ALU64), 32, 0xffff_ffff}, {isa.Op(isa.ALU64), 64, ^uint64(0)},
 	} {
 		b := bound{1: 5}
-		if got := b.after(prog.Insn{Op: tc.class | isa.Op(isa.End), Dst: 1, Imm: tc.imm}); got != tc.want {
+		if got := b.after(&prog.Insn{Op: tc.class | isa.Op(isa.End), Dst: 1, Imm: tc.imm}); got != tc.want {
 			t.Errorf("class %v, %d bits: %#x, want %#x", tc.class, tc.imm, got, tc.want)
 		}
 	}

@@ -28,7 +28,7 @@ const maxShared = 4
 // there what they held at the sum, even where no instruction reads them again:
 // what is live for the host between calls, of which there is none, is what
 // nothing has written.
-func (m *matcher) share(in prog.Insn, x *line) {
+func (m *matcher) share(in *prog.Insn, x *line) {
 	i := &m.Info[m.at]
 	sum := i.Idiom.Kind == Sum
 	if m.open == 0 && !sum {
@@ -78,14 +78,14 @@ func (m *matcher) settle(s *shared) {
 }
 
 // within reports whether what in accesses is an Imm away from what s is made of.
-func (m *matcher) within(s *shared, in prog.Insn) bool {
+func (m *matcher) within(s *shared, in *prog.Insn) bool {
 	n := int64(m.Info[s.sum].Idiom.Imm) + int64(in.Off)
 	return n >= math.MinInt32 && n <= math.MaxInt32
 }
 
 // address returns the register that in, a plain load or store, finds its
 // address in.
-func (m *matcher) address(in prog.Insn) (prog.Reg, bool) {
+func (m *matcher) address(in *prog.Insn) (prog.Reg, bool) {
 	if m.Info[m.at].Field != nil {
 		return 0, false
 	}

@@ -80,7 +80,7 @@ func (p *Program) slots(v *verifier.Verified) error {
 					p.replace(pc, nothing)
 				}
 			case s.n > 0:
-				if r := v.Fact(pc).Region; r == 0 || r&verifier.RegionStack != 0 {
+				if r := v.Region(pc); r == 0 || r&verifier.RegionStack != 0 {
 					s.n = 0
 				}
 			}

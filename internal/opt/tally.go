@@ -13,7 +13,7 @@ import (
 // and the sum.
 //
 // Sound: no other way leads to the sum, and no other instruction reads what it adds.
-func (m *matcher) tally(to prog.PC, first prog.Insn) bool {
+func (m *matcher) tally(to prog.PC, first *prog.Insn) bool {
 	i, sum := &m.Info[to], m.Insns[to]
 	if c := sum.Op.Class(); c != isa.ALU && c != isa.ALU64 {
 		return false

@@ -16,11 +16,11 @@ import (
 // the lower bits of the result, which are stored, come of the lower bits of both
 // operands alone. So the operation must not be narrower than memory, whose upper
 // half it would clear.
-func (m *matcher) update(in prog.Insn) {
+func (m *matcher) update(in *prog.Insn) {
 	op, load := m.before(1), m.before(2)
 	r, p := in.Src, in.Dst
 	// Two instructions of the line, and nothing between them that it leaves out.
-	if m.n < 2 || m.last[m.n-1].pc != m.at-1 || m.last[m.n-2].pc != m.at-2 ||
+	if m.n < 2 || m.prev(1).pc != m.at-1 || m.prev(2).pc != m.at-2 ||
 		!m.plain(m.at) || !m.plain(m.at-1) || !m.plain(m.at-2) {
 		return
 	}
@@ -41,7 +41,7 @@ func (m *matcher) plain(pc prog.PC) bool {
 
 // updates reports whether op changes r in a way that hosts can change memory of
 // size bytes.
-func updates(op prog.Insn, r prog.Reg, size int) bool {
+func updates(op *prog.Insn, r prog.Reg, size int) bool {
 	switch op.Op.Class() {
 	case isa.ALU64:
 	case isa.ALU:

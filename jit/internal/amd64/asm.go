@@ -182,6 +182,10 @@ func (a *Asm) modRM(h head, reg Reg, m Mem) {
 		h.byte(mod | r | 4)
 		h.byte(m.shift<<6 | index<<3 | uint8(m.base&7))
 	}
+	if size == 1 && h.n < 64 {
+		h.byte(uint8(m.disp))
+		size = 0
+	}
 	a.Put(h.v, int(h.n/8))
 	if size > 0 {
 		a.Put(uint64(uint32(m.disp)), size)

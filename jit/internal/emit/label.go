@@ -1,6 +1,9 @@
 package emit
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Label is a place in the code of one Buffer, known or yet to come.
 type Label int32
@@ -55,11 +58,12 @@ func (b *Buffer) NewLabel() Label {
 
 // NewLabels returns the first of n new labels with consecutive numbers.
 func (b *Buffer) NewLabels(n int) Label {
-	first := Label(len(b.labels))
-	for range n {
-		b.labels = append(b.labels, unbound)
+	first := len(b.labels)
+	b.labels = slices.Grow(b.labels, n)[:first+n]
+	for i := range b.labels[first:] {
+		b.labels[first+i] = unbound
 	}
-	return first
+	return Label(first)
 }
 
 // Bind makes l the current place. A label is bound once.

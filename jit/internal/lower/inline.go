@@ -58,8 +58,9 @@ func (l *Lowerer) inline(pc prog.PC, x *opt.Inline) {
 		if to, _ := in.Target(x.Test); in.Op.JmpOp() == isa.JEq {
 			missed = l.Label(to)
 		} else {
-			missed = l.Label(x.Test + 1)
+			missed = l.code.NewLabel()
 			l.m.Jump(l.Label(to))
+			l.code.Bind(missed)
 		}
 	}
 	if x.Misses() {

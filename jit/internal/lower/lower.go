@@ -80,7 +80,8 @@ func (l *Lowerer) Program(m Machine, code *emit.Buffer, p *opt.Program, t layout
 	return r, nil
 }
 
-// Label returns the label of the instruction at pc.
+// Label returns the label of the instruction at pc, to which a jump leads or where a
+// loop ends (opt.Info).
 func (l *Lowerer) Label(pc prog.PC) emit.Label { return l.at + emit.Label(pc) }
 
 // Late has write called when all that lies in line is written, for code of the
@@ -122,7 +123,9 @@ func (l *Lowerer) function(f int) error {
 			l.m.Head(l.Label(l.heads[0].Near), l.Label(l.heads[0].Far))
 			l.heads = l.heads[1:]
 		}
-		l.code.Bind(l.Label(pc))
+		if info.Target || info.End {
+			l.code.Bind(l.Label(pc))
+		}
 		if info.Dead {
 			if !trapped {
 				l.m.Trap()
