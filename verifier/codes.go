@@ -158,7 +158,7 @@ var rules = []Rule{
 	},
 	{
 		Code:   Leak,
-		Text:   "Under the strict rules, an address goes nowhere where it can be read: not to maps, packets and results, and into no comparison but with 0 and of packet pointers. The context takes none under any rules.",
+		Text:   "Under the strict rules, an address goes nowhere where it can be read: not to maps, packets, results and numbers made of it or of part of it, and into no comparison but with 0 and of packet pointers. The context takes none under any rules.",
 		Kernel: "R10 leaks addr into map",
 		Example: Example{Type: "xdp", Options: Options{Strict: true}, Asm: `
 			*(u64 *)(r10 -8) = 3

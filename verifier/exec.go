@@ -160,6 +160,11 @@ func (m *machine) alu(in prog.Insn) error {
 		b = state.Const(uint64(uint32(in.Imm)))
 	}
 	if op == isa.Mov {
+		if !is64 || in.Off != 0 {
+			if err := m.staysWhole(b); err != nil {
+				return err
+			}
+		}
 		m.write(in.Dst, m.mov(is64, in.Off, b))
 		return nil
 	}
@@ -217,11 +222,25 @@ func (m *machine) mov(is64 bool, off int16, b state.Reg) state.Reg {
 	return m.s.Fresh(scalar.Unsigned(0, 1<<32-1))
 }
 
+// staysWhole says whether the strict rules allow what makes a number of r, of
+// which none may be made of an address.
+func (m *machine) staysWhole(r state.Reg) error {
+	if r.Kind.IsPointer() && m.sv.o.Strict {
+		return m.fail(Leak, "a number of the address in a %v pointer", r.Kind)
+	}
+	return nil
+}
+
 // pointerALU executes an operation with an address among its operands (kernel,
 // adjust_ptr_min_max_vals): constants and scalars may be added to and
 // subtracted from addresses, and addresses from each other; the 32-bit forms
 // that only look at an address give a number.
 func (m *machine) pointerALU(in prog.Insn, is64 bool, op isa.ALUOp, a, b state.Reg) error {
+	if !is64 || op == isa.Neg || op == isa.End {
+		if err := m.staysWhole(pointerOf(a, b)); err != nil {
+			return err
+		}
+	}
 	if !is64 {
 		switch op {
 		case isa.End: // of 16, 32 or 64 bits in this class too
@@ -249,6 +268,11 @@ func (m *machine) pointerALU(in prog.Insn, is64 bool, op isa.ALUOp, a, b state.R
 			a.Obj, b.Obj = 0, 0
 			m.write(in.Dst, m.s.ALU64(isa.Sub, 0, a, b))
 			return nil
+		}
+		if !packetKind(a) || !packetKind(b) { // elsewhere the distance tells of addresses
+			if err := m.staysWhole(a); err != nil {
+				return err
+			}
 		}
 		m.write(in.Dst, m.s.Unknown())
 		return nil

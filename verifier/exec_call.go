@@ -353,9 +353,12 @@ func (m *machine) extent(r, size state.Reg) (frame, lo, hi int) {
 }
 
 func (m *machine) stackArgument(f *helpers.Func, i int, r, size state.Reg) error {
-	if _, lo, hi := m.extent(r, size); lo < hi {
+	if frame, lo, hi := m.extent(r, size); lo < hi {
 		if err := m.stackUse(r, lo, hi); err != nil {
 			return err
+		}
+		if m.sv.o.Strict && m.s.Frames[frame].Stack.HasPointer(lo, hi-lo) {
+			return m.fail(Leak, "argument %d: %s would read or change part of a pointer on the stack", i+1, f.Name)
 		}
 	}
 	if f.Proto.Args[i].Uninit {
@@ -369,9 +372,6 @@ func (m *machine) stackRead(f *helpers.Func, i int, r, size state.Reg) error {
 	frame, lo, hi := m.extent(r, size)
 	if !m.initialised(frame, lo, hi-lo) {
 		return m.fail(UninitStack, "argument %d: %s reads stack bytes %d to %d, not all of which were written", i+1, f.Name, lo, hi)
-	}
-	if m.sv.o.Strict && m.s.Frames[frame].Stack.HasPointer(lo, hi-lo) {
-		return m.fail(Leak, "argument %d: %s would read a pointer on the stack", i+1, f.Name)
 	}
 	return nil
 }

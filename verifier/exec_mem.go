@@ -274,6 +274,9 @@ func (m *machine) loadStack(p state.Reg, off int64, size int, signed bool) (stat
 		if !m.initialised(f, lo, hi-lo) {
 			return p, m.fail(UninitStack, "read of stack bytes %d to %d, not all of which were written", lo, hi)
 		}
+		if m.sv.o.Strict && m.s.Frames[f].Stack.HasPointer(lo, hi-lo) {
+			return p, m.fail(Leak, "a read at a variable offset may be of part of a pointer")
+		}
 		return m.anything(size, signed), nil
 	}
 	at := int(p.C + off)
@@ -281,6 +284,9 @@ func (m *machine) loadStack(p state.Reg, off int64, size int, signed bool) (stat
 		return p, m.fail(UninitStack, "read of %d bytes at fp%d, not all of which were written", size, at)
 	}
 	v := m.s.Load(f, at, size)
+	if m.sv.o.Strict && m.s.Frames[f].Stack.HasPointer(at, size) && (!v.Kind.IsPointer() || signed) {
+		return p, m.fail(Leak, "read of part of the pointer at fp%d", at)
+	}
 	if v.Kind.IsPointer() && signed {
 		return m.anything(size, signed), nil
 	}
@@ -390,6 +396,9 @@ func (m *machine) storeStack(p state.Reg, off int64, size int, v state.Reg) erro
 			st.Smear(lo, hi-lo)
 		}
 		return nil
+	}
+	if m.sv.o.Strict && size < 8 && st.HasPointer(int(p.C+off), size) {
+		return m.fail(Leak, "store over part of the pointer at fp%d", p.C+off)
 	}
 	m.s.Store(f, int(p.C+off), size, v)
 	return nil
