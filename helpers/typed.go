@@ -58,8 +58,24 @@ func New1[A Param, R Value](name string, fn func(Env, A) R) *Func {
 			}
 			return toR0(ret, fn(env, mem.Cast[A](mem.At(r1, int(r2)))))
 		}
+		if ret == nil {
+			trusting = trustingBytes(mem.Cast[func(Env, []byte) uint64](fn), impl)
+		}
 	}
 	return newFunc[R](name, []param{a.param}, impl, trusting)
+}
+
+// trustingBytes is the commonest trusting helper: fn of memory, with an R0 of 64 bits.
+// Code that is shared by types takes longer.
+//
+//go:noinline
+func trustingBytes(fn func(Env, []byte) uint64, impl Impl) Impl {
+	return func(env Env, r1, r2, _, _, _ uint64) uint64 {
+		if r2 >= largeMem {
+			return impl(env, r1, r2, 0, 0, 0)
+		}
+		return fn(env, mem.At(r1, int(r2)))
+	}
 }
 
 // New2 returns the helper name with two arguments.

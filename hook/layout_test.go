@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook"
 )
 
@@ -84,6 +85,40 @@ type bare struct{ hook.Platform }
 func (bare) Types() []*hook.Type                      { return nil }
 func (bare) Type(string) *hook.Type                   { return nil }
 func (bare) Section(string) (s hook.Section, ok bool) { return s, false }
+
+// TestTypeInitial: a context begins with no more bytes than it has, and no pointers.
+func TestTypeInitial(t *testing.T) {
+	ctx := hook.NewCtx("ctx", 16,
+		hook.Field{Name: "n", Off: 0, Size: 4, Read: 4},
+		hook.Field{Name: "data", Off: 4, Size: 4, Kind: hook.FieldPacket, Read: 4},
+		hook.Field{Name: "data_end", Off: 8, Size: 4, Kind: hook.FieldPacketEnd, Read: 4})
+	at := func(name string) []byte {
+		b := make([]byte, ctx.HostSize)
+		b[ctx.Field(name).HostOff] = 1
+		return b
+	}
+	for _, tc := range []struct {
+		name    string
+		initial []byte
+		want    string // in the error; empty: there is none
+	}{
+		{"none", nil, ""},
+		{"a number", at("n"), ""},
+		{"a pointer", at("data_end"), "pointer in data_end"},
+		{"too long", make([]byte, ctx.HostSize+1), "bytes to begin with"},
+	} {
+		typ := &hook.Type{Name: "t", Ctx: ctx, Initial: tc.initial}
+		err := typ.Check()
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+	}
+	typ := &hook.Type{Ctx: ctx, Initial: at("n"), Prepare: func(b []byte, _ *helpers.Packet) { b[ctx.Field("n").HostOff]++ }}
+	b := make([]byte, ctx.HostSize)
+	if typ.Fill(b, nil); b[ctx.Field("n").HostOff] != 2 {
+		t.Errorf("the context begins %x", b)
+	}
+}
 
 func TestExtend(t *testing.T) {
 	one := hook.MustDefine[peer]("one")

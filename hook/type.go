@@ -47,7 +47,10 @@ type Type struct {
 	PacketWrite bool
 	// LegacyPacket: programs may use the legacy packet loads LD_ABS and LD_IND.
 	LegacyPacket bool
-	// Prepare fills the host's bytes of the context (zero before) with what
+	// Initial is how the host's bytes of the context begin, whatever the packet;
+	// zeros follow. It has no pointers.
+	Initial []byte
+	// Prepare fills the host's bytes of the context (Initial before) with what
 	// follows from the packet, such as its length and protocol; nil: nothing
 	// does. It runs before each run; a value that the user sets by name is
 	// stored after it. It must leave packet pointers alone, and allocate
@@ -76,6 +79,10 @@ func (t *Type) Check() error {
 		err = fmt.Errorf("unknown input %d", t.Input)
 	case t.Ctx.hasKind(FieldPacket) != t.Ctx.hasKind(FieldPacketEnd):
 		err = errors.New("the context has one end of the packet and not the other")
+	case len(t.Initial) > int(t.Ctx.HostSize):
+		err = fmt.Errorf("%d bytes to begin with, and the context has %d", len(t.Initial), t.Ctx.HostSize)
+	case t.initialPointer() != "":
+		err = fmt.Errorf("the context begins with a pointer in %s", t.initialPointer())
 	case t.PacketWrite && !t.Ctx.hasKind(FieldPacket):
 		err = errors.New("programs may write the packet, yet the context has none")
 	}
@@ -83,6 +90,30 @@ func (t *Type) Check() error {
 		return fmt.Errorf("program type %s: %w", t.Name, err)
 	}
 	return nil
+}
+
+// initialPointer returns the name of a pointer that Initial sets; empty: of none.
+func (t *Type) initialPointer() string {
+	for _, f := range t.Ctx.Fields {
+		if f.Kind == FieldScalar || f.Kind == FieldBytes {
+			continue
+		}
+		for at := int(f.HostOff); at < int(f.HostOff+f.HostSize) && at < len(t.Initial); at++ {
+			if t.Initial[at] != 0 {
+				return f.Name
+			}
+		}
+	}
+	return ""
+}
+
+// Fill makes ctx, the host's bytes of a context, all zero, what it is for pkt before
+// a run: Initial, then what Prepare makes of it.
+func (t *Type) Fill(ctx []byte, pkt *helpers.Packet) {
+	copy(ctx, t.Initial)
+	if t.Prepare != nil {
+		t.Prepare(ctx, pkt)
+	}
 }
 
 // Verdict returns the name of the return value r0, such as "XDP_PASS", or r0

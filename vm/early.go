@@ -40,7 +40,7 @@ func wholeIn(env helpers.Env) *slot {
 
 func (e *early) CPU() int { return int(e.native.rt.Context.CPU) }
 
-func (e *early) Host() *helpers.Host { return e.native.cur.coll.host }
+func (e *early) Host() *helpers.Host { return e.native.running().coll.host }
 
 func (e *early) Bytes(addr uint64, n int) []byte {
 	if n > 0 {

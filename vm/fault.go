@@ -65,8 +65,10 @@ func (s *slot) limit() uint64 {
 	switch {
 	case s.prog != nil:
 		return s.run.MaxInsns
-	case s.native.cur != nil && len(s.native.kept) == 0:
-		return s.native.cur.maxInsns
+	case len(s.native.kept) == 0:
+		if p := s.native.running(); p != nil {
+			return p.maxInsns
+		}
 	}
 	return 0
 }

@@ -36,9 +36,7 @@ func (s *slot) giveBytes(b []byte) error {
 	case len(b) > int(t.Ctx.Size):
 		return fmt.Errorf("program %s: %d bytes of context; %s has %d", s.prog.name, len(b), t.Ctx.Name, t.Ctx.Size)
 	}
-	if t.Prepare != nil {
-		t.Prepare(s.Ctx(), &s.pkt)
-	}
+	t.Fill(s.Ctx(), &s.pkt)
 	if b != nil {
 		s.machine.LimitCtx(uint32(len(b)))
 		if len(b) < int(t.Ctx.Size) {

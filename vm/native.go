@@ -69,7 +69,6 @@ type machine struct {
 	base   uint64 // address of frames
 	top    uint64 // R10 of a run's first frame
 
-	cur   *Program   // whose code runs: not the run's after a tail call
 	kept  []*Program // targets of tail calls: their code must not go away
 	frame uint64     // of the main program that runs
 
@@ -119,7 +118,7 @@ func (m *machine) enter(fn, a1, a2, a3 uint64) (r0 uint64, err error) {
 // not counted by the meter.
 func (m *machine) begin(entry uintptr, fixed uint64) (r0 uint64, err error) {
 	s, c := m.slot, m.rt.Context
-	s.lean.last, m.rt.Env = nil, s
+	m.rt.Env = s
 	c.Meter = 0
 	c.Frame = m.top
 	c.CPU = uint64(s.cpu)
@@ -156,6 +155,7 @@ func meterLimit(limit uint64, n *native) uint64 {
 // counts, and reports whether there were so many.
 func (m *machine) charge(n uint64) bool {
 	c := m.rt.Context
+	m.slot.lean.last = nil
 	if n > m.left && n-m.left > uint64(max(c.Meter, 0)) {
 		return false
 	}
@@ -174,7 +174,6 @@ func (n *native) main() uintptr {
 
 // run runs code of p at the context's frame. ok is false if the run is over.
 func (m *machine) run(p *Program, entry uintptr) (r0 uint64, ok bool) {
-	m.cur = p
 	m.rt.Go(p.native.at)
 	m.frame = m.rt.Context.Frame
 	exit := rt.Enter(&m.rt, entry)
@@ -190,7 +189,8 @@ func (m *machine) caught() bool {
 	m.thrown = false
 	c := m.rt.Context
 	c.Resume()
-	n, h := m.cur.native, m.cur.prog.Handler
+	p := m.running()
+	n, h := p.native, p.prog.Handler
 	if h == 0 {
 		c.R0 = m.cookie
 		return true
@@ -199,7 +199,13 @@ func (m *machine) caught() bool {
 	return rt.Enter(&m.rt, n.addr+uintptr(n.code.Handler())) == rt.Done
 }
 
-func (m *machine) running() *Program { return m.cur }
+// running returns the program whose code runs: not the run's after a tail call.
+func (m *machine) running() *Program {
+	if t := m.rt.Target(); t != nil {
+		return t.Owner.(*Program)
+	}
+	return nil
+}
 
 // nativeThrow is what code calls for bpf_throw: the program ends, whatever
 // functions of it are at work.
@@ -215,15 +221,14 @@ func nativeThrow(env helpers.Env, cookie, _, _, _, _ uint64) uint64 {
 // nest is run for code that runs within a helper of other code.
 func (m *machine) nest(p *Program, entry uintptr) (r0 uint64, ok bool) {
 	s, c := m.slot, m.rt.Context
-	cur, main, frame, save := m.cur, m.frame, c.Frame, c.Save
+	cur, main, frame, save := m.running(), m.frame, c.Frame, c.Save
 	if p != cur {
 		s.machine.Switch(p.code)
 	}
 	defer func() { // also if a helper panics and an outer one recovers
-		if m.cur != cur {
+		if m.running() != cur {
 			s.machine.Switch(cur.code)
 		}
-		m.cur = cur
 		m.rt.Go(cur.native.at)
 		m.frame, c.Frame, c.Save = main, frame, save
 	}()
@@ -235,9 +240,22 @@ func (m *machine) grant() {
 	c := m.rt.Context
 	debt := uint64(max(-c.Meter, 0))
 	n := min(max(slice, debt), m.left)
+	m.slot.lean.last = nil
 	m.left -= n
 	m.given += n
 	c.Meter += int64(n)
+}
+
+// fill gives the meter a whole slice, in place of a yield, so that tail calls are
+// code's own again.
+func (m *machine) fill() {
+	m.look()
+	c := m.rt.Context
+	if n := min(slice-c.Meter, int64(min(m.left, slice))); n > 0 {
+		m.left -= uint64(n)
+		m.given += uint64(n)
+		c.Meter += n
+	}
 }
 
 // yield is called when the meter is spent.
@@ -279,7 +297,7 @@ func (m *machine) cancelled() bool {
 // stop ends the run at pc of the program that runs, with err.
 func (m *machine) stop(pc prog.PC, err error) {
 	if m.err == nil {
-		m.err = m.slot.fault(&checked.Fault{Prog: m.cur.prog, PC: pc, Reason: err.Error(), Err: err})
+		m.err = m.slot.fault(&checked.Fault{Prog: m.running().prog, PC: pc, Reason: err.Error(), Err: err})
 	}
 	m.rt.Context.Stop()
 }
@@ -298,7 +316,7 @@ func (m *machine) end() {
 	if m.rt.Context.HeldTop > 0 {
 		m.dropHeld()
 	}
-	m.cur, m.err, m.done, m.fixed, m.given, m.thrown = nil, nil, nil, 0, 0, false
+	m.err, m.done, m.fixed, m.given, m.thrown = nil, nil, 0, 0, false
 	m.rt.Leave()
 	if len(m.kept) > 0 {
 		clear(m.kept)
@@ -338,7 +356,8 @@ func (m *machine) call(fn, a1, a2, a3, a4, a5 uint64) (uint64, error) {
 	if m.err != nil {
 		return 0, m.err
 	}
-	off, frames, ok := m.cur.native.code.Function(fn)
+	p := m.running()
+	off, frames, ok := p.native.code.Function(fn)
 	if !ok {
 		m.abort(fmt.Errorf("call of %#x, which is no subprogram", fn))
 	}
@@ -346,7 +365,7 @@ func (m *machine) call(fn, a1, a2, a3, a4, a5 uint64) (uint64, error) {
 		return 0, m.err
 	}
 	c.Arg = [5]uint64{a1, a2, a3, a4, a5}
-	r0, ok := m.nest(m.cur, m.cur.native.addr+uintptr(off))
+	r0, ok := m.nest(p, p.native.addr+uintptr(off))
 	if !ok {
 		return 0, m.err
 	}
@@ -390,9 +409,9 @@ func nativeTail(env helpers.Env, ctx, handle, index, nested, _ uint64) uint64 {
 		return 0
 	}
 	m.rt.Context.Tails--
+	m.fill()
 	if nested == 0 {
 		s.machine.Switch(p.code)
-		m.cur = p
 		m.rt.Go(p.native.at)
 		return uint64(p.native.main())
 	}
@@ -409,7 +428,6 @@ func (m *machine) moved(t *rt.Target) {
 		m.slot.beginLate()
 	}
 	p := t.Owner.(*Program)
-	m.cur = p
 	m.kept = append(m.kept, p)
 	m.slot.machine.Switch(p.code)
 }
@@ -426,7 +444,7 @@ func (m *machine) goOnChecked(p *Program) {
 	s.exec = &s.reference
 	defer func() {
 		s.exec = m
-		s.machine.Switch(m.cur.code)
+		s.machine.Switch(m.running().code)
 	}()
 	r0, err := s.machine.GoOn(p.code, rt.MaxTails-int(c.Tails)+1, left)
 	c.Tails = rt.MaxTails - uint64(s.machine.Tails())

@@ -47,11 +47,11 @@ func nativeCommit(plain helpers.Impl, discard bool) helpers.Impl {
 	return func(env helpers.Env, addr, flags, done, _, _ uint64) uint64 {
 		m := &slotIn(env).native
 		if done != 0 {
-			m.cur.native.ring(done).Wake(addr, flags)
+			m.running().native.ring(done).Wake(addr, flags)
 			return 0
 		}
 		if h, ok := m.rt.Context.Drop(addr); ok {
-			m.cur.native.ring(h.Ring).Commit(maps.RingRecord(addr), discard, flags)
+			m.running().native.ring(h.Ring).Commit(maps.RingRecord(addr), discard, flags)
 			return 0
 		}
 		return plain(env, addr, flags, 0, 0, 0)
@@ -63,7 +63,7 @@ func nativeCommit(plain helpers.Impl, discard bool) helpers.Impl {
 // readers are left to be woken for the record at addr.
 func nativeOutput(plain helpers.Impl) helpers.Impl {
 	return func(env helpers.Env, handle, addr, size, flags, _ uint64) uint64 {
-		if r := slotIn(env).native.cur.native.ring(handle); r != nil {
+		if r := slotIn(env).native.running().native.ring(handle); r != nil {
 			r.Wake(addr, flags)
 			return 0
 		}

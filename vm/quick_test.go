@@ -5,8 +5,12 @@ import (
 	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook/linux"
+	"github.com/skepvm/skep/maps"
+	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/vm"
 )
 
@@ -203,5 +207,90 @@ func TestQuickCalls(t *testing.T) {
 	}
 	if s := c.Program("p").Stats(); s.Runs != 200 || s.Errors != 75 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestQuickInitial: what a context begins with is there in each run, and nothing of
+// what other runs in the slot were given.
+func TestQuickInitial(t *testing.T) {
+	needCompiler(t)
+	const sum = "r6 = r1\nr7 = *(u32 *)(r6 +12)\nr8 = *(u32 *)(r6 +16)\nr8 <<= 8\nr7 |= r8\n"
+	for name, text := range map[string]string{
+		"leaf":   sum + "r0 = r7\nexit",
+		"helper": sum + "call 5\nr0 = *(u32 *)(r6 +12)\nr0 <<= 32\nr0 |= r7\nexit",
+		"late":   sum + "r1 = r6\nr2 = -1\ncall 65\nr0 = *(u32 *)(r6 +12)\nr0 <<= 32\nr0 |= r7\nexit",
+		"tail":   sum + "r1 = r6\nr2 = map[0]\nr3 = 1\ncall 12\nr0 = r7\nexit",
+	} {
+		t.Run(name, func(t *testing.T) {
+			progs := &maps.Spec{Name: "progs", Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 2}
+			fast := load(t, linux.XDP, text, vm.Options{Engine: vm.JIT}, progs).Program("p")
+			slow := load(t, linux.XDP, text, unproven, progs).Program("p")
+			other := load(t, packetType, "r0 = *(u32 *)(r1 +16)\nr0 += 5\n*(u32 *)(r1 +16) = r0\nexit", vm.Options{Engine: vm.JIT}).Program("p")
+			want, err := slow.Run(make([]byte, 64))
+			if err != nil || want&0xff != 1 { // the loopback interface (linux.XDP)
+				t.Fatalf("got %#x, %v", want, err)
+			}
+			set := vm.RunOptions{Fields: map[string]uint64{"ingress_ifindex": 7, "rx_queue_index": 3}}
+			for i := range 40 {
+				switch i % 4 {
+				case 1:
+					if _, err := other.Run([]byte{1}); err != nil {
+						t.Fatal(err)
+					}
+				case 2, 3:
+					p := fast
+					if i%4 == 3 {
+						p = slow
+					}
+					if r, err := p.Do(t.Context(), make([]byte, 64), set); err != nil || r.R0&0xfff != 0x307 {
+						t.Fatalf("with fields set: %#x, %v", r.R0, err)
+					}
+				}
+				for range 2 {
+					if got, err := fast.Run(make([]byte, 64)); got != want || err != nil {
+						t.Fatalf("run %d: got %#x, %v, want %#x", i, got, err, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestQuickKeepsNothing: a collection that nobody holds goes, though a slot is still
+// ready for a program of it.
+func TestQuickKeepsNothing(t *testing.T) {
+	needCompiler(t)
+	for name, text := range map[string]string{
+		"leaf":   "r0 = 2\nexit",
+		"helper": "call 5\nr0 = 2\nexit",
+		"tail":   "r2 = map[0]\nr3 = 1\ncall 12\nr0 = 2\nexit",
+		"loop":   "r0 = 0\nr0 += 1\nif r0 < 300000 goto -2\nexit",
+	} {
+		insns := assemble(t, text)
+		linked, err := prog.FromInsns("p", linux.XDP, insns, []*maps.Spec{{Name: "progs", Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 2}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := func() weak.Pointer[vm.Collection] {
+			c, err := vm.LoadProgram(linked, vm.Options{Engine: vm.JIT})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if _, err := c.Program("p").Run(make([]byte, 64)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := c.Program("p").Run(vm.NewPacket(make([]byte, 64), 16, 16)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return weak.Make(c)
+		}
+		kept := run()
+		for end := time.Now().Add(time.Minute); kept.Value() != nil; runtime.GC() {
+			if time.Now().After(end) {
+				t.Fatalf("%s: the collection is still there", name)
+			}
+		}
 	}
 }

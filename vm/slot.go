@@ -269,6 +269,7 @@ func (s *slot) begin(p *Program) {
 func (s *slot) beginWith(p *Program, ctx []byte) {
 	s.prog = p
 	s.ok = false
+	s.lean.last = nil
 	s.exec = &s.reference
 	if p.in != nil {
 		s.exec = p.in(s)
@@ -340,9 +341,7 @@ func (s *slot) setPacket(p *helpers.Packet) error {
 		return err
 	}
 	s.pkt.Buf, s.pkt.Meta, s.pkt.Head, s.pkt.Tail = p.Buf, p.Meta, p.Head, p.Tail
-	if prepare := s.prog.typ.Prepare; prepare != nil {
-		prepare(s.Ctx(), &s.pkt)
-	}
+	s.prog.typ.Fill(s.Ctx(), &s.pkt)
 	s.SetPacket()
 	return nil
 }

@@ -25,7 +25,7 @@ func on(t *testing.T, typ *hook.Type, kernelType uint32, id helpers.ID, args ...
 // runOf returns a run of typ on frame.
 func runOf(typ *hook.Type, frame []byte) *helpertest.Env {
 	env := &helpertest.Env{Pkt: NewPacket(frame), Context: make([]byte, typ.Ctx.HostSize), RunState: typ.NewState()}
-	typ.Prepare(env.Context, env.Pkt)
+	typ.Fill(env.Context, env.Pkt)
 	return env
 }
 

@@ -98,7 +98,7 @@ func TestPacketAllocs(t *testing.T) {
 		}
 		impl := tc.typ.Helpers.Helper(tc.id).Impl
 		if n := testing.AllocsPerRun(100, func() {
-			tc.typ.Prepare(env.Context, env.Pkt)
+			tc.typ.Fill(env.Context, env.Pkt)
 			if r := impl(env, 0, tc.args[0], tc.args[1], tc.args[2], tc.args[3]); int64(r) < 0 {
 				t.Fatalf("%s = %d", tc.name, int64(r))
 			}

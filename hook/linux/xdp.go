@@ -1,9 +1,6 @@
 package linux
 
-import (
-	"github.com/skepvm/skep/helpers"
-	"github.com/skepvm/skep/hook"
-)
+import "github.com/skepvm/skep/hook"
 
 // XDP is BPF_PROG_TYPE_XDP: a program at a network driver's receive path.
 var XDP = xdp("", []string{"egress_ifindex"})
@@ -24,7 +21,12 @@ var xdpMD = hook.NewCtx("xdp_md", 24,
 	hook.Field{Name: "egress_ifindex", Off: 20, Size: 4, Read: 4},
 )
 
-var xdpIngress = xdpMD.Field("ingress_ifindex").HostOff
+// xdpInitial says where packets come from.
+var xdpInitial = func() []byte {
+	b := make([]byte, xdpMD.HostSize)
+	put32(b, xdpMD.Field("ingress_ifindex").HostOff, loopback)
+	return b
+}()
 
 func xdp(attach string, without []string) *hook.Type {
 	return &hook.Type{
@@ -36,7 +38,7 @@ func xdp(attach string, without []string) *hook.Type {
 		Helpers:     helperSet("xdp", xdpFuncs),
 		Verdicts:    xdpActions,
 		PacketWrite: true,
-		Prepare:     func(ctx []byte, _ *helpers.Packet) { put32(ctx, xdpIngress, loopback) },
+		Initial:     xdpInitial,
 		NewState:    newState,
 	}
 }

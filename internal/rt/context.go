@@ -187,8 +187,7 @@ func (c *Context) Resume() { atomic.StoreUint32(&c.stop, 0) }
 // Context, one within the other, may share it.
 type Run struct {
 	Context *Context
-	Helpers []helpers.Impl // by the number that code leaves with; see Go
-	Env     helpers.Env    // passed to helpers
+	Env     helpers.Env // passed to helpers
 
 	// Yield is called when the code has spent its meter. It gives the meter
 	// more, or stops the context; if it does neither, the code yields again
@@ -196,13 +195,14 @@ type Run struct {
 	Yield func(c *Context)
 
 	// Moved is called when code has gone on in t by itself, before a helper or
-	// Yield is.
+	// Yield is, and before Target says so.
 	Moved func(t *Target)
 
 	// Look is called now and then before a helper is: the meter does not know how
 	// long helpers take. It may stop the context. nil: nobody wants to look.
 	Look func()
 
-	at    uint64 // the target that Helpers are of
+	at    uint64 // address of the target
+	impls uint64 // of the first of its helpers
 	calls uint32 // of helpers
 }

@@ -37,7 +37,7 @@ func helper(r *Run, index uint32) uint64 {
 		r.Look()
 	}
 	a := &r.Context.Arg
-	return r.Helpers[index](r.Env, a[0], a[1], a[2], a[3], a[4])
+	return r.impl(index)(r.Env, a[0], a[1], a[2], a[3], a[4])
 }
 
 // yield calls Run.Yield for the stub. As in any call of a Go function, the

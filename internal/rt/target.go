@@ -31,24 +31,42 @@ func (t *Target) Addr() uint64 { return uint64(uintptr(unsafe.Pointer(t))) }
 // Identity returns a number that no other T has while v is in use.
 func Identity[T any](v *T) uint64 { return uint64(uintptr(unsafe.Pointer(v))) }
 
-// Go makes t what code runs in, whoever led there.
+// Go makes t what code runs in, whoever led there. The caller keeps it alive until
+// the run is over, or code runs in another: r does not.
 func (r *Run) Go(t *Target) {
-	r.Helpers = t.Helpers
 	r.at = t.Addr()
+	r.impls = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(t.Helpers))))
 	r.Context.target = r.at
 }
 
+// Again makes what code ran in when a run began what the next begins in, too, if it
+// has not left since for what follows tail calls.
+func (r *Run) Again() { r.Context.target = r.at }
+
+// Target returns what code runs in, as far as it has left since; nil: nothing.
+func (r *Run) Target() *Target { return targetAt(r.at) }
+
 // Leave forgets what code runs in, after a run.
-func (r *Run) Leave() { r.Helpers, r.at, r.Context.target = nil, 0, 0 }
+func (r *Run) Leave() { r.impls, r.at, r.Context.target = 0, 0, 0 }
+
+func targetAt(addr uint64) *Target {
+	p := uintptr(addr)
+	return *(**Target)(unsafe.Pointer(&p))
+}
+
+// impl returns what stands for the helper that code calls index.
+func (r *Run) impl(index uint32) helpers.Impl {
+	p := uintptr(r.impls) + uintptr(index)*unsafe.Sizeof(helpers.Impl(nil))
+	return **(**helpers.Impl)(unsafe.Pointer(&p))
+}
 
 // follow tells Go where code has gone on since it last left.
 //
 // Sound: code has found the target in memory that keeps it alive for as long as
 // a run lasts that could find it there.
 func (r *Run) follow() {
-	p := uintptr(r.Context.target)
-	t := *(**Target)(unsafe.Pointer(&p))
+	t := targetAt(r.Context.target)
 	atomic.LoadUint64(&t.entry) // as code has done: what was there before Enter is seen after it
-	r.Go(t)
 	r.Moved(t)
+	r.Go(t)
 }

@@ -71,7 +71,11 @@ func load(tb testing.TB, write func(c coder)) uintptr {
 const frameSize = 4096
 
 func newRun(hs ...helpers.Impl) *rt.Run {
-	return &rt.Run{Context: rt.NewContext(frameSize), Helpers: hs, Yield: func(c *rt.Context) { c.Meter = 1 << 40 }}
+	at := &rt.Target{Helpers: hs}
+	r := &rt.Run{Context: rt.NewContext(frameSize), Yield: func(c *rt.Context) { c.Meter = 1 << 40 }}
+	r.Moved = func(*rt.Target) { panic(at) } // never, but it keeps the target
+	r.Go(at)
+	return r
 }
 
 // checkFeature runs what write wrote and checks R0.

@@ -195,12 +195,16 @@ func (s *stresser) loop(ctx context.Context, runs *atomic.Int64) {
 				runs.Add(1)
 			}
 			// The last run on this goroutine ends it, from within a helper.
-			saved := s.run.Helpers
-			defer func() { s.run.Helpers, s.level = saved, 0 }()
-			s.run.Helpers = []helpers.Impl{func(helpers.Env, uint64, uint64, uint64, uint64, uint64) uint64 {
+			at, exits := s.run.Target(), &rt.Target{Helpers: []helpers.Impl{func(helpers.Env, uint64, uint64, uint64, uint64, uint64) uint64 {
 				runtime.Goexit()
 				return 0
-			}}
+			}}}
+			defer func() {
+				s.run.Go(at)
+				s.level = 0
+				runtime.KeepAlive(exits)
+			}()
+			s.run.Go(exits)
 			rt.Enter(s.run, s.codes.calls[0])
 			s.t.Error("Goexit returned")
 		}()
