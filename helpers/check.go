@@ -122,6 +122,8 @@ func (p *Proto) checkArg(i int) error {
 		return errors.New("Write is for memory")
 	case a.Uninit && !a.Write:
 		return errors.New("Uninit says that the helper writes every byte, yet Write is not set")
+	case a.Partial && (!a.Uninit || a.Kind != ArgMem):
+		return errors.New("Partial is for memory that is Uninit")
 	case a.Size != 0 && a.Kind != ArgMem:
 		return errors.New("Size is for memory")
 	case a.Aligned && (a.Kind != ArgMem || a.Size == 0 || a.Size&(a.Size-1) != 0):

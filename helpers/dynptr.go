@@ -182,7 +182,7 @@ var DynptrFromMem = &Func{
 var DynptrRead = (&Func{
 	Name: "dynptr_read",
 	Proto: Proto{
-		Args: [5]Arg{{Kind: ArgMem, Write: true, Uninit: true}, {Kind: ArgSizeOrZero}, dynptrArg("any"), {Kind: ArgAnything}, {Kind: ArgAnything}},
+		Args: [5]Arg{{Kind: ArgMem, Write: true, Uninit: true, Partial: true}, {Kind: ArgSizeOrZero}, dynptrArg("any"), {Kind: ArgAnything}, {Kind: ArgAnything}},
 		Ret:  Ret{Min: -maxErrno},
 	},
 }).WithMem(func(mem MemFunc) Impl {

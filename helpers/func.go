@@ -74,6 +74,7 @@ type Proto struct {
 	MightSleep     bool // only where sleeping is allowed
 	PacketAccess   bool // memory arguments may point into the packet
 	ChangesPacket  bool // may move packet memory: the program's packet pointers die
+	AnyMemory      bool // reads memory at addresses that its contract does not know, the program's own among it
 	Control        Control
 	AcquiresObject bool // R0 is a reference that a releasing call must end
 
@@ -128,6 +129,7 @@ type Arg struct {
 	Nullable bool   // 0 is allowed
 	Write    bool   // the helper writes the memory
 	Uninit   bool   // the helper writes every byte and reads none: it may be uninitialised
+	Partial  bool   // with Uninit: but bytes may stay as they were, if it fails or has less to write
 	Release  bool   // ends the reference that the argument owns
 	Aligned  bool   // memory must be aligned to its size
 	Size     uint32 // ArgMem: fixed size in bytes; 0: the next size argument gives it

@@ -64,6 +64,7 @@ type (
 		MightSleep     bool      `json:"might_sleep,omitempty"`
 		PacketAccess   bool      `json:"packet_access,omitempty"`
 		ChangesPacket  bool      `json:"changes_packet,omitempty"`
+		AnyMemory      bool      `json:"any_memory,omitempty"`
 		Control        Control   `json:"control,omitempty"`
 		AcquiresObject bool      `json:"acquires_object,omitempty"`
 		Body           []jsonArg `json:"body,omitempty"`
@@ -73,6 +74,7 @@ type (
 		Nullable bool    `json:"nullable,omitempty"`
 		Write    bool    `json:"write,omitempty"`
 		Uninit   bool    `json:"uninit,omitempty"`
+		Partial  bool    `json:"partial,omitempty"`
 		Release  bool    `json:"release,omitempty"`
 		Aligned  bool    `json:"aligned,omitempty"`
 		Size     uint32  `json:"size,omitempty"`
@@ -94,7 +96,7 @@ type (
 // MarshalJSON implements json.Marshaler.
 func (p Proto) MarshalJSON() ([]byte, error) {
 	return json.Marshal(jsonProto{jsonArgs(&p.Args), jsonRet(p.Ret), p.GPL, p.MightSleep, p.PacketAccess,
-		p.ChangesPacket, p.Control, p.AcquiresObject, jsonArgs(&p.Body)})
+		p.ChangesPacket, p.AnyMemory, p.Control, p.AcquiresObject, jsonArgs(&p.Body)})
 }
 
 func jsonArgs(args *[5]Arg) (j []jsonArg) {
@@ -114,7 +116,7 @@ func (p *Proto) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	*p = Proto{Ret: Ret(j.Ret), GPL: j.GPL, MightSleep: j.MightSleep, PacketAccess: j.PacketAccess,
-		ChangesPacket: j.ChangesPacket, Control: j.Control, AcquiresObject: j.AcquiresObject}
+		ChangesPacket: j.ChangesPacket, AnyMemory: j.AnyMemory, Control: j.Control, AcquiresObject: j.AcquiresObject}
 	if err := setArgs(&p.Args, j.Args); err != nil {
 		return err
 	}

@@ -19,8 +19,9 @@ const (
 var TracePrintk = &Func{
 	Name: "trace_printk",
 	Proto: Proto{
-		Args: [5]Arg{{Kind: ArgMem}, {Kind: ArgSize}},
-		GPL:  true,
+		Args:      [5]Arg{{Kind: ArgMem}, {Kind: ArgSize}},
+		GPL:       true,
+		AnyMemory: true, // %s, %pI4
 	},
 	Impl: func(env Env, format, size, a, b, c uint64) uint64 {
 		return trace(env, Mem(env, format, size), formatArgs{regs: [3]uint64{a, b, c}, n: 3})
@@ -32,8 +33,9 @@ var TracePrintk = &Func{
 var TraceVprintk = &Func{
 	Name: "trace_vprintk",
 	Proto: Proto{
-		Args: [5]Arg{{Kind: ArgMem}, {Kind: ArgSize}, {Kind: ArgMem, Nullable: true}, {Kind: ArgSizeOrZero}},
-		GPL:  true,
+		Args:      [5]Arg{{Kind: ArgMem}, {Kind: ArgSize}, {Kind: ArgMem, Nullable: true}, {Kind: ArgSizeOrZero}},
+		GPL:       true,
+		AnyMemory: true,
 	},
 	Impl: func(env Env, format, size, args, argsSize, _ uint64) uint64 {
 		a, err := formatArgsAt(env, args, argsSize)
@@ -54,7 +56,8 @@ var Snprintf = &Func{
 			{Kind: ArgConstStr},
 			{Kind: ArgMem, Nullable: true}, {Kind: ArgSizeOrZero},
 		},
-		GPL: true,
+		GPL:       true,
+		AnyMemory: true,
 	},
 	Impl: func(env Env, str, size, format, args, argsSize uint64) uint64 {
 		a, err := formatArgsAt(env, args, argsSize)

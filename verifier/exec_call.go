@@ -143,6 +143,7 @@ func (m *machine) arguments(f *helpers.Func) (call, error) {
 		}
 	}
 	m.arg = 0
+	m.sv.facts.anyStack = m.sv.facts.anyStack || f.Proto.AnyMemory
 	m.noteCall(f, &c)
 	m.noteSize(f)
 	for i := 0; i < f.Proto.NumArgs(); i++ { // after all are checked
@@ -361,10 +362,12 @@ func (m *machine) stackArgument(f *helpers.Func, i int, r, size state.Reg) error
 			return m.fail(Leak, "argument %d: %s would read or change part of a pointer on the stack", i+1, f.Name)
 		}
 	}
-	if f.Proto.Args[i].Uninit {
-		return nil
+	if arg := &f.Proto.Args[i]; !arg.Uninit {
+		return m.stackRead(f, i, r, size)
+	} else if frame, lo, hi := m.extent(r, size); arg.Partial && !m.s.Frames[frame].Stack.Init(lo, hi-lo) {
+		m.sv.facts.uninitStack = true // what was there may stay
 	}
-	return m.stackRead(f, i, r, size)
+	return nil
 }
 
 // stackRead checks that f may read stack memory that is argument i.

@@ -119,10 +119,18 @@ func (v *Verified) Region(pc prog.PC) Region {
 	return 0
 }
 
-// ReadsUninitStack reports whether the program may read bytes of its stack that
-// it has not written, itself or through a helper. An engine that keeps a stack
-// from run to run must not show what others left there.
-func (v *Verified) ReadsUninitStack() bool { return v.facts.uninitStack }
+// StaleStack returns how many bytes of the stack of function fn, from R10 down, the
+// program may read without having written them, itself or through a helper. An
+// engine that keeps a stack from run to run must not show what others left there.
+func (v *Verified) StaleStack(fn int) int {
+	switch {
+	case v.facts.anyStack:
+		return state.StackSize
+	case v.facts.uninitStack:
+		return v.facts.depth[fn]
+	}
+	return 0
+}
 
 // facts is what the exploration has seen, by PC. Each entry holds for every
 // explored state at its instruction, and explored states cover every run.
@@ -131,7 +139,9 @@ type facts struct {
 	outcome []outcome
 	at      []*known
 
-	uninitStack bool // bytes may be read that were not written
+	uninitStack bool  // bytes may be read that were not written
+	anyStack    bool  // by their address, too
+	depth       []int // by function: bytes of stack that accesses reach
 }
 
 // known is what is known of one access, call or division.

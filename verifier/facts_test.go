@@ -166,3 +166,29 @@ func TestFactsUnknown(t *testing.T) {
 		t.Errorf("maps of the calls: %v", calls)
 	}
 }
+
+// TestStaleStack looks at how much of their stack programs may find as others left
+// it.
+func TestStaleStack(t *testing.T) {
+	const load = "r2 = 0\nr3 = r10\nr3 += -40\nr4 = 8\ncall 189\nr0 = 0\nexit"
+	for _, tc := range []struct {
+		name, asm string
+		want      [2]int
+	}{
+		{"written before it is read", "r1 = 1\n*(u64 *)(r10 -8) = r1\nr0 = *(u64 *)(r10 -8)\nexit", [2]int{}},
+		{"read before it is written", "r0 = *(u64 *)(r10 -24)\nexit", [2]int{24}},
+		{"a helper may leave it", load, [2]int{40}},
+		{"a helper may leave it in another frame", "*(u32 *)(r10 -4) = 0\ncall f\nexit\nf:\n" + load, [2]int{4, 40}},
+		{"a helper may leave what was written", "*(u64 *)(r10 -40) = 0\n" + load, [2]int{}},
+		{"a helper may leave what was written in part", "*(u32 *)(r10 -40) = 0\n" + load, [2]int{40}},
+		{"a helper that writes it all", "r1 = r10\nr1 += -16\nr2 = 16\ncall 16\nr0 = 0\nexit", [2]int{}},
+		{"a helper that reads at any address", "*(u64 *)(r10 -8) = 0\nr1 = r10\nr1 += -8\nr2 = 8\nr3 = 0\ncall f\nexit\nf:\ncall 113\nr0 = 0\nexit", [2]int{512, 512}},
+	} {
+		v := verified(t, "xdp", tc.asm)
+		for fn := range v.Program().Funcs {
+			if got := v.StaleStack(fn); got != tc.want[fn] {
+				t.Errorf("%s: %d bytes of function %d, want %d", tc.name, got, fn, tc.want[fn])
+			}
+		}
+	}
+}

@@ -193,6 +193,7 @@ func (v *verifier) explore(ctx context.Context, start time.Time, before int64, h
 		sv.done = true
 		v.watched = sv
 	}
+	v.facts.depth = v.used
 	stats.WorstCase, err = sv.terminates()
 	return stats, err
 }

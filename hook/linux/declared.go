@@ -21,7 +21,9 @@ var (
 	sizeZero  = helpers.Arg{Kind: helpers.ArgSizeOrZero}
 	function  = helpers.Arg{Kind: helpers.ArgFunc}
 	stackNull = helpers.Arg{Kind: helpers.ArgStack, Nullable: true}
+	memSome   = helpers.Arg{Kind: helpers.ArgMem, Write: true, Uninit: true, Partial: true}
 	u64Out    = helpers.Arg{Kind: helpers.ArgMem, Size: 8, Aligned: true, Write: true, Uninit: true}
+	u64Some   = helpers.Arg{Kind: helpers.ArgMem, Size: 8, Aligned: true, Write: true, Uninit: true, Partial: true}
 	u32InOut  = helpers.Arg{Kind: helpers.ArgMem, Size: 4, Aligned: true, Write: true}
 )
 
@@ -61,6 +63,7 @@ const (
 	moves   // changes the packet
 	acquires
 	callsBack
+	peeks // reads at any address
 )
 
 // declare returns a helper without a body.
@@ -81,6 +84,8 @@ func declare(name string, ret helpers.Ret, args []helpers.Arg, properties ...pro
 			f.Proto.AcquiresObject = true
 		case callsBack:
 			f.Proto.Control = helpers.Callback
+		case peeks:
+			f.Proto.AnyMemory = true
 		}
 	}
 	return f
@@ -97,7 +102,7 @@ type args = []helpers.Arg
 // declared holds every helper of Linux 6.18 that neither helpers.Base nor a
 // type's own functions have, most of them without a body.
 var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
-	4:   runs(declare("probe_read", integer, args{memOut, sizeZero, anything}, gpl), probeRead(mixedSpace)),
+	4:   runs(declare("probe_read", integer, args{memOut, sizeZero, anything}, gpl, peeks), probeRead(mixedSpace)),
 	13:  declare("clone_redirect", integer, args{ctx, anything, anything}, moves),
 	17:  runs(declare("get_cgroup_classid", integer, nil), getCurrentClassID),
 	20:  runs(declare("skb_get_tunnel_key", integer, args{ctx, memOut, size, anything}), skbGetTunnelKey),
@@ -112,7 +117,7 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	35:  asks(declare("get_current_task", integer, nil, gpl), needsTask, getCurrentTask),
 	36:  asks(declare("probe_write_user", integer, args{anything, mem, size}, gpl), needsWrite, probeWriteUser),
 	37:  asks(declare("current_task_under_cgroup", integer, args{mapPtr, anything}), needsCgroups, currentTaskUnderCgroup),
-	45:  runs(declare("probe_read_str", sizeOrError, args{memOut, sizeZero, anything}, gpl), probeReadString(mixedSpace)),
+	45:  runs(declare("probe_read_str", sizeOrError, args{memSome, sizeZero, anything}, gpl, peeks), probeReadString(mixedSpace)),
 	46:  declare("get_socket_cookie", integer, args{ctx}),
 	49:  declare("setsockopt", integer, args{ctx, anything, anything, mem, size}),
 	50:  declare("skb_adjust_room", integer, args{ctx, anything, anything, anything}, moves),
@@ -166,9 +171,9 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	110: runs(declare("tcp_gen_syncookie", integer, args{object("sock_common"), mem, size, mem, size}, gpl, packets), genCookie),
 	111: declare("skb_output", integer, args{object("sk_buff"), mapPtr, anything, mem, sizeZero}, gpl),
 	112: runs(declare("probe_read_user", integer, args{memOut, sizeZero, anything}, gpl), probeRead(userSpace)),
-	113: runs(declare("probe_read_kernel", integer, args{memOut, sizeZero, anything}, gpl), probeRead(kernelSpace)),
-	114: runs(declare("probe_read_user_str", sizeOrError, args{memOut, sizeZero, anything}, gpl), probeReadString(userSpace)),
-	115: runs(declare("probe_read_kernel_str", sizeOrError, args{memOut, sizeZero, anything}, gpl), probeReadString(kernelSpace)),
+	113: runs(declare("probe_read_kernel", integer, args{memOut, sizeZero, anything}, gpl, peeks), probeRead(kernelSpace)),
+	114: runs(declare("probe_read_user_str", sizeOrError, args{memSome, sizeZero, anything}, gpl), probeReadString(userSpace)),
+	115: runs(declare("probe_read_kernel_str", sizeOrError, args{memSome, sizeZero, anything}, gpl, peeks), probeReadString(kernelSpace)),
 	116: declare("tcp_send_ack", integer, args{object("tcp_sock"), anything}),
 	117: asks(declare("send_signal_thread", integer, args{anything}), needsSignal, sendSignal(true)),
 	119: runs(declare("read_branch_records", integer, args{ctx, nullable(memInOut), sizeZero, anything}, gpl), readBranchRecords),
@@ -212,9 +217,9 @@ var declared = helpers.NewSet(map[helpers.ID]*helpers.Func{
 	173: runs(declare("get_func_ip", integer, args{ctx}, gpl), getFuncIP),
 	174: runs(declare("get_attach_cookie", integer, args{ctx}), getAttachCookie),
 	175: declare("task_pt_regs", objectRet("pt_regs"), args{object("task_struct")}, gpl),
-	176: runs(declare("get_branch_snapshot", integer, args{memOut, sizeZero}, gpl), getBranchSnapshot),
+	176: runs(declare("get_branch_snapshot", integer, args{memSome, sizeZero}, gpl), getBranchSnapshot),
 	178: declare("skc_to_unix_sock", objectNull("unix_sock"), args{object("sock_common")}),
-	179: asks(declare("kallsyms_lookup_name", integer, args{mem, sizeZero, anything, u64Out}), needsSymbol, kallsymsLookupName),
+	179: asks(declare("kallsyms_lookup_name", integer, args{mem, sizeZero, anything, u64Some}), needsSymbol, kallsymsLookupName),
 	180: calling(declare("find_vma", integer, args{object("task_struct"), anything, function, stackNull, anything}, callsBack),
 		object("task_struct"), object("vm_area_struct"), helpers.Arg{Kind: helpers.ArgStack}),
 	183: runs(declare("get_func_arg", integer, args{ctx, anything, u64Out}), getFuncArg),

@@ -98,7 +98,7 @@ var xdpGetBuffLen = &helpers.Func{
 var xdpLoadBytes = (&helpers.Func{
 	Name: "xdp_load_bytes",
 	Proto: helpers.Proto{
-		Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgMem, Write: true, Uninit: true}, {Kind: helpers.ArgSize}},
+		Args: [5]helpers.Arg{{Kind: helpers.ArgCtx}, {Kind: helpers.ArgAnything}, {Kind: helpers.ArgMem, Write: true, Uninit: true, Partial: true}, {Kind: helpers.ArgSize}},
 		Ret:  errnoRet,
 	},
 }).WithMem(func(mem helpers.MemFunc) helpers.Impl {

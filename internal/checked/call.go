@@ -77,6 +77,9 @@ func (m *Machine) helper(c *call) (ok bool) {
 		m.why = fault{reason: "call of " + c.fn.Name + " while a spin lock is held"}
 		return false
 	}
+	if c.fn.Proto.AnyMemory {
+		m.clearUnwritten(0, m.fp)
+	}
 	gen := m.Space.Generation()
 	r := &m.reg
 	handle := r[c.valueR]
@@ -135,7 +138,7 @@ func (m *Machine) checkArg(c *call, k *argCheck) (ok bool) {
 		}
 		if of.Spec().Type == maps.BloomFilter { // map_peek_elem asks for the value there
 			read := *k
-			read.arg.Uninit = false
+			read.arg.Uninit, read.arg.Write = false, false
 			k = &read
 		}
 		return m.checkMem(c, k, v, uint64(of.Spec().ValueSize))
@@ -220,6 +223,9 @@ func (m *Machine) checkMem(c *call, k *argCheck, addr, n uint64) (ok bool) {
 		}
 		if !a.Uninit && !m.written(int(o), int(n)) {
 			return m.deny(access, addr, int(n), reasonUninit)
+		}
+		if a.Partial {
+			m.clearUnwritten(int(o), int(n))
 		}
 		if a.Write || a.Uninit {
 			m.mark(int(o), int(n))

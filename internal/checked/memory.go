@@ -133,6 +133,16 @@ func (m *Machine) mark(o, n int) {
 	}
 }
 
+// clearUnwritten clears those of the n stack bytes at o that the program has not
+// written: a helper may show them, and what is there an earlier run has left.
+func (m *Machine) clearUnwritten(o, n int) {
+	for i := o; i < o+n; i++ {
+		if m.init[i/64]>>(i&63)&1 == 0 {
+			m.stack[i] = 0
+		}
+	}
+}
+
 // inCtx reports whether addr means the context.
 func (m *Machine) inCtx(addr uint64) bool { return addr-m.ctxBase < m.ctxSpan }
 

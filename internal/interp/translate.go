@@ -101,7 +101,7 @@ func ends(c *opt.Call) bool {
 func (t *translator) function(f int, at []int32) error {
 	fn := &t.p.Program.Funcs[f]
 	t.entry[f] = int32(len(t.insns))
-	if t.p.ZeroStack {
+	if t.p.Funcs[f].Stale > 0 {
 		t.emit(op{code: opLeave, sub: leaveZero})
 	}
 	if t.p.Funcs[f].MayGoto {

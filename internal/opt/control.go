@@ -13,7 +13,9 @@ import (
 // the context, what calls call and which of them code can do without, and where jumps
 // lead. Requires nothing.
 func (p *Program) control(v *verifier.Verified) error {
-	p.ZeroStack = v.ReadsUninitStack()
+	for f := range p.Funcs {
+		p.Funcs[f].Stale = int32(v.StaleStack(f)+15) &^ 15
+	}
 	var calls calls
 	if h := p.Program.Handler; h != 0 {
 		p.Funcs[h].Callback = true

@@ -44,8 +44,6 @@ type Program struct {
 	// CallX: the program calls through registers, and not always the same.
 	// Func.Depth does not know what.
 	CallX bool
-	// ZeroStack: the program may read stack bytes that it has not written.
-	ZeroStack bool
 
 	// Heads are where code of loops begins, in order; see Head.
 	Heads []Head
@@ -85,6 +83,7 @@ type Func struct {
 	Weight   int32 // instructions
 	Depth    int   // frames that its chain of direct calls may need, its own included
 	Callback bool  // its address is taken
+	Stale    int32 // bytes of its stack that it may read without having written them, a multiple of 16
 	MayGoto  bool
 	blocks   span  // of memory.graph
 	loops    bool  // a block leads back

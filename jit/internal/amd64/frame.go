@@ -3,7 +3,6 @@ package amd64
 import (
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit/internal/emit"
-	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/jit/internal/lower"
 )
 
@@ -26,9 +25,9 @@ func (l *lowerer) Head(near, far emit.Label) { l.AlignLoop(loopAlign, 1, near, f
 
 func (l *lowerer) Trap() { l.Ud2() }
 
-func (l *lowerer) ZeroStack() {
+func (l *lowerer) ZeroStack(n int32) {
 	l.ZeroR(scratch)
-	for off := int32(-layout.Stack); off < 0; off += 8 {
+	for off := -n; off < 0; off += 8 {
 		l.MovMR(W64, inFrame(off), scratch)
 	}
 }

@@ -3,7 +3,6 @@ package arm64
 import (
 	"github.com/skepvm/skep/internal/rt"
 	"github.com/skepvm/skep/jit/internal/emit"
-	"github.com/skepvm/skep/jit/internal/layout"
 	"github.com/skepvm/skep/jit/internal/lower"
 )
 
@@ -21,8 +20,8 @@ func (l *lowerer) Head(near, far emit.Label) {}
 
 func (l *lowerer) Trap() { l.Brk(0) }
 
-func (l *lowerer) ZeroStack() {
-	for off := int32(-layout.Stack); off < 0; off += 16 {
+func (l *lowerer) ZeroStack(n int32) {
+	for off := -n; off < 0; off += 16 {
 		l.Stp(W64, ZR, ZR, inFrame(off))
 	}
 }

@@ -22,8 +22,8 @@ func (l *Lowerer) prologue() {
 		l.charge(l.p.Program.Funcs[l.F].Entry, l.p.Funcs[l.F].Weight)
 	}
 	l.zero(l.p.Funcs[l.F].Unset)
-	if l.p.ZeroStack {
-		l.m.ZeroStack()
+	if n := l.p.Funcs[l.F].Stale; n > 0 {
+		l.m.ZeroStack(n)
 	}
 	if l.p.Funcs[l.F].MayGoto {
 		l.m.StoreImm(InFrame(layout.Loops), layout.MaxLoops)

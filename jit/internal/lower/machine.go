@@ -107,7 +107,8 @@ type Moves interface {
 	StorePair(m Mem, a, b prog.Reg)
 	// AddTo adds n, which is not negative, to a word in memory.
 	AddTo(m Mem, n int32)
-	ZeroStack()
+	// ZeroStack clears the n bytes below the top of the program's stack.
+	ZeroStack(n int32)
 
 	// SwapHalves exchanges the halves of a register at S32 or S64.
 	SwapHalves(s Size, dst prog.Reg)
