@@ -10,7 +10,7 @@ import (
 // sockCommon are the types that pass for a sock_common (kernel,
 // btf_id_sock_common_types).
 var sockCommon = []string{
-	"sock_common", "sock", "tcp_sock", "xdp_sock",
+	"sock_common", "sock", "tcp_sock", "xdp_sock", "kernel_tcp_sock",
 	"tcp6_sock", "tcp_timewait_sock", "tcp_request_sock", "udp6_sock", "unix_sock", "mptcp_sock",
 }
 

@@ -16,13 +16,14 @@ import (
 // packet, and its *State, in which a host finds what it put there before the run.
 // They may be called by any number of runs at a time.
 type Host struct {
-	Memory   Memory
-	Task     Task
-	Stack    Stack
-	Counters Counters
-	Sockets  Sockets
-	Routes   Routes
-	Remote   Remote
+	Memory      Memory
+	Task        Task
+	Stack       Stack
+	Counters    Counters
+	Sockets     Sockets
+	Routes      Routes
+	Remote      Remote
+	SystemCalls SystemCalls
 }
 
 // A Memory is what tracing programs look into: the traced machine's. Memory of
@@ -34,6 +35,9 @@ type Memory struct {
 	Read func(env helpers.Env, space Space, addr uint64, b []byte) bool
 	// Write is probe_write_user: stores b at addr of the user's memory.
 	Write func(env helpers.Env, addr uint64, b []byte) bool
+	// Path is d_path: the name of the file that the struct path at this address
+	// stands for. ENAMETOOLONG and the like are what the program gets.
+	Path func(env helpers.Env, path uint64) (string, error)
 	// Symbol is kallsyms_lookup_name: the address of a symbol, or 0.
 	Symbol func(name string) uint64
 }
@@ -49,7 +53,7 @@ const (
 // A Task is the thread on whose behalf programs run. Its numbers and its name
 // are in helpers.Host: PidTgid, UidGid, Comm.
 type Task struct {
-	// Pointer is get_current_task: the address of a struct task_struct, for
+	// Pointer is get_current_task, and get_current_task_btf: the address of a struct task_struct, for
 	// reads through Memory.
 	Pointer func(env helpers.Env) uint64
 	// Cgroups is the way to the task's cgroup in the version 2 hierarchy: the

@@ -88,6 +88,7 @@ var (
 	skbIfindex  = skb.Field("ifindex").HostOff
 	skbWireLen  = skb.Field("wire_len").HostOff
 	skbHash     = skb.Field("hash").HostOff
+	skbGSOSize  = skb.Field("gso_size").HostOff
 
 	skbVlanPresent = skb.Field("vlan_present").HostOff
 	skbVlanTCI     = skb.Field("vlan_tci").HostOff

@@ -64,6 +64,8 @@ type SocketInfo struct {
 	// Mini is set of a socket that is no full one: a connection request or a
 	// connection in TIME_WAIT. Programs can see it as a sock_common only.
 	Mini bool
+	// MPTCP is set of a TCP socket that is part of a connection of several paths.
+	MPTCP bool
 	// TCP is what programs see of a TCP socket; nil: zeros.
 	TCP *TCPInfo
 }
