@@ -36,3 +36,32 @@ func TestFlagsOfAnotherPath(t *testing.T) {
 		}
 	}
 }
+
+// TestFlagsOfNoBits runs programs that ask whether a result has one of no bits, which
+// none has, right after what computes it.
+func TestFlagsOfNoBits(t *testing.T) {
+	needCompiler(t)
+	for _, op := range []string{"r2 ^= r3", "r2 += r3", "r2 &= 7", "w2 |= w3"} {
+		for _, test := range []string{"r0 = 0\nif r2 & 0 goto +1\nr0 = 1", "r0 = 1\nif w2 & 0 goto +1\nr0 = 0", "r0 = 5\nif r2 & 0 goto +1\nr0 += 1"} {
+			text := "r2 = *(u32 *)(r1 +4)\nr3 = *(u32 *)(r1 +0)\nr2 -= r3\nr3 = r2\nr3 *= 5\n" + op + "\n" + test + "\nexit\n"
+			p, err := prog.FromInsns("p", packetType, assemble(t, text), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got [2]uint64
+			for k, e := range []vm.Engine{vm.JIT, vm.Checked} {
+				c, err := vm.LoadProgram(p, vm.Options{Engine: e})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got[k], err = c.Program("p").Run([]byte{1, 2, 3}); err != nil {
+					t.Fatal(err)
+				}
+				c.Close()
+			}
+			if got[0] != got[1] {
+				t.Errorf("machine code %d, checked %d:\n%s", got[0], got[1], text)
+			}
+		}
+	}
+}

@@ -95,6 +95,8 @@ func (l *lowerer) tested(pc prog.PC, in prog.Insn) bool {
 	switch in.Op.JmpOp() {
 	case isa.JEq, isa.JNe:
 		return f.w == w || f.w == W32 // whose upper half is 0
+	case isa.JSet:
+		return false // no comparison: no bit of 0 is set
 	}
 	return f.w == w && f.logical
 }
