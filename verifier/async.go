@@ -75,7 +75,7 @@ func (m *machine) setTimerCallback(entry, i int32) error {
 	if fn < 0 || v.p.Funcs[fn].Entry != prog.PC(entry) {
 		return m.fail(BadArgument, "the callback is no function's first instruction")
 	}
-	s := state.New(&state.Pool{}, int32(fn), v.o.MaxPacket) // the other proof goes on meanwhile
+	s := state.New(&state.Pool{NoAddresses: v.o.Strict}, int32(fn), v.o.MaxPacket) // the other proof goes on meanwhile
 	s.Frames[0].Kind = state.Apart
 	spec := v.spec(i)
 	s.SetReg(1, state.Reg{Kind: state.MapPtr, Obj: s.NewObj(state.Obj{Kind: state.MapPtr, Index: i})})

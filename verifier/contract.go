@@ -240,7 +240,7 @@ func (m *machine) isPacketMemory(r state.Reg) bool {
 // proveContract proves the function of k for every argument that its contract
 // allows.
 func (sv *solver) proveContract(k rootKey) (*root, error) {
-	s := state.New(&state.Pool{}, int32(k.fn), sv.o.MaxPacket)
+	s := state.New(&state.Pool{NoAddresses: sv.o.Strict}, int32(k.fn), sv.o.MaxPacket)
 	s.Frames[0].Kind = state.Apart
 	for i, p := range sv.contracts[k.fn] {
 		r := s.Unknown()

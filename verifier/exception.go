@@ -43,7 +43,7 @@ func (sv *solver) handler() error {
 			return sv.errorAt(BadArgument, pc, nil, "%s handles exceptions: only bpf_throw calls it", f.Name)
 		}
 	}
-	s := state.New(&state.Pool{}, int32(h), sv.o.MaxPacket)
+	s := state.New(&state.Pool{NoAddresses: sv.o.Strict}, int32(h), sv.o.MaxPacket)
 	s.Frames[0].Kind = state.Apart
 	s.SetReg(1, s.Unknown())
 	r, err := sv.prove(rootKey{fn: h, m: -1}, s, handlesExceptions)

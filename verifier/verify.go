@@ -169,6 +169,7 @@ func (v *verifier) explore(ctx context.Context, start time.Time, before int64, h
 	}
 	sv.root = v.g.newChain(0, state.Subprogram)
 	pool := state.NewPool()
+	pool.NoAddresses = v.o.Strict
 	if !v.o.Invariants { // whose states live on
 		defer pool.Close()
 	}

@@ -91,6 +91,18 @@ func (m *Memory) forget(off, size int) {
 	m.cells = slices.Replace(m.cells, lo, hi, rest[:n]...)
 }
 
+// dropUnreadable forgets that bytes were written of which a cell says so.
+func (m *Memory) dropUnreadable() {
+	for _, c := range m.cells {
+		if c.Reg.Kind == Unreadable {
+			for b := int(c.Off) + StackSize; b < int(c.Off)+StackSize+int(c.Size); b++ {
+				m.init[b/64] &^= 1 << (b % 64)
+			}
+		}
+	}
+	m.cells = slices.DeleteFunc(m.cells, func(c Cell) bool { return c.Reg.Kind == Unreadable })
+}
+
 func mask(bytes uint8) uint64 {
 	if bytes >= 8 {
 		return 1<<64 - 1

@@ -6,6 +6,10 @@ import "sync"
 // and drop millions of states; nearly all of their memory comes back here. A
 // Pool belongs to one goroutine, and so do the states that come from it.
 type Pool struct {
+	// NoAddresses: what is left of a pointer whose object has ended is not to be
+	// read, not even as a number.
+	NoAddresses bool
+
 	free  []*State
 	cells [][]Cell // of freed states
 
@@ -43,7 +47,7 @@ const maxIdle = 1 << 10
 // Close gives up p, of which no state may be used any more.
 func (p *Pool) Close() {
 	if len(p.free) <= maxIdle {
-		p.pairs.s, p.pairs.t = nil, nil
+		p.pairs.s, p.pairs.t, p.NoAddresses = nil, nil, false
 		pools.Put(p)
 	}
 }

@@ -282,10 +282,8 @@ func (s *State) PacketObj(meta bool) ObjID {
 // ForgetPacket is what a helper that may move the packet leaves: no pointer
 // into it can be used, and its length is unknown.
 func (s *State) ForgetPacket(maxPacket uint64) {
-	s.locations(func(r *Reg) {
-		if r.Kind == Packet || r.Kind == PacketMeta || r.Kind == Mem && s.Objs[r.Obj].Type == PacketSlice {
-			*r = s.Unknown()
-		}
+	s.end(func(r *Reg) bool {
+		return r.Kind == Packet || r.Kind == PacketMeta || r.Kind == Mem && s.Objs[r.Obj].Type == PacketSlice
 	})
 	s.packet, s.meta = 0, 0
 	s.forgetVal(PacketLen, scalar.Unsigned(0, maxPacket))
@@ -298,6 +296,25 @@ func (s *State) forgetVal(v ValID, num scalar.Scalar) {
 	old := s.newVal(s.Vals[v].Num, Def{})
 	s.substitute(v, old, 0)
 	s.Vals[v] = Val{Num: num}
+}
+
+// end makes the pointers that ended says, whose objects are no more, unknown
+// scalars; or, where no number may be made of an address, nothing that can be read.
+func (s *State) end(ended func(*Reg) bool) {
+	s.locations(func(r *Reg) {
+		switch {
+		case !r.Kind.IsPointer() || !ended(r):
+		case s.pool.NoAddresses:
+			*r = Reg{}
+		default:
+			*r = s.Unknown()
+		}
+	})
+	if s.pool.NoAddresses {
+		for i := range s.Frames {
+			s.Frames[i].Stack.dropUnreadable()
+		}
+	}
 }
 
 // locations calls f for every location of every frame.
@@ -336,26 +353,17 @@ func (s *State) At(p Place) (r Reg, ok bool) {
 	return Reg{}, false
 }
 
-// ReleaseObj makes every pointer to o, and to what ends with o, an unknown
-// scalar, and forgets the reference.
+// ReleaseObj ends every pointer to o, and to what ends with o, and forgets the
+// reference.
 func (s *State) ReleaseObj(o ObjID) {
 	o = s.root(o)
-	s.locations(func(r *Reg) {
-		if r.Kind.IsPointer() && (r.Obj == o || s.Objs[r.Obj].Parent == o) {
-			*r = s.Unknown()
-		}
-	})
+	s.end(func(r *Reg) bool { return r.Obj == o || s.Objs[r.Obj].Parent == o })
 	s.Objs[o].Ref = false
 }
 
-// ForgetObjs makes every pointer to an object that has ended, as ended says, an
-// unknown scalar.
+// ForgetObjs ends every pointer to an object that has ended, as ended says.
 func (s *State) ForgetObjs(ended func(*Obj) bool) {
-	s.locations(func(r *Reg) {
-		if r.Kind.IsPointer() && ended(&s.Objs[r.Obj]) {
-			*r = s.Unknown()
-		}
-	})
+	s.end(func(r *Reg) bool { return ended(&s.Objs[r.Obj]) })
 }
 
 // ResolveNull settles whether a nullable object is there: all pointers to it
