@@ -164,6 +164,14 @@ func idiomBody(r *rand.Rand, regs int) string {
 			}
 		}
 	}
+	// fresh loads registers mostly, so that a condition on them is chosen by.
+	fresh := func(regs ...int) {
+		for _, n := range regs {
+			if r.IntN(4) > 0 {
+				line("r%d = *(u64 *)(r10 -%d)", n, 8+8*r.IntN(12))
+			}
+		}
+	}
 	for range 4 + r.IntN(20) {
 		switch r.IntN(15) {
 		case 0, 1: // rotations
@@ -251,12 +259,16 @@ func idiomBody(r *rand.Rand, regs int) string {
 		case 4: // jumps over one instruction
 			cond := []string{"==", "!=", ">", ">=", "<", "<=", "s>", "s>=", "s<", "s<=", "&"}[r.IntN(11)]
 			w := r.IntN(2) == 0
-			d := reg()
+			d, x, y := reg(), reg(), reg()
+			fresh(x, y)
+			if r.IntN(3) == 0 { // of a sum
+				line("%s += %s", name(w, x), name(w, y))
+			}
 			line("%s = %d", name(w, d), r.IntN(2))
 			if r.IntN(2) == 0 {
-				line("if %s %s %s goto +1", name(w, reg()), cond, name(w, reg()))
+				line("if %s %s %s goto +1", name(w, x), cond, name(w, y))
 			} else {
-				line("if %s %s %d goto +1", name(w, reg()), cond, int32(r.Uint32())>>r.IntN(32))
+				line("if %s %s %d goto +1", name(w, x), cond, int32(r.Uint32())>>r.IntN(32))
 			}
 			w = r.IntN(2) == 0
 			if r.IntN(3) == 0 { // over one that sets what another has set
@@ -278,18 +290,39 @@ func idiomBody(r *rand.Rand, regs int) string {
 			w := r.IntN(2) == 0
 			d := reg()
 			x, bit := other(d), r.IntN(2)
-			test := fmt.Sprintf("if %s %s %s goto", name(w, other(d)), cond, name(w, other(d)))
+			p, q := other(d), other(d)
+			set := fmt.Sprintf("r%d = %d", d, bit)
+			if r.IntN(2) == 0 {
+				fresh(p, q)
+			} else { // of a sum, perhaps of a copy
+				set = fmt.Sprintf("%s += %s\n%s", name(w, p), name(w, q), set)
+				if r.IntN(2) == 0 {
+					from := other(d)
+					set = fmt.Sprintf("%s = %s\n%s", name(w, p), name(w, from), set)
+					if r.IntN(2) == 0 {
+						q = from
+					}
+				}
+				if r.IntN(2) == 0 {
+					cond = []string{"<", ">=", ">", "<="}[r.IntN(4)]
+				}
+				if cond[0] == '>' && r.IntN(2) == 0 {
+					p, q = q, p
+				}
+			}
+			test := fmt.Sprintf("if %s %s %s goto", name(w, p), cond, name(w, q))
 			if r.IntN(3) == 0 {
-				test = fmt.Sprintf("if %s %s %d goto", name(w, other(d)), cond, int32(r.Uint32())>>r.IntN(32))
+				test = fmt.Sprintf("if %s %s %d goto", name(w, p), cond, int32(r.Uint32())>>r.IntN(32))
 			}
 			sum := fmt.Sprintf("%s += %s", name(w, x), name(w, d))
 			if r.IntN(8) == 0 {
 				sum = fmt.Sprintf("%s %s %s", name(w, d), []string{"+=", "-="}[r.IntN(2)], name(w, x))
 			}
 			if r.IntN(2) == 0 { // to a sum that lies behind
-				line("r%d = %d\n%s +1\nr%d = %d\n%s", d, bit, test, d, 1-bit, sum)
+				line("%s\n%s +1\nr%d = %d\n%s", set, test, d, 1-bit, sum)
 			} else { // or before
-				line("goto +3\n%s\nr%d = 5\ngoto +4\nr%d = %d\n%s -5\nr%d = %d\ngoto -7", sum, d, d, bit, test, d, 1-bit)
+				n := strings.Count(set, "\n")
+				line("goto +3\n%s\nr%d = 5\ngoto +%d\n%s\n%s -%d\nr%d = %d\ngoto -%d", sum, d, 4+n, set, test, 5+n, d, 1-bit, 7+n)
 				if r.IntN(4) == 0 { // or is led to from elsewhere
 					line("if r%d == %d goto -8", d, 6)
 				}
@@ -303,6 +336,7 @@ func idiomBody(r *rand.Rand, regs int) string {
 			cond := []string{"==", "!=", ">", ">=", "<", "<=", "s>", "s>=", "s<", "s<=", "&"}[r.IntN(11)]
 			w := r.IntN(2) == 0
 			x, y := reg(), reg()
+			fresh(x, y)
 			if r.IntN(3) == 0 {
 				line("%s &= 3", name(r.IntN(2) == 0, x))
 			}
@@ -312,6 +346,16 @@ func idiomBody(r *rand.Rand, regs int) string {
 			right := name(w, y)
 			if r.IntN(3) == 0 {
 				right = fmt.Sprint(int32(r.Uint32()) >> r.IntN(32))
+			}
+			if r.IntN(3) == 0 {
+				if z := reg(); r.IntN(2) == 0 { // the carry of a sum
+					line("%s = %s\n%s += %s", name(w, x), name(w, z), name(w, x), name(w, y))
+					line("if %s %s %s goto +1\n%s += 1", name(w, x), []string{"<", ">="}[r.IntN(2)], name(w, []int{y, z}[r.IntN(2)]), name(r.IntN(2) == 0, []int{x, reg()}[r.IntN(2)]))
+				} else {
+					line("%s += %s", name(w, x), name(w, y))
+					line("if %s %s %s goto +1\n%s += 1", name(w, y), []string{">", "<="}[r.IntN(2)], name(w, x), name(w, []int{x, reg()}[r.IntN(2)]))
+				}
+				break
 			}
 			switch r.IntN(8) {
 			case 0, 1, 2:

@@ -12,9 +12,11 @@ const maxChosen = 2
 // operation or up to two plain moves: it is less to do them always, and to keep
 // what they would have changed, than to guess wrong where a jump leads.
 //
-// Where the condition waits for memory whose address depends on what is chosen, as in
-// a search, a guess does better: what follows need not wait. So it does where what
-// is replaced comes from the stack, and is likely to go back there.
+// It makes what follows wait for the condition, which a good guess spares. So the
+// condition has to be fresh, as has what an operation changes: then no iteration
+// of a loop waits for the one before because of it. Nor may it wait for memory whose
+// address depends on what is chosen, as in a search, or what is replaced come from the
+// stack, where it is likely to go back. A carry has no such price: see carries.
 //
 // Sound: neither the operation nor a move can fail or touch memory; it reads what
 // it would have read, since nothing was written after the jump; of two moves
@@ -32,7 +34,7 @@ func (m *matcher) choose(in *prog.Insn, to prog.PC) bool {
 		body, i := &m.Insns[pc], &m.Info[pc]
 		if i.Target || i.Dead || !chosen(body, end-first > 1) || writes.Has(body.Dst) ||
 			body.Op.Source() == isa.X && body.Op.ALUOp() != isa.Neg && writes.Has(body.Src) ||
-			m.origin().waits(in, body) {
+			m.slows(in, body) {
 			return false
 		}
 		writes |= bit(body.Dst)
@@ -74,6 +76,48 @@ func chosen(in *prog.Insn, move bool) bool {
 		return !move && in.Op.Source() == isa.K
 	}
 	return false
+}
+
+// slows reports whether a guess where the jump in leads does better than to choose the
+// result of body.
+func (m *matcher) slows(in, body *prog.Insn) bool {
+	if isIncrement(body) && m.carries(in) {
+		return false
+	}
+	o := m.origin()
+	return !o.fresh(in) || body.Op.ALUOp() != isa.Mov && o.values[body.Dst] != 0 || o.waits(in, body)
+}
+
+// isIncrement reports whether in adds 1.
+func isIncrement(in *prog.Insn) bool {
+	return (in.Op == alu|isa.Op(isa.Add) || in.Op == alu64|isa.Op(isa.Add)) && in.Imm == 1
+}
+
+// carries reports whether the jump in asks for the carry of the sum before it: whether
+// that is below what was added. Hosts that add with carry are then done a cycle after
+// the sum, and carries are hard to guess.
+func (m *matcher) carries(in *prog.Insn) bool {
+	sum, part := in.Dst, in.Src
+	switch in.Op.JmpOp() {
+	case isa.JLt, isa.JGe:
+	case isa.JGt, isa.JLe:
+		sum, part = part, sum
+	default:
+		return false
+	}
+	k, class := 1, alu64
+	if in.Op.Class() == isa.JMP32 {
+		class = alu
+	}
+	if first := m.before(1); isBit(first) && first.Dst != sum && first.Dst != part {
+		k = 2
+	}
+	add := m.before(k)
+	if in.Op.Source() != isa.X || sum == part || add.Op != class|isa.Op(isa.Add)|isa.Op(isa.X) || add.Dst != sum {
+		return false
+	}
+	c := m.before(k + 1)
+	return add.Src == part || c.Op&^7 == isa.Op(isa.Mov)|isa.Op(isa.X) && c.Dst == sum && c.Src == part
 }
 
 // An origin says of each register what it was computed of on a straight line: the
@@ -119,6 +163,12 @@ func (o *origin) step(in *prog.Insn) {
 	case isa.LD:
 		o.values[in.Dst], o.addresses[in.Dst] = 0, 0
 	}
+}
+
+// fresh reports whether the condition of the jump in was computed of nothing that
+// registers held at the beginning of the line.
+func (o *origin) fresh(in *prog.Insn) bool {
+	return o.values[in.Dst] == 0 && (in.Op.Source() == isa.K || o.values[in.Src] == 0)
 }
 
 // waits reports whether the condition of the jump in waits for loads by what body

@@ -557,8 +557,12 @@ func (m *matcher) set(in *prog.Insn, to prog.PC, over *prog.Insn) bool {
 	if !m.meets(m.at+2, to) {
 		return false
 	}
-	if m.tally(to, first) {
+	fresh := m.origin().fresh(in)
+	if (fresh || m.carries(in)) && m.tally(to, first) {
 		return true
+	}
+	if !fresh {
+		return false // a guess does better, as for Choose
 	}
 	m.merge(Idiom{Kind: Set, Wide: true, Dst: first.Dst, Imm: first.Imm}, 1)
 	return true

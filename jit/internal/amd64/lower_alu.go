@@ -66,6 +66,9 @@ func (l *lowerer) binary(pc prog.PC, in prog.Insn, rr func(*Asm, Width, Reg, Reg
 	}
 	if op := in.Op.ALUOp(); op != isa.Mul {
 		l.flags = flags{at: l.Len(), pc: pc, reg: dst, w: w, logical: op != isa.Add && op != isa.Sub}
+		if op == isa.Add && in.Op.Source() == isa.X && l.p.Info[pc].Load == 0 && in.Src != in.Dst {
+			l.flags.added = 1 << in.Src
+		}
 	}
 }
 
@@ -77,6 +80,7 @@ type flags struct {
 	reg     Reg
 	w       Width
 	logical bool
+	added   opt.Regs // what the operation has added, each of them; reg is none of these
 }
 
 // tested reports whether the flags are as a comparison of in's register with 0
@@ -84,13 +88,8 @@ type flags struct {
 // before it and writes no code.
 func (l *lowerer) tested(pc prog.PC, in prog.Insn) bool {
 	f, w := &l.flags, operandWidth(in)
-	if f.at != l.Len() || f.reg != host[in.Dst] {
+	if f.reg != host[in.Dst] || !l.flagsAt(pc) {
 		return false
-	}
-	for at := f.pc + 1; at <= pc; at++ {
-		if l.p.Info[at].Target {
-			return false
-		}
 	}
 	switch in.Op.JmpOp() {
 	case isa.JEq, isa.JNe:
@@ -99,6 +98,26 @@ func (l *lowerer) tested(pc prog.PC, in prog.Insn) bool {
 		return false // no comparison: no bit of 0 is set
 	}
 	return f.w == w && f.logical
+}
+
+// flagsAt reports whether l.flags are the flags at pc, on every way there.
+func (l *lowerer) flagsAt(pc prog.PC) bool {
+	if l.flags.at != l.Len() {
+		return false
+	}
+	for at := l.flags.pc + 1; at <= pc; at++ {
+		if l.p.Info[at].Target {
+			return false
+		}
+	}
+	return true
+}
+
+// carried reports whether the carry says at pc whether sum is below part, at width w:
+// it does after an addition of part that made sum.
+func (l *lowerer) carried(pc prog.PC, w Width, sum, part prog.Reg) bool {
+	f := &l.flags
+	return f.added.Has(part) && f.reg == host[sum] && f.w == w && l.flagsAt(pc)
 }
 
 // mask lowers dst &= imm if a zero extension does it, in fewer bytes.

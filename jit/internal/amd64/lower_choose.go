@@ -101,7 +101,9 @@ func (l *lowerer) addCarry(pc prog.PC, in prog.Insn, w Width, dst Reg, c Cond) b
 	case c == B || c == AE:
 		l.compare(pc, in)
 	case (c == A || c == BE) && in.Op.Source() == isa.X && l.p.Info[pc].Load == 0:
-		l.CmpRR(operandWidth(in), host[in.Src], host[in.Dst])
+		if w := operandWidth(in); !l.carried(pc, w, in.Src, in.Dst) {
+			l.CmpRR(w, host[in.Src], host[in.Dst])
+		}
 		c ^= B ^ A
 	default:
 		return false

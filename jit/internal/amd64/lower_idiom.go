@@ -14,7 +14,7 @@ func (l *lowerer) Idiom(pc prog.PC, x *opt.Idiom) {
 	case opt.Rotate:
 		l.rotate(x)
 	case opt.Sum:
-		l.sum(x)
+		l.sum(pc, x)
 	case opt.Access:
 		l.access(in, address(x))
 	case opt.Update:
@@ -53,8 +53,9 @@ func (l *lowerer) set(pc prog.PC, in prog.Insn, x *opt.Idiom) {
 	l.SetccR(c, dst)
 }
 
-// sum lowers x, of whatever is the shortest.
-func (l *lowerer) sum(x *opt.Idiom) {
+// sum lowers x, which ends at pc, of whatever is the shortest; as an addition if its
+// carry is asked for.
+func (l *lowerer) sum(pc prog.PC, x *opt.Idiom) {
 	w, dst, src := W32, host[x.Dst], host[x.Src]
 	if x.Wide {
 		w = W64
@@ -63,7 +64,35 @@ func (l *lowerer) sum(x *opt.Idiom) {
 		l.MovRR(w, dst, src)
 		return
 	}
+	if x.Index != opt.NoIndex && x.Shift == 0 && x.Imm == 0 && x.Dst != x.Index && x.Dst != x.Src && l.asksCarry(pc, x) {
+		l.MovRR(w, dst, src)
+		l.AddRR(w, dst, host[x.Index])
+		l.flags = flags{at: l.Len(), pc: pc, reg: dst, w: w, added: 1<<x.Src | 1<<x.Index}
+		return
+	}
 	l.Lea(w, dst, address(x))
+}
+
+// asksCarry reports whether what follows x, which ends at pc, is a condition that
+// compares its sum with a part of it.
+func (l *lowerer) asksCarry(pc prog.PC, x *opt.Idiom) bool {
+	next := pc + 1
+	if l.p.Info[next].Merged {
+		next++
+	}
+	switch l.p.Info[next].Idiom.Kind {
+	case opt.Tally, opt.Choose:
+	default:
+		return false
+	}
+	switch in := l.p.Insns[next]; {
+	case in.Op.Source() != isa.X:
+		return false
+	case in.Dst == x.Dst:
+		return in.Src == x.Src || in.Src == x.Index
+	default:
+		return in.Src == x.Dst && (in.Dst == x.Src || in.Dst == x.Index)
+	}
 }
 
 func (l *lowerer) rotate(x *opt.Idiom) {

@@ -57,6 +57,7 @@ func (l *lowerer) compare(pc prog.PC, in prog.Insn) {
 		}
 	case k:
 		l.CmpRI(w, dst, in.Imm)
+	case (in.Op.JmpOp() == isa.JLt || in.Op.JmpOp() == isa.JGe) && l.carried(pc, w, in.Dst, in.Src):
 	default:
 		l.CmpRR(w, dst, src)
 	}
