@@ -40,7 +40,7 @@ const (
 // blocks makes the graph of each function. Requires Info.Target and what calls do;
 // after it no pass but liveness changes what instructions read and write.
 func (p *Program) blocks(*verifier.Verified) error {
-	p.flow = slices.Grow(p.flow, len(p.Insns))
+	p.flow = slices.Grow(p.flow, len(p.Insns))[:len(p.Insns)]
 	p.graph = append(p.graph, block{})
 	for f := range p.Program.Funcs {
 		fn := &p.Program.Funcs[f]
@@ -55,6 +55,7 @@ func (p *Program) blocks(*verifier.Verified) error {
 // one leads back.
 func (p *Program) split(entry, end prog.PC) (loops bool) {
 	first := len(p.graph)
+	flow := p.flow
 	var b *block // the last, if it goes on
 	for pc := entry; pc < end; pc = p.Next(pc) {
 		i := &p.Info[pc]
@@ -63,36 +64,36 @@ func (p *Program) split(entry, end prog.PC) (loops bool) {
 			continue
 		}
 		if i.Target || b == nil {
-			at := int32(len(p.flow))
 			p.begin[pc] = int32(len(p.graph))
+			at := p.graph[len(p.graph)-1].to
 			p.graph = append(p.graph, block{span: span{at, at}, jump: int32(none), at: unseen})
 			b = &p.graph[len(p.graph)-1]
 		}
-		in := p.Insns[pc]
-		s := step{pc: pc}
-		s.reads, s.writes = p.effect(pc)
-		p.flow = append(p.flow, s)
+		in := &p.Insns[pc]
+		s := &flow[b.to]
 		b.to++
+		*s = step{pc: pc}
+		s.reads, s.writes = p.effect(pc)
 		switch c := in.Op.Class(); c {
 		case isa.JMP, isa.JMP32:
-			if t, ok := in.Target(pc); ok {
+			if t, ok := target(in, pc); ok {
 				if !p.Info[t].Dead {
 					b.jump = int32(t)
 					loops = loops || t <= pc
 				}
 				b = nil
-			} else if endsFlow(in) {
+			} else if endsFlow(in.Op) {
 				b = nil
 			} else {
-				p.flow[len(p.flow)-1].calls = in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)
+				s.calls = in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)
 			}
 		case isa.LD:
-			p.flow[len(p.flow)-1].calls = !in.IsWide()
+			s.calls = !in.IsWide()
 		}
 	}
 	for k := first; k < len(p.graph); k++ {
 		b := &p.graph[k]
-		if last := p.flow[b.to-1].pc; k+1 < len(p.graph) && !endsFlow(p.Insns[last]) && p.flow[b.to].pc == p.Next(last) {
+		if last := p.flow[b.to-1].pc; k+1 < len(p.graph) && !endsFlow(p.Insns[last].Op) && p.flow[b.to].pc == p.Next(last) {
 			b.next = int32(k) + 1
 		}
 		if to := prog.PC(b.jump); to == none {

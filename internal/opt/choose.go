@@ -58,7 +58,7 @@ func (m *matcher) meets(pc, to prog.PC) bool {
 	}
 	in := m.Insns[pc]
 	t, ok := in.Target(pc)
-	return ok && t == to && endsFlow(in)
+	return ok && t == to && endsFlow(in.Op)
 }
 
 // chosen reports whether in can be part of a Choose: a move, or, unless it has to

@@ -23,7 +23,7 @@ func (p *Program) control(v *verifier.Verified) error {
 	f := -1 // function of pc
 	entry := prog.PC(0)
 	for pc := prog.PC(0); int(pc) < len(p.Insns); pc = p.Next(pc) {
-		in, i := p.Insns[pc], &p.Info[pc]
+		in, i := &p.Insns[pc], &p.Info[pc]
 		i.Call = -1
 		if pc == entry {
 			f++
@@ -82,11 +82,12 @@ func (p *Program) control(v *verifier.Verified) error {
 			return err
 		}
 	}
+	p.Calls = slices.Clone(p.hostCalls)
 	return nil
 }
 
 // access finds which field of the context, if any, the load or store in touches.
-func (p *Program) access(v *verifier.Verified, pc prog.PC, in prog.Insn) error {
+func (p *Program) access(v *verifier.Verified, pc prog.PC, in *prog.Insn) error {
 	if v.Region(pc)&verifier.RegionCtx == 0 {
 		return nil
 	}
@@ -109,7 +110,7 @@ func (p *Program) access(v *verifier.Verified, pc prog.PC, in prog.Insn) error {
 
 // calling finds what the instruction at pc, in, calls. A call through a register,
 // if it always calls the same, becomes a direct call.
-func (p *Program) calling(v *verifier.Verified, pc prog.PC, in prog.Insn, seen *calls) error {
+func (p *Program) calling(v *verifier.Verified, pc prog.PC, in *prog.Insn, seen *calls) error {
 	i := &p.Info[pc]
 	if in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X) {
 		d := v.Fact(pc).Direct
@@ -118,11 +119,11 @@ func (p *Program) calling(v *verifier.Verified, pc prog.PC, in prog.Insn, seen *
 			return nil
 		}
 		p.replace(pc, d)
-		in = d
+		in = &d
 	}
 	p.sites = append(p.sites, pc)
 	p.subs = p.subs || in.IsCall(isa.CallSub)
-	c, ok := p.callee(in)
+	c, ok := p.callee(*in)
 	if !ok {
 		return nil
 	}
@@ -148,17 +149,17 @@ type calls struct{ index map[Call]int32 }
 // few is how many calls are looked through, rather than found in an index.
 const few = 12
 
-// add returns the index of c in p.Calls, where it makes sure that c is.
+// add returns the index of c in p.hostCalls, where it makes sure that c is.
 func (s *calls) add(p *Program, c Call) int32 {
-	n := int32(len(p.Calls))
+	n := int32(len(p.hostCalls))
 	switch {
 	case n < few:
-		if k := slices.Index(p.Calls, c); k >= 0 {
+		if k := slices.Index(p.hostCalls, c); k >= 0 {
 			return int32(k)
 		}
 	case s.index == nil:
 		s.index = map[Call]int32{}
-		for k, c := range p.Calls {
+		for k, c := range p.hostCalls {
 			s.index[c] = int32(k)
 		}
 		fallthrough
@@ -168,16 +169,21 @@ func (s *calls) add(p *Program, c Call) int32 {
 		}
 		s.index[c] = n
 	}
-	p.Calls = append(p.Calls, c)
+	p.hostCalls = append(p.hostCalls, c)
 	return n
 }
 
-// target is Insn.Target, quick to say no.
-func target(in prog.Insn, pc prog.PC) (t prog.PC, ok bool) {
-	if c := in.Op.Class(); c != isa.JMP && c != isa.JMP32 {
+// target is Insn.Target of a jump.
+func target(in *prog.Insn, pc prog.PC) (t prog.PC, ok bool) {
+	switch op := in.Op.JmpOp(); {
+	case in.Op.Class() == isa.JMP32:
+		if op == isa.JA {
+			return pc + 1 + prog.PC(in.Imm), true
+		}
+	case op == isa.Call, op == isa.Exit:
 		return 0, false
 	}
-	return in.Target(pc)
+	return pc + 1 + prog.PC(in.Off), true
 }
 
 // callee returns what of the host in calls; ok is false if nothing.

@@ -22,7 +22,7 @@ type Head struct {
 // control. Linear: a stretch is compared with a few that begin before it.
 func (p *Program) heads(*verifier.Verified) error {
 	slices.SortFunc(p.back, func(a, b Head) int { return cmp.Compare(a.PC, b.PC) })
-	var all []Head
+	all := p.inner[:0]
 	for _, h := range p.back {
 		if n := len(all); n > 0 && all[n-1].PC == h.PC {
 			all[n-1].Near, all[n-1].Far = min(all[n-1].Near, h.Near), max(all[n-1].Far, h.Far)
@@ -34,7 +34,7 @@ func (p *Program) heads(*verifier.Verified) error {
 	for i, h := range all {
 		inside := func(o Head) bool { return h.PC < o.Near && o.Near-o.PC < h.Near-h.PC }
 		if !slices.ContainsFunc(all[max(0, i-few):i], inside) {
-			p.Heads = append(p.Heads, h)
+			p.loopHeads = append(p.loopHeads, h)
 			for _, end := range [...]prog.PC{h.Near, h.Far} {
 				if int(end) < len(p.Insns) {
 					p.Info[end].End = true
@@ -42,5 +42,6 @@ func (p *Program) heads(*verifier.Verified) error {
 			}
 		}
 	}
+	p.inner, p.Heads = all, p.loopHeads
 	return nil
 }

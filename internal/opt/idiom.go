@@ -520,9 +520,9 @@ func (m *matcher) accessAfter(x Idiom, y prog.Reg, done func(prog.Reg) bool) {
 // jump matches a conditional jump over another jump, or before one that goes
 // back: in a loop the common way is then one jump.
 func (m *matcher) jump(in *prog.Insn) {
-	to, ok := in.Target(m.at)
+	to, ok := target(in, m.at)
 	next := m.at + 1
-	if !ok || endsFlow(*in) || in.Op.JmpOp() == isa.MayGoto || int(next) >= len(m.Insns) {
+	if !ok || endsFlow(in.Op) || in.Op.JmpOp() == isa.MayGoto || int(next) >= len(m.Insns) {
 		return
 	}
 	i := &m.Info[next]

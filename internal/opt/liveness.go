@@ -83,7 +83,7 @@ func (p *Program) Constant(pc prog.PC, r prog.Reg) (v int64, ok bool) {
 			pc--
 			in = p.Insns[pc]
 		}
-		if p.Info[pc].Dead || endsFlow(in) {
+		if p.Info[pc].Dead || endsFlow(in.Op) {
 			return 0, false
 		}
 		if _, writes := p.effect(pc); !writes.Has(r) {
@@ -100,8 +100,8 @@ func (p *Program) Constant(pc prog.PC, r prog.Reg) (v int64, ok bool) {
 	return 0, false
 }
 
-func endsFlow(in prog.Insn) bool {
-	switch in.Op {
+func endsFlow(op isa.Op) bool {
+	switch op {
 	case isa.Op(isa.JMP) | isa.Op(isa.Exit), isa.Op(isa.JMP) | isa.Op(isa.JA), isa.Op(isa.JMP32) | isa.Op(isa.JA):
 		return true
 	}

@@ -66,7 +66,7 @@ func (p *Program) key(pc prog.PC, x *Inline) {
 			at--
 		}
 		in, i := p.Insns[at], &p.Info[at]
-		if i.Dead || endsFlow(in) || i.Load != 0 || in.Op.Class() == isa.LD && !in.IsWide() {
+		if i.Dead || endsFlow(in.Op) || i.Load != 0 || in.Op.Class() == isa.LD && !in.IsWide() {
 			return
 		}
 		if in.IsWide() && in.Src == isa.PseudoMapFD && i.Merged {

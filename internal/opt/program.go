@@ -16,6 +16,7 @@ package opt
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/skepvm/skep/helpers"
@@ -53,8 +54,6 @@ type Program struct {
 	own     bool           // Program is a copy
 	reloads bool           // a load is through R10
 	charged bool           // a loop is charged
-	back    []Head         // jumps backwards: PC is where to, Near and Far where from
-	fields  []*hook.Field  // that are touched
 	layouts []*maps.Layout // of maps, by index
 }
 
@@ -148,15 +147,20 @@ func Prepare(v *verifier.Verified, layouts []*maps.Layout) (*Program, error) {
 // A memory is what programs under way take most of; there is one for each that
 // is not yet free.
 type memory struct {
-	info    []Info
-	sites   []prog.PC // of calls and loads of map handles that are reached, in order
-	flow    []step    // of all functions, in order
-	graph   []block   // of all functions, in order, after nowhere
-	begin   []int32   // by PC: the block that begins there, if one does
-	order   []int32   // of a function's blocks: see order
-	way     []int32   // blocks on the way of a walk
-	need    []need    // by block
-	entered []uint8   // by block of a function: how many jumps lead there
+	info      []Info
+	back      []Head        // jumps backwards: PC is where to, Near and Far where from
+	inner     []Head        // those of back to one place are one
+	loopHeads []Head        // Program.Heads
+	hostCalls []Call        // Program.Calls
+	fields    []*hook.Field // that are touched
+	sites     []prog.PC     // of calls and loads of map handles that are reached, in order
+	flow      []step        // of all functions, in order
+	graph     []block       // of all functions, in order, after nowhere
+	begin     []int32       // by PC: the block that begins there, if one does
+	order     []int32       // of a function's blocks: see order
+	way       []int32       // blocks on the way of a walk
+	need      []need        // by block
+	entered   []uint8       // by block of a function: how many jumps lead there
 }
 
 var memories = sync.Pool{New: func() any { return new(memory) }}
@@ -169,6 +173,7 @@ func (m *memory) reset(n int) {
 	}
 	m.info = m.info[:n] // Free has left zeros
 	m.begin = m.begin[:n]
+	m.back, m.loopHeads, m.hostCalls, m.fields = m.back[:0], m.loopHeads[:0], m.hostCalls[:0], m.fields[:0]
 	m.sites, m.flow, m.graph = m.sites[:0], m.flow[:0], m.graph[:0]
 }
 
@@ -176,9 +181,11 @@ func (m *memory) reset(n int) {
 func (p *Program) Free() {
 	if p.memory != nil {
 		clear(p.info) // of pointers
+		clear(p.hostCalls)
+		clear(p.fields)
 		memories.Put(p.memory)
 	}
-	p.memory, p.Info = nil, nil
+	p.memory, p.Info, p.Heads = nil, nil, nil
 }
 
 // Metered reports whether the program charges the meter anywhere.
@@ -188,7 +195,7 @@ func (p *Program) Metered() bool {
 
 // Fields returns the context fields that the program touches, without
 // duplicates.
-func (p *Program) Fields() []*hook.Field { return p.fields }
+func (p *Program) Fields() []*hook.Field { return slices.Clone(p.fields) }
 
 // unsupported returns the error of the instruction at pc.
 func (p *Program) unsupported(pc prog.PC, format string, args ...any) error {

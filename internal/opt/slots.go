@@ -63,7 +63,7 @@ func (p *Program) slots(v *verifier.Verified) error {
 		if i.Dead {
 			continue
 		}
-		in := p.Insns[pc]
+		in := &p.Insns[pc]
 		switch c := in.Op.Class(); c {
 		case isa.ALU, isa.ALU64:
 			s.compute(in)
@@ -109,7 +109,7 @@ func (s *spill) written(rs Regs) {
 }
 
 // compute follows an ALU instruction: a copy holds what its source does.
-func (s *spill) compute(in prog.Insn) {
+func (s *spill) compute(in *prog.Insn) {
 	to, from := bit(in.Dst), bit(in.Src)
 	copies := in.Op.ALUOp() == isa.Mov && in.Op.Source() == isa.X && in.Off == 0
 	if copies && from == to && in.Op.Class() == isa.ALU64 {
@@ -137,7 +137,7 @@ func (s *spill) compute(in prog.Insn) {
 }
 
 // load follows a load, and reports whether the register held that number already.
-func (s *spill) load(in prog.Insn) bool {
+func (s *spill) load(in *prog.Insn) bool {
 	size := int16(in.Op.Size().Bytes())
 	if in.Src != prog.R10 || in.Op.Mode() != isa.MEM || size < 4 {
 		s.written(bit(in.Dst))
@@ -158,7 +158,7 @@ func (s *spill) load(in prog.Insn) bool {
 
 // store follows a store through R10, and reports whether that number was there
 // already.
-func (s *spill) store(in prog.Insn) bool {
+func (s *spill) store(in *prog.Insn) bool {
 	size := int16(in.Op.Size().Bytes())
 	register := in.Op.Class() == isa.STX && size >= 4 && in.Src != prog.R10
 	if register {

@@ -27,7 +27,7 @@ func (m *matcher) tally(to prog.PC, first *prog.Insn) bool {
 		if m.jumpsTo(to) != 1 {
 			return false
 		}
-	} else if m.Info[after].Target || to == m.steps[0].pc || !endsFlow(m.Insns[to-1]) || m.jumpsTo(to) != 2 {
+	} else if m.Info[after].Target || to == m.steps[0].pc || !endsFlow(m.Insns[to-1].Op) || m.jumpsTo(to) != 2 {
 		return false
 	}
 	m.merge(Idiom{Kind: Tally, Wide: sum.Op.Class() == isa.ALU64, Dst: sum.Dst, Imm: first.Imm}, 1)

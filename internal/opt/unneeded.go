@@ -11,7 +11,7 @@ import (
 // bytes, the lowest in bit 0.
 type need struct {
 	regs  Regs
-	stack [stackSize / cell / 64]uint64
+	stack cellSet
 }
 
 const (
@@ -70,11 +70,9 @@ func (p *Program) unneeded(f int, order []int32) {
 		now := after[k-first]
 		for j := b.to - 1; j >= b.from; j-- {
 			s := &p.flow[j]
-			if p.Insns[s.pc] != nothing && p.idle(s, &now) {
+			if p.before(s, &now) && p.Insns[s.pc] != nothing {
 				p.replace(s.pc, nothing)
 				s.reads, s.writes = 0, 0
-			} else {
-				p.before(s, &now)
 			}
 		}
 	}
@@ -84,8 +82,8 @@ func (p *Program) unneeded(f int, order []int32) {
 // but that and loads.
 func (p *Program) spills(steps []step) (stores bool) {
 	for k := range steps {
-		in := p.Insns[steps[k].pc]
-		if in.Dst != prog.R10 && in.Src != prog.R10 || in == nothing {
+		in := &p.Insns[steps[k].pc]
+		if in.Dst != prog.R10 && in.Src != prog.R10 || *in == nothing {
 			continue
 		}
 		access := in.Op.Mode() == isa.MEM && in.Off >= -stackSize && int(in.Off)+in.Op.Size().Bytes() <= 0
@@ -113,55 +111,60 @@ func (n *need) or(m *need) {
 	}
 }
 
-// before makes n, which is needed after s, what is needed before it.
-func (p *Program) before(s *step, n *need) {
-	if p.idle(s, n) {
-		return
-	}
-	in := p.Insns[s.pc]
-	switch c := in.Op.Class(); {
-	case c == isa.LDX && in.Src == prog.R10:
+// before makes n, which is needed after s, what is needed before it, and reports
+// whether s does nothing that is needed.
+func (p *Program) before(s *step, n *need) (idle bool) {
+	in := &p.Insns[s.pc]
+	switch in.Op.Class() {
+	case isa.ALU, isa.ALU64:
+		if n.regs&s.writes == 0 {
+			return true
+		}
+	case isa.LDX:
+		if in.Src != prog.R10 {
+			break
+		}
+		if n.regs&s.writes == 0 {
+			return true
+		}
 		touched, _ := cells(in)
-		for i := range n.stack {
-			n.stack[i] |= touched[i]
+		n.stack[0] |= touched[0]
+		n.stack[1] |= touched[1]
+	case isa.ST, isa.STX:
+		if in.Dst != prog.R10 {
+			break
 		}
-	case (c == isa.ST || c == isa.STX) && in.Dst == prog.R10:
-		_, covered := cells(in)
-		for i := range n.stack {
-			n.stack[i] &^= covered[i]
+		touched, covered := cells(in)
+		if n.stack[0]&touched[0]|n.stack[1]&touched[1] == 0 {
+			return true
 		}
+		n.stack[0] &^= covered[0]
+		n.stack[1] &^= covered[1]
 	}
 	n.regs = n.regs&^s.writes | s.reads
-}
-
-// idle reports whether s does nothing that is needed, if out is after it.
-func (p *Program) idle(s *step, out *need) bool {
-	in := p.Insns[s.pc]
-	switch c := in.Op.Class(); {
-	case c == isa.ALU, c == isa.ALU64, c == isa.LDX && in.Src == prog.R10:
-		return out.regs&s.writes == 0
-	case (c == isa.ST || c == isa.STX) && in.Dst == prog.R10:
-		touched, _ := cells(in)
-		for i := range touched {
-			if out.stack[i]&touched[i] != 0 {
-				return false
-			}
-		}
-		return true
-	}
 	return false
 }
 
+// A cellSet is a set of cells of the stack.
+type cellSet [stackSize / cell / 64]uint64
+
 // cells returns the cells of the stack that an access through R10 touches, and
 // those that it covers.
-func cells(in prog.Insn) (touched, covered [stackSize / cell / 64]uint64) {
-	from := int(in.Off) + stackSize
-	to := from + in.Op.Size().Bytes()
-	for c := from / cell; c*cell < to; c++ {
-		touched[c/64] |= 1 << (c % 64)
-		if from <= c*cell && c*cell+cell <= to {
-			covered[c/64] |= 1 << (c % 64)
-		}
+func cells(in *prog.Insn) (touched, covered cellSet) {
+	from := uint(int(in.Off) + stackSize)
+	to := from + uint(in.Op.Size().Bytes())
+	return cellsFrom(from/cell, (to+cell-1)/cell), cellsFrom((from+cell-1)/cell, to/cell)
+}
+
+// cellsFrom returns the cells from from, at most a word of them, up to end.
+func cellsFrom(from, end uint) (s cellSet) {
+	if from >= end {
+		return s
 	}
-	return touched, covered
+	word := uint64(1)<<(end-from) - 1
+	s[from/64] = word << (from % 64)
+	if (end-1)/64 != from/64 {
+		s[1] = word >> (64 - from%64)
+	}
+	return s
 }

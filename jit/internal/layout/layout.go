@@ -87,7 +87,7 @@ type Result struct {
 	Code   []byte
 	Main   emit.Off         // where the host enters, and tail calls that it carries out
 	Tail   emit.Off         // where tail calls of code enter, with R1 in place
-	Bodies map[int]emit.Off // by function: where callbacks of the host enter
+	Bodies map[int]emit.Off // by function: where callbacks of the host enter; nil if there are none
 	Relocs []Reloc
 	PCs    emit.PCMap
 }

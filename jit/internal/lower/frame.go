@@ -75,15 +75,15 @@ func (l *Lowerer) charge(pc prog.PC, n int32) {
 
 // entries writes, for each function whose address the program takes, the code
 // that the host enters it by. It returns where.
-func (l *Lowerer) entries() map[int]emit.Label {
-	at := map[int]emit.Label{}
+func (l *Lowerer) entries() (all []entry) {
 	for f := range l.p.Funcs {
 		if !l.p.Funcs[f].Callback {
 			continue
 		}
-		at[f] = l.code.NewLabel()
+		at := l.code.NewLabel()
+		all = append(all, entry{f, at})
 		l.code.Mark(emit.PC(l.p.Program.Funcs[f].Entry))
-		l.code.Bind(at[f])
+		l.code.Bind(at)
 		if f != l.p.Program.Handler { // whose frame is that of the main program, which may be another function's
 			l.m.LabelAddress(Temp, l.done)
 			l.m.Store(S64, InFrame(layout.Return), Temp)
@@ -94,7 +94,13 @@ func (l *Lowerer) entries() map[int]emit.Label {
 		l.loadMeter()
 		l.m.Jump(l.bodies + emit.Label(f))
 	}
-	return at
+	return all
+}
+
+// An entry is where the host enters function f.
+type entry struct {
+	f  int
+	at emit.Label
 }
 
 // outOfLine writes what is rarely run.

@@ -10,6 +10,7 @@ package lower
 import (
 	"bytes"
 	"fmt"
+	"sync"
 
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/opt"
@@ -31,11 +32,25 @@ type Lowerer struct {
 	done    emit.Label // leaves, R0 in place
 	tail    emit.Label // where tail calls of code enter
 	metered bool
-	random  bool // random numbers are the code's own
-	yields  []yield
-	late    []late
-	relocs  []reloc
+	random  bool       // random numbers are the code's own
 	heads   []opt.Head // to come
+	*lists
+}
+
+// lists are what a Lowerer puts off. Lowerers take them in turn.
+type lists struct {
+	yields []yield
+	late   []late
+	relocs []reloc
+}
+
+var spare = sync.Pool{New: func() any { return new(lists) }}
+
+// free ends the use of x.
+func (x *lists) free() {
+	clear(x.late) // of functions
+	x.yields, x.late, x.relocs = x.yields[:0], x.late[:0], x.relocs[:0]
+	spare.Put(x)
 }
 
 // late writes what lies out of line.
@@ -52,7 +67,8 @@ type reloc struct {
 
 // Program lowers p for m, which embeds l and writes to code.
 func (l *Lowerer) Program(m Machine, code *emit.Buffer, p *opt.Program, t layout.Target) (*layout.Result, error) {
-	*l = Lowerer{p: p, m: m, code: code, heads: p.Heads, metered: p.Metered(), random: t.Random}
+	*l = Lowerer{p: p, m: m, code: code, heads: p.Heads, metered: p.Metered(), random: t.Random, lists: spare.Get().(*lists)}
+	defer l.free()
 	code.Reset()
 	l.at = code.NewLabels(len(p.Insns) + 1)
 	l.bodies = code.NewLabels(len(p.Funcs))
@@ -69,13 +85,19 @@ func (l *Lowerer) Program(m Machine, code *emit.Buffer, p *opt.Program, t layout
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", p.Name, opt.ErrUnsupported, err)
 	}
-	r := &layout.Result{Code: bytes.Clone(done), Main: code.Offset(l.bodies), Tail: code.Offset(l.tail), Bodies: map[int]emit.Off{}, PCs: code.PCMap()}
-	for f, label := range entries {
-		r.Bodies[f] = code.Offset(label)
+	r := &layout.Result{Code: bytes.Clone(done), Main: code.Offset(l.bodies), Tail: code.Offset(l.tail), PCs: code.PCMap()}
+	if len(entries) > 0 {
+		r.Bodies = make(map[int]emit.Off, len(entries))
 	}
-	for _, x := range l.relocs {
+	for _, x := range entries {
+		r.Bodies[x.f] = code.Offset(x.at)
+	}
+	if len(l.relocs) > 0 {
+		r.Relocs = make([]layout.Reloc, len(l.relocs))
+	}
+	for i, x := range l.relocs {
 		x.rel.Off = code.Offset(x.at)
-		r.Relocs = append(r.Relocs, x.rel)
+		r.Relocs[i] = x.rel
 	}
 	return r, nil
 }
