@@ -23,7 +23,8 @@ import (
 // and field correspond is cilium's to find; what the instruction becomes is
 // decided here, because cilium applies its results on Linux hosts only.
 
-// errNoTarget is what programs with CO-RE relocations get without target BTF.
+// errNoTarget is what programs with CO-RE relocations get without target BTF, unless
+// all are of types that no kernel lays out in another way (uapi.go).
 var errNoTarget = errors.New("needs target BTF: pass --btf or set Options.BTF")
 
 // Kinds of relocations (libbpf, enum bpf_core_relo_kind).
@@ -64,8 +65,17 @@ func (l *loader) applyCORE(c *code, f *function) error {
 	if len(own) == 0 {
 		return nil
 	}
-	if l.opts.BTF == nil {
-		return fail(own[0], errNoTarget)
+	target := l.opts.BTF
+	if target == nil {
+		for _, r := range own {
+			if int64(r.typ) >= int64(len(l.types.types)) || !uapiType(l.types.types[r.typ].Name) {
+				return fail(r, errNoTarget)
+			}
+		}
+		var err error
+		if target, err = uapi(); err != nil {
+			return fail(own[0], err)
+		}
 	}
 	if l.core == nil {
 		l.core = l.readCORE()
@@ -86,7 +96,7 @@ func (l *loader) applyCORE(c *code, f *function) error {
 		relocs = append(relocs, at[int(r.off)])
 		pcs = append(pcs, int(r.off/slotSize)-f.start)
 	}
-	if i, err := relocateCORE(f.fn.Insns, relocs, pcs, l.opts.BTF, l.core.spec); err != nil {
+	if i, err := relocateCORE(f.fn.Insns, relocs, pcs, target, l.core.spec); err != nil {
 		return fail(own[i], err)
 	}
 	return nil

@@ -370,13 +370,22 @@ func (s *specReader) applyCORE(f *prog.Func, insns asm.Instructions, slots []int
 	fail := func(i int, err error) error {
 		return &Error{Section: f.Section, Symbol: f.Name, PC: prog.PC(pcs[i]), Err: fmt.Errorf("%v: %w", relocs[i], err)}
 	}
-	if s.opts.BTF == nil {
-		return fail(0, errNoTarget)
+	target := s.opts.BTF
+	if target == nil {
+		for i, r := range relocs {
+			if !uapiType(relocatedType(r)) {
+				return fail(i, errNoTarget)
+			}
+		}
+		var err error
+		if target, err = uapi(); err != nil {
+			return fail(0, err)
+		}
 	}
 	if s.local == nil {
 		return fail(0, errors.New("the collection has no types"))
 	}
-	i, err := relocateCORE(f.Insns, relocs, pcs, s.opts.BTF, s.local)
+	i, err := relocateCORE(f.Insns, relocs, pcs, target, s.local)
 	if err != nil {
 		return fail(i, err)
 	}

@@ -36,7 +36,9 @@ type Options struct {
 	Platform hook.Platform
 
 	// BTF describes the types that CO-RE relocations are resolved against.
-	// Programs without such relocations need none.
+	// Programs without such relocations need none, nor do those whose
+	// relocations are all of types that are the same on every kernel: contexts,
+	// arguments of helpers, and headers of packets.
 	BTF *ciliumbtf.Spec
 
 	// Kconfig gives the variables that programs declare with __kconfig, as
