@@ -203,19 +203,21 @@ func TestHashLinearizable(t *testing.T) {
 	}
 }
 
-// crowded returns n keys that have the same line in m.
-func crowded(m *hash, n int) (keys []uint64) {
+// crowded returns n keys that have the same line in m, which is that far from the last
+// of its segment, and whose hashes have no bit in common with not.
+func crowded(m *hash, n int, line, not uint64) (keys []uint64) {
 	o := m.home.Load()
 	for k := uint64(0); len(keys) < n; k++ {
-		if o.at(m.seeds.word(k)) == uint64(m.lines)/2 {
+		if h := m.seeds.word(k); o.at(h)/lineSize == o.last-line && h&not == 0 {
 			keys = append(keys, k)
 		}
 	}
 	return keys
 }
 
-// TestHomesLinearizable is TestHashLinearizable with keys that share their line,
-// which is too small for them: so entries go to the table and back all the time. Two keys are looked at, and much of the time
+// TestHomesLinearizable is TestHashLinearizable with keys that share their lines,
+// which are too small for them: so entries go from one line to the other, and to the
+// table and back, all the time. Two keys are looked at, and much of the time
 // all do is look. No lookup may see what was before what an earlier one saw.
 func TestHomesLinearizable(t *testing.T) {
 	d := 3 * time.Second
@@ -223,9 +225,9 @@ func TestHomesLinearizable(t *testing.T) {
 		d = 300 * time.Millisecond
 	}
 	m := newHomed8(t)
-	keys := crowded(m, 9)
+	keys := crowded(m, 9, 1, 0) // there are two lines for them
 	o := m.home.Load()
-	var places [2]atomic.Int64 // how often an update put a key into its line, and elsewhere
+	var places [3]atomic.Int64 // how often an update put a key into its line, into the next, and elsewhere
 	var stop atomic.Bool
 	var writers, readers sync.WaitGroup
 	var begun, done, gone [2]atomic.Uint64 // versions of a key: the newest that is being stored, that is, and that is its deletion
@@ -259,9 +261,13 @@ func TestHomesLinearizable(t *testing.T) {
 				}
 				done[i].Store(v)
 				v++
-				if _, ok := o.find(key, h); ok {
+				entry, ok := o.find(key, h)
+				switch line, _ := o.place(entry); {
+				case !ok:
+					places[2].Add(1)
+				case line == o.at(h)/lineSize:
 					places[0].Add(1)
-				} else {
+				default:
 					places[1].Add(1)
 				}
 			}
@@ -330,10 +336,10 @@ func TestHomesLinearizable(t *testing.T) {
 	readers.Wait()
 	for i := range places {
 		if places[i].Load() == 0 && !t.Failed() {
-			t.Errorf("no update went to place %d of: the line, the table", i)
+			t.Errorf("no update went to place %d of: the line, the next one, the table", i)
 		}
 	}
-	t.Logf("%d lookups, %d, %d updates in the line, elsewhere", lookups.Load(), places[0].Load(), places[1].Load())
+	t.Logf("%d lookups, %d, %d, %d updates in the line, the next one, elsewhere", lookups.Load(), places[0].Load(), places[1].Load(), places[2].Load())
 }
 
 // TestHashFull has goroutines insert more keys than fit: exactly as many as fit

@@ -56,7 +56,7 @@ type hash struct {
 	kind   keyKind
 	cpus   int
 	words  bool // keys and values are plain words of 8 bytes, and may be read optimistically
-	segAt  int  // hash bits to shift away for the segment's number
+	segAt  int  // hash bits below the segment's number
 	segs   []segment
 	blocks blocks
 	pool   pool
@@ -149,6 +149,9 @@ func newHash(spec *Spec) (Map, error) {
 	}
 	if n := homeLines(spec, len(m.segs)); m.pool.canSettle(n * lineUnits) {
 		m.lines = n
+		if n > 0 {
+			m.segAt = lineShift + bits.TrailingZeros32(n) - bits.TrailingZeros(uint(len(m.segs)))
+		}
 	}
 	return m, nil
 }
@@ -236,7 +239,11 @@ func wordOf(key []byte) uint64 {
 
 var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
 
-func (m *hash) segment(h uint64) *segment { return &m.segs[h>>1>>((m.segAt-1)&63)] }
+// segmentOf returns the number of the segment of keys with hash h. With a home it is
+// the upper bits of their lines' numbers, without one the upper bits of h.
+func (m *hash) segmentOf(h uint64) int { return int(h >> (m.segAt & 63) & uint64(len(m.segs)-1)) }
+
+func (m *hash) segment(h uint64) *segment { return &m.segs[m.segmentOf(h)] }
 
 // has reports whether entry i has the given key.
 func (m *hash) has(i uint32, key []byte) bool {
@@ -334,9 +341,13 @@ func (m *hash) Lookup(key, value []byte) error {
 	if len(key) == 8 && len(value) == 8 {
 		k, v := (*[8]byte)(key), (*[8]byte)(value) // less to keep than slices are
 		if o := m.fast.Load(); o != nil {
-			if w, ok := o.value(binary.NativeEndian.Uint64(k[:])); ok {
-				binary.NativeEndian.PutUint64(v[:], w)
-				return nil
+			key := binary.NativeEndian.Uint64(k[:])
+			w, left, h := o.lineOf(key)
+			if e := entryIn(w, h, key); e != nil {
+				if value := e[1]; atomic.LoadUint64(&w[1]) == left {
+					binary.NativeEndian.PutUint64(v[:], value)
+					return nil
+				}
 			}
 		}
 		return m.lookupWord(k, v)

@@ -34,14 +34,13 @@ const (
 	DirKeys   = DirClock + 1
 	DirValues = DirKeys + 32
 	DirSteps  = DirValues + 32
-	// DirLines is how many lines the map's home has, and DirHome the address of
-	// the first (type home). A key with hash h, if it is in the home, is in the
-	// line whose number is the upper word of h·DirLines. Who looks for it loads
-	// DirLines first. As long as there is no home, DirHome is the address of
-	// DirNone: zeros, and so a line without keys.
-	DirLines = DirSteps + 32
-	DirHome  = DirLines + 1
-	DirNone  = DirHome + 1
+	// DirHome is the address of the first line of the map's home (type home). The
+	// line of a key with hash h begins h>>HomeShift & DirMask bytes behind it. Who
+	// looks for it loads DirMask first. As long as there is no home, DirMask is 0
+	// and DirHome the address of DirNone: zeros, and so a line that tells of no key.
+	DirMask = DirSteps + 32
+	DirHome = DirMask + 1
+	DirNone = DirHome + 1
 	// DirTables has a word for each segment: the address of the table's first
 	// bucket and, in the lowest six bits, how far to shift a tag for the
 	// number of its home.
@@ -58,9 +57,9 @@ func newDirectory(s *seeds, keySize, segs int) directory {
 }
 
 // setHome notes where the home is.
-func (d directory) setHome(addr, lines uint64) {
+func (d directory) setHome(addr, mask uint64) {
 	atomic.StoreUint64(&d.words[DirHome], addr)
-	atomic.StoreUint64(&d.words[DirLines], lines)
+	atomic.StoreUint64(&d.words[DirMask], mask)
 }
 
 // addr returns the address of the directory.

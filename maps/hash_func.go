@@ -29,9 +29,7 @@ func mix(a, b uint64) uint64 {
 
 // word hashes a key of up to 8 bytes. The second multiplication spreads what
 // the first leaves in few bits when the key differs in few.
-func (s *seeds) word(k uint64) uint64 {
-	return mix(mix(k^s[0], s[1])^s[0], s[2])
-}
+func (s *seeds) word(k uint64) uint64 { return mix(k^s[0], s[1]) * s[2] }
 
 // start returns what the hash of a key of n bytes begins with.
 func (s *seeds) start(n int) uint64 { return s[0] ^ uint64(n)*s[2] }

@@ -28,7 +28,7 @@ type mark struct {
 // markAt returns the place after key, which need not be in the map.
 func (m *hash) markAt(key []byte) mark {
 	h := m.hashOf(key)
-	return mark{seg: int(h >> m.segAt), tag: tagOf(h), key: key}
+	return mark{seg: m.segmentOf(h), tag: tagOf(h), key: key}
 }
 
 // after returns the first entry after k, and the place after it. The caller has

@@ -130,12 +130,12 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 		}
 		return nil
 	case !exists && !m.reserve():
-		if m.clock == nil || !m.evict(s, int(h>>m.segAt)) {
+		if m.clock == nil || !m.evict(s, m.segmentOf(h)) {
 			return errno.E2BIG
 		}
 	}
 	m.settle()
-	i, ok := m.takeFor(s, h)
+	i, ok := m.takeFor(s, key, h)
 	if !ok {
 		if !exists {
 			m.count.Add(-1)
@@ -149,30 +149,30 @@ func (m *hash) putIn(s *segment, h uint64, cpu int, key, value []byte, flags Upd
 	if exists {
 		old := uint32(*at)
 		o := m.home.Load()
-		o.hide(old)
+		o.hide(old, h)
 		atomic.StoreUint64(at, word)
 		if m.clock != nil {
 			m.touch(w, slot)
 		}
 		m.endEntry(old)
-		o.retire(s, old)
-		o.show(i)
+		o.retire(s, old, h)
+		o.show(i, h)
 		return nil
 	}
 	if s.live++; int(s.live) > int(t.mask+1)*(slots+1)/2 {
-		i := int(h >> m.segAt)
+		i := m.segmentOf(h)
 		t = t.grownTo(m.blocks.table(i, 2*int(t.mask+1), m.count.Load()))
 		m.setTable(i, t)
 	}
 	t.insert(word, m.begin(s))
-	m.home.Load().show(i)
+	m.home.Load().show(i, h)
 	return nil
 }
 
-// takeFor is take for a key with hash h.
-func (m *hash) takeFor(s *segment, h uint64) (entry uint32, ok bool) {
+// takeFor is take for key, whose hash is h.
+func (m *hash) takeFor(s *segment, key []byte, h uint64) (entry uint32, ok bool) {
 	if o := m.home.Load(); o != nil {
-		if entry, ok = o.free(s, h); ok {
+		if entry, ok = o.free(s, wordOf(key), h); ok {
 			return entry, true
 		}
 	}
@@ -334,21 +334,21 @@ func (m *hash) remove(key, value []byte, flags UpdateFlags) error {
 	if value != nil {
 		m.copyOut(value, i, flags)
 	}
-	m.unlink(s, t, &w[slot])
+	m.unlink(s, t, &w[slot], h)
 	m.count.Add(-1)
 	return nil
 }
 
 // unlink removes the entry in slot at of t, the table of s, whose lock the
-// caller has. The map's count still includes it.
-func (m *hash) unlink(s *segment, t *table, at *uint64) {
+// caller has. Its key has hash h. The map's count still includes it.
+func (m *hash) unlink(s *segment, t *table, at *uint64, h uint64) {
 	i := uint32(*at)
 	o := m.home.Load()
-	o.hide(i)
+	o.hide(i, h)
 	t.remove(at)
 	s.live--
 	m.endEntry(i)
-	o.retire(s, i)
+	o.retire(s, i, h)
 }
 
 // scavenges is how often put looks for an entry elsewhere before it gives up.

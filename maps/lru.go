@@ -156,6 +156,6 @@ func (m *hash) evict(s *segment, i int) (ok bool) {
 		}
 	}
 	m.clock.hands[i] = at
-	m.unlink(s, t, oldest)
+	m.unlink(s, t, oldest, 0) // maps that evict have no home
 	return true
 }

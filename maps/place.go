@@ -1,6 +1,10 @@
 package maps
 
-import "github.com/skepvm/skep/internal/mem"
+import (
+	"math/bits"
+
+	"github.com/skepvm/skep/internal/mem"
+)
 
 // A Layout says where a map keeps its values, for machine code that finds them
 // without a call. It never changes, and neither does what it says.
@@ -24,11 +28,12 @@ type Layout struct {
 	CPUStep uint32
 
 	// Of a LayoutHash: the size of a key; how many bytes a key and the next
-	// are apart; how far to shift a hash for the number of its segment, 64 if
-	// there is but one.
+	// are apart; where in a hash the number of its segment begins, which has
+	// SegBits bits.
 	KeySize   uint32
 	KeyStride uint32
 	SegShift  uint8
+	SegBits   uint8
 	Clock     bool // lookups note when (DirClock)
 	Home      bool // keys may lie in a home, to be looked at first (DirHome)
 }
@@ -71,7 +76,7 @@ func (m *hash) layout() *Layout {
 	}
 	keyStep, valueStep := m.pool.steps()
 	return &Layout{Kind: LayoutHash, Base: m.dir.addr(), CPUs: uint32(m.cpus), ValueStride: uint32(valueStep) * 8,
-		KeySize: m.spec.KeySize, KeyStride: uint32(keyStep) * 8, SegShift: uint8(m.segAt), Clock: m.clock != nil, Home: m.lines > 0}
+		KeySize: m.spec.KeySize, KeyStride: uint32(keyStep) * 8, SegShift: uint8(m.segAt), SegBits: uint8(bits.TrailingZeros(uint(len(m.segs)))), Clock: m.clock != nil, Home: m.lines > 0}
 }
 
 func (m *ringBuf) layout() *Layout {

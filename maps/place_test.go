@@ -56,10 +56,7 @@ func word(addr uint64) uint64 { return binary.NativeEndian.Uint64(mem.At(addr, 8
 // the addresses of its values; nil if it is not there.
 func directoryFind(l *maps.Layout, hash uint64, key []byte) (values []uint64) {
 	dir := func(i uint64) uint64 { return word(l.Base + 8*i) }
-	seg := uint64(0)
-	if l.SegShift < 64 {
-		seg = hash >> l.SegShift
-	}
+	seg := hash >> l.SegShift & (1<<l.SegBits - 1)
 	table := dir(maps.DirTables + seg)
 	tag := uint64(uint32(hash) | 1)
 	buckets := uint64(1) << (32 - table&63)

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/internal/mem"
@@ -87,6 +88,17 @@ func (t *Typed[K, V]) Map() Map { return t.m }
 // Lookup returns the value for key. ErrKeyNotExist: there is none. It allocates
 // only the slice of a per-CPU value.
 func (t *Typed[K, V]) Lookup(key K) (V, error) {
+	if m := t.words; m != nil {
+		if o := m.fast.Load(); o != nil {
+			k := mem.Cast[uint64](key)
+			w, left, h := o.lineOf(k)
+			if e := entryIn(w, h, k); e != nil {
+				if v := e[1]; atomic.LoadUint64(&w[1]) == left {
+					return mem.Cast[V](v), nil
+				}
+			}
+		}
+	}
 	var value V
 	err := t.LookupInto(key, &value)
 	return value, err
@@ -99,9 +111,13 @@ func (t *Typed[K, V]) LookupInto(key K, value *V) error {
 	k := mem.View(&key)
 	if m := t.words; m != nil {
 		if o := m.fast.Load(); o != nil {
-			if v, ok := o.value(binary.NativeEndian.Uint64(k)); ok {
-				binary.NativeEndian.PutUint64(mem.View(value), v)
-				return nil
+			key := binary.NativeEndian.Uint64(k)
+			w, left, h := o.lineOf(key)
+			if e := entryIn(w, h, key); e != nil {
+				if v := e[1]; atomic.LoadUint64(&w[1]) == left {
+					binary.NativeEndian.PutUint64(mem.View(value), v)
+					return nil
+				}
 			}
 		}
 		return m.lookupWord((*[8]byte)(k), (*[8]byte)(mem.View(value)))

@@ -48,10 +48,16 @@ func Lines(words []uint64) [][8]uint64 {
 	return unsafe.Slice((*[8]uint64)(unsafe.Pointer(unsafe.SliceData(words))), len(words)/8)
 }
 
-// LineAt returns line n of those from first on. The caller vouches for there being
-// so many.
-func LineAt(first *[8]uint64, n uint64) *[8]uint64 {
-	return (*[8]uint64)(unsafe.Add(unsafe.Pointer(first), uintptr(n)*64))
+// LineAt returns the line that begins off bytes behind the first. The caller vouches
+// for its being there.
+func LineAt(first *[8]uint64, off uint64) *[8]uint64 {
+	return (*[8]uint64)(unsafe.Add(unsafe.Pointer(first), uintptr(off)))
+}
+
+// PairAt returns the two words that begin off bytes behind a line. The caller vouches
+// for their being there.
+func PairAt(line *[8]uint64, off uint64) *[2]uint64 {
+	return (*[2]uint64)(unsafe.Add(unsafe.Pointer(line), uintptr(off)))
 }
 
 // Index returns how many bytes into slab b begins; ok is false if b does not

@@ -46,31 +46,30 @@ func (l *lowerer) InlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 }
 
 // hashLine looks at the line of a key in a map with a home (maps.DirHome). Keys
-// that are not there are looked for in the table, out of line. Which place of the
-// line the key is in decides no branch, since the processor could not guess it.
+// that are not there are looked for in the table, out of line. The line's index says
+// where the key is, so that no branch depends on it, which the processor could not
+// guess.
 func (l *lowerer) hashLine(pc prog.PC, x *opt.Inline, null, end emit.Label) {
-	const r0, line, key, state, bit = RAX, RDX, RDI, R8, RCX
+	const hash, line, entry, shift, key = RAX, RDX, R8, RCX, RDI
 	table := l.NewLabel()
 	l.hashWord(x.Layout.KeySize)
-	l.MulM(W64, inDir(maps.DirLines)) // line
-	l.ShlRI(W64, line, 6)
+	l.MovRR(W64, line, hash)
+	l.ShrRI(W64, line, maps.HomeShift)
+	l.AndRM(W64, line, inDir(maps.DirMask))
 	l.AddRM(W64, line, inDir(maps.DirHome))
-	l.loadZero(Width(bits.Len32(x.Layout.KeySize)-1), key, At(hashKey, 0))
-	l.ZeroR(r0)
-	l.ZeroR(bit)
-	l.MovRM(W64, state, At(line, 0))
-	l.CmpRM(W64, key, At(line, 16))
-	l.SetccR(E, r0)
-	l.CmpRM(W64, key, At(line, 32))
-	l.SetccR(E, bit)
-	l.Lea(W32, r0, Indexed(r0, bit, 2, 0))
-	l.CmpRM(W64, key, At(line, 48))
-	l.SetccR(E, bit)
-	l.Lea(W32, r0, Indexed(r0, bit, 4, 0))
-	l.AndRR(W32, r0, state)
+	l.MovRM(W64, entry, At(line, 0)) // the index
+	l.MovRR(W64, shift, entry)
+	l.ShrRCL(W64, hash)
+	l.AndRI(W32, hash, 60)
+	l.MovRR(W32, shift, hash)
+	l.ShrRCL(W64, entry)
+	l.AndRI(W32, entry, 0xf0)
 	l.JccL(E, table)
-	l.AndRI(W32, r0, ^1) // 0, 2 or 4: the place, twice
-	l.Lea(W64, r0, Indexed(line, r0, 8, 24))
+	l.AddRR(W64, entry, line)
+	l.loadZero(Width(bits.Len32(x.Layout.KeySize)-1), key, At(hashKey, 0))
+	l.CmpRM(W64, key, At(entry, 0))
+	l.JccL(NE, table)
+	l.Lea(W64, RAX, At(entry, 8))
 	l.Late(pc, func() {
 		far, found := l.NewLabel(), l.NewLabel()
 		l.Bind(table)
@@ -128,10 +127,10 @@ func (l *lowerer) hashWord(n uint32) {
 	l.XorRM(W64, RAX, inDir(maps.DirSeeds))
 	l.MulM(W64, inDir(maps.DirSeeds+1))
 	l.XorRR(W64, RAX, RDX)
-	l.hashEnd()
+	l.ImulRM(W64, RAX, inDir(maps.DirSeeds+2))
 }
 
-// hashEnd is the last multiplication.
+// hashEnd is the last multiplication, for keys that are more than a word.
 func (l *lowerer) hashEnd() {
 	l.XorRM(W64, RAX, inDir(maps.DirSeeds))
 	l.MulM(W64, inDir(maps.DirSeeds+2))
@@ -180,9 +179,12 @@ func (l *lowerer) hashMix(h Reg) {
 
 // hashHome makes the hash in RAX the tag, and finds the key's home.
 func (l *lowerer) hashHome(x *opt.Inline) {
-	if x.Layout.SegShift < 64 {
+	if n := x.Layout.SegBits; n > 0 {
 		l.MovRR(W64, RCX, RAX)
 		l.ShrRI(W64, RCX, x.Layout.SegShift)
+		if x.Layout.SegShift+n < 64 {
+			l.AndRI(W32, RCX, 1<<n-1)
+		}
 		l.MovRM(W64, RCX, Indexed(hashDir, RCX, 8, 8*maps.DirTables))
 	} else {
 		l.MovRM(W64, RCX, inDir(maps.DirTables))

@@ -59,37 +59,31 @@ func (l *lowerer) InlineHash(pc prog.PC, x *opt.Inline, null, end emit.Label) {
 }
 
 // hashLine looks at the line of the key with the hash in R0, in a map with a home
-// (maps.DirHome), and goes to table if it is not there. Which place of the line
-// the key is in decides no branch, since the processor could not guess it.
+// (maps.DirHome), and goes to table if it is not there. The line's index says where
+// the key is, so that no branch depends on it, which the processor could not guess.
 func (l *lowerer) hashLine(x *opt.Inline, table emit.Label) {
-	const line, state, places, place, key = R1, R2, R4, R5, R6
+	const line, index, part, key = R1, R2, R4, R6
 	size := S64
 	if x.Layout.KeySize == 4 {
 		size = S32
 	}
-	l.AddI(W64, tmp0, hashDir, 8*maps.DirLines)
+	l.AddI(W64, tmp0, hashDir, 8*maps.DirMask)
 	l.Ldar(S64, tmp0, tmp0)
-	l.Umulh(line, R0, tmp0)
+	l.AndShifted(W64, line, tmp0, R0, LSR, maps.HomeShift)
 	l.Ldr(S64, tmp0, inDir(maps.DirHome))
-	l.AddShifted(W64, line, tmp0, line, LSL, 6)
-	l.Ldar(S64, state, line)
+	l.Add(W64, line, tmp0, line)
+	l.Ldar(S64, index, line)
+	l.Lsrv(W64, part, R0, index) // by the lowest six bits
+	l.AndI(W64, part, part, 60)
+	l.Lsrv(W64, index, index, part)
+	l.AndI(W64, index, index, 0xf0)
+	l.Cbz(W64, index, table)
+	l.Add(W64, line, line, index)
 	l.Ldr(size, key, At(hashKey, 0))
-	for i := range int32(3) {
-		l.Ldr(S64, tmp0, At(line, 16*i+16))
-		l.Cmp(W64, key, tmp0)
-		if i == 0 {
-			l.Cset(W32, places, EQ)
-			continue
-		}
-		l.Cset(W32, place, EQ)
-		l.OrrShifted(W32, places, places, place, LSL, uint(i))
-	}
-	l.And(W32, places, places, state)
-	l.Cbz(W32, places, table)
-	l.Rbit(W32, places, places)
-	l.Clz(W32, places, places)
-	l.AddShifted(W64, R0, line, places, LSL, 4)
-	l.AddI(W64, R0, R0, 24)
+	l.Ldr(S64, tmp0, At(line, 0))
+	l.Cmp(W64, key, tmp0)
+	l.BCond(NE, table)
+	l.AddI(W64, R0, line, 8)
 }
 
 // hashTable looks in the slot of the table that the key with the hash in R0
@@ -126,11 +120,12 @@ func (l *lowerer) hashWord(n uint32) {
 	l.Ldr(S64, tmp0, inDir(maps.DirSeeds))
 	l.Ldr(S64, tmp1, inDir(maps.DirSeeds+1))
 	l.Eor(W64, R0, R0, tmp0)
+	l.Ldr(S64, tmp0, inDir(maps.DirSeeds+2))
 	l.hashMix(tmp1)
-	l.hashEnd()
+	l.Mul(W64, R0, R0, tmp0)
 }
 
-// hashEnd is the last multiplication.
+// hashEnd is the last multiplication, for keys that are more than a word.
 func (l *lowerer) hashEnd() {
 	l.Ldr(S64, tmp0, inDir(maps.DirSeeds))
 	l.Ldr(S64, tmp1, inDir(maps.DirSeeds+2))
@@ -184,9 +179,9 @@ func (l *lowerer) hashBytes(n int32) {
 // hashHome makes the hash in R0 the tag, and finds the key's home.
 func (l *lowerer) hashHome(x *opt.Inline) {
 	table := hashDir
-	if x.Layout.SegShift < 64 {
+	if n := uint(x.Layout.SegBits); n > 0 {
 		table = R1
-		l.LsrI(W64, R1, R0, uint(x.Layout.SegShift))
+		l.Ubfx(W64, R1, R0, uint(x.Layout.SegShift), n)
 		l.AddShifted(W64, R1, hashDir, R1, LSL, 3)
 	}
 	l.AddI(W64, R1, table, 8*maps.DirTables)
