@@ -1,9 +1,5 @@
 package helpers
 
-import (
-	"github.com/skepvm/skep/internal/mem"
-)
-
 // Builtin returns the C library function called name that clang may call for
 // a large copy or comparison though the source does not, or nil: memset,
 // memcpy, memmove, memcmp. The kernel has no such functions; objects that use
@@ -31,7 +27,7 @@ var memset = (&Func{
 		if b == nil {
 			return badMemory(env)
 		}
-		mem.Fill(b, byte(c))
+		fill(env, b, byte(c))
 		return dst
 	},
 }).Inlines(InlineMemset)
@@ -49,7 +45,7 @@ func memcopy(name string) *Func {
 			if to == nil || from == nil {
 				return badMemory(env)
 			}
-			mem.CopyShared(to, from)
+			move(env, to, from)
 			return dst
 		},
 	}
@@ -67,6 +63,6 @@ var memcmp = (&Func{
 		if x == nil || y == nil {
 			return badMemory(env)
 		}
-		return uint64(mem.Compare(x, y))
+		return uint64(compare(env, x, y))
 	},
 }).Inlines(InlineMemcmp)

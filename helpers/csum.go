@@ -37,11 +37,11 @@ var CsumDiff = (&Func{
 		sum := uint32(seed)
 		switch {
 		case len(old) > 0 && len(new) > 0:
-			sum = csumAdd(CsumPartial(new, sum), ^CsumPartial(old, 0))
+			sum = csumAdd(checksum(env, new, sum), ^checksum(env, old, 0))
 		case len(new) > 0:
-			sum = CsumPartial(new, sum)
+			sum = checksum(env, new, sum)
 		case len(old) > 0:
-			sum = ^CsumPartial(old, ^sum)
+			sum = ^checksum(env, old, ^sum)
 		}
 		return uint64(CsumFold(sum))
 	}

@@ -20,7 +20,7 @@ var DynptrCopy = &Func{
 		target, source := dst.slice(env, Mem, d, n, true), src.slice(env, Mem, s, n, false)
 		switch {
 		case target != nil && source != nil:
-			CopyMem(target, source)
+			move(env, target, source)
 			return 0
 		case source != nil:
 			return uint64(uint32(dst.write(env, d, source)))

@@ -27,6 +27,8 @@ type executor interface {
 	abort(err error)
 	// look ends the run if it was cancelled.
 	look()
+	// over reports whether the run ends as soon as the helper that runs returns.
+	over() bool
 	// insns returns how many instructions the run has executed.
 	insns() uint64
 	// end forgets the run, however it ended.
@@ -87,6 +89,8 @@ func (r *reference) stack(uint64, int) ([]byte, bool) { return nil, false } // M
 func (r *reference) abort(err error) { r.Abort(err) }
 
 func (r *reference) look() {} // it looks by itself
+
+func (r *reference) over() bool { return false } // it looks when the helper has returned
 
 func (r *reference) insns() uint64 { return r.Insns() }
 

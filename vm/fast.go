@@ -108,6 +108,8 @@ func (f *fast) look() {
 	}
 }
 
+func (f *fast) over() bool { return f.m.Stopped() }
+
 // cancelled reports whether the run was cancelled, and notes why.
 func (f *fast) cancelled() bool {
 	if f.done == nil {

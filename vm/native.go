@@ -56,10 +56,11 @@ func (n *native) ready() { n.at.Enter(n.addr + uintptr(n.code.Tail())) }
 
 // slice is how many instructions machine code runs between two looks at
 // whether the run was cancelled: code cannot be preempted, so this bounds how
-// long the collector may have to wait. It is 2 to 8 µs as a rule, and below a
-// millisecond if each third instruction waits 300 ns for memory. A look takes
-// about 15 ns.
-const slice = 1 << 13
+// long the collector may have to wait. It is 1 to 4 µs as a rule, and below a
+// millisecond if each third instruction waits 600 ns for memory, as on a machine
+// that others are at work on. A look takes about 15 ns: 0.5 % of a loop of two
+// instructions.
+const slice = 1 << 12
 
 // A machine is the executor of machine code.
 type machine struct {
@@ -277,6 +278,8 @@ func (m *machine) look() {
 		m.rt.Context.Stop()
 	}
 }
+
+func (m *machine) over() bool { return m.rt.Context.Stopped() }
 
 // cancelled reports whether the run was cancelled, and notes why.
 func (m *machine) cancelled() bool {

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/jit"
@@ -55,19 +56,28 @@ func proven(c jit.Call, ms []maps.Map) helpers.Impl {
 			return provenInner(ms[c.Map])
 		}
 	case helpers.InlineMemset:
-		return func(env helpers.Env, dst, c, n, _, _ uint64) uint64 {
+		return func(env helpers.Env, dst, b, n, _, _ uint64) uint64 {
+			if n >= bulk {
+				return c.Func.Impl(env, dst, b, n, 0, 0)
+			}
 			slotIn(env).workOn(n)
-			mem.Fill(mem.At(dst, int(n)), byte(c))
+			mem.Fill(mem.At(dst, int(n)), byte(b))
 			return dst
 		}
 	case helpers.InlineMemcpy, helpers.InlineMemmove:
 		return func(env helpers.Env, dst, src, n, _, _ uint64) uint64 {
+			if n >= bulk {
+				return c.Func.Impl(env, dst, src, n, 0, 0)
+			}
 			slotIn(env).workOn(n)
 			mem.CopyShared(mem.At(dst, int(n)), mem.At(src, int(n)))
 			return dst
 		}
 	case helpers.InlineMemcmp:
 		return func(env helpers.Env, x, y, n, _, _ uint64) uint64 {
+			if n >= bulk {
+				return c.Func.Impl(env, x, y, n, 0, 0)
+			}
 			slotIn(env).workOn(n)
 			return uint64(mem.Compare(mem.At(x, int(n)), mem.At(y, int(n))))
 		}
@@ -89,9 +99,31 @@ func provenReserve(m ring) helpers.Impl {
 
 func provenOutput(m ring) helpers.Impl {
 	return func(env helpers.Env, _, data, size, flags, _ uint64) uint64 {
+		if size >= bulk && flags&^(maps.RingBufNoWakeup|maps.RingBufForceWakeup) == 0 {
+			return outputLarge(slotIn(env), m, mem.At(data, int(size)), flags)
+		}
 		slotIn(env).workOn(size)
 		return helpers.Result(m.Output(mem.At(data, int(size)), flags))
 	}
+}
+
+// outputLarge is m.Output, in parts; there is no record if the run is over meanwhile.
+func outputLarge(s *slot, m ring, data []byte, flags uint64) uint64 {
+	b := m.Reserve(len(data))
+	if b == nil {
+		return errno.EAGAIN.R0()
+	}
+	for to := b; len(data) > 0; {
+		n := min(bulk, len(data))
+		if !s.Work(n) {
+			m.Discard(b)
+			return 0
+		}
+		mem.CopyShared(to[:n], data[:n])
+		to, data = to[n:], data[n:]
+	}
+	m.Commit(b, false, flags)
+	return 0
 }
 
 func provenLookup(m maps.Map) helpers.Impl {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/internal/spin"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/vm"
@@ -48,11 +49,11 @@ func TestStops(t *testing.T) {
 				defer c.Close()
 				var stops, cancels spin.Distribution
 				for range trials {
-					stop, cancel, err := lab.Trial(c)
+					h, err := lab.Trial(c)
 					if err != nil {
 						t.Fatal(err)
 					}
-					stops, cancels = append(stops, stop), append(cancels, cancel)
+					stops, cancels = append(stops, h.Stop), append(cancels, h.Cancel)
 				}
 				report(t, "stop of the world", stops)
 				report(t, "cancellation", cancels)
@@ -138,5 +139,81 @@ func TestUnmetered(t *testing.T) {
 				t.Errorf("%d instructions at most take %v", insns, best)
 			}
 		})
+	}
+}
+
+// TestStopWithin: a run that is cancelled while a helper works on much memory ends
+// there, with what the context says, and what comes after does not run.
+func TestStopWithin(t *testing.T) {
+	const size = 8 << 20
+	specs := []*maps.Spec{
+		{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: size, MaxEntries: 1},
+		{Name: "after", Type: maps.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1},
+		{Name: "ring", Type: maps.RingBuf, MaxEntries: 1 << 24},
+	}
+	ms := map[string]maps.Map{}
+	for _, s := range specs {
+		m, err := maps.New(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		ms[s.Name] = m
+	}
+	for _, e := range usable(t) {
+		if e == vm.Checked {
+			continue // it looks when the helper has returned
+		}
+		for name, call := range map[string]string{
+			"memset":  "r1 = map[0][0]+0\nr2 = 7\nr3 = 8388608\ncall 1000",
+			"memmove": "r1 = map[0][0]+8\nr2 = map[0][0]+0\nr3 = 8388600\ncall 1001",
+			"memcmp":  "r1 = map[0][0]+0\nr2 = map[0][0]+4194304\nr3 = 4194304\ncall 1002",
+			"csum":    "r1 = 0\nr2 = 0\nr3 = map[0][0]+0\nr4 = 8388608\nr5 = 0\ncall 28",
+			"output":  "r1 = map[2]\nr2 = map[0][0]+0\nr3 = 7000000\nr4 = 0\ncall 130",
+		} {
+			t.Run(fmt.Sprintf("%s/%s", name, e), func(t *testing.T) {
+				o := vm.Options{Engine: e, Maps: ms, Helpers: map[helpers.ID]*helpers.Func{
+					1000: helpers.Builtin("memset"), 1001: helpers.Builtin("memmove"), 1002: helpers.Builtin("memcmp"),
+				}}
+				ctx, cancel := context.WithCancelCause(t.Context())
+				why := errors.New("why")
+				// The helper that comes before has it cancelled, so all work is after that.
+				o.Helpers[1003] = &helpers.Func{Name: "cancel", Impl: func(helpers.Env, uint64, uint64, uint64, uint64, uint64) uint64 {
+					cancel(why)
+					return 0
+				}}
+				clear(ms["m"].LookupElem(0, make([]byte, 4)))
+				clear(ms["after"].LookupElem(0, make([]byte, 4)))
+				p := load(t, packetType, "call 1003\n"+call+"\nr1 = map[1][0]+0\n*(u64 *)(r1 +0) = 1\nr0 = 0\nexit", o, specs...).Program("p")
+				if _, err := p.RunContext(ctx, nil); err != why {
+					t.Fatalf("got %v", err)
+				}
+				if v := ms["after"].LookupElem(0, make([]byte, 4)); v[0] != 0 {
+					t.Error("the program went on")
+				}
+				if v := ms["m"].LookupElem(0, make([]byte, 4)); name == "memset" && v[size-1] != 0 {
+					t.Error("the helper did all its work")
+				}
+				rd, err := maps.NewRingBufReader(ms["ring"])
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer rd.Close()
+				if r, err := rd.Read(ctx); err == nil {
+					t.Errorf("there is a record, of %d bytes", len(r.Data))
+				}
+				if got, err := p.Run(nil); got != 0 || err != nil {
+					t.Errorf("the run after: %d, %v", got, err)
+				}
+				if v := ms["after"].LookupElem(0, make([]byte, 4)); v[0] != 1 {
+					t.Error("the run after did not get that far")
+				}
+				if name == "output" {
+					if r, err := rd.Read(t.Context()); err != nil || len(r.Data) != 7000000 {
+						t.Errorf("a record of %d bytes, %v", len(r.Data), err)
+					}
+				}
+			})
+		}
 	}
 }

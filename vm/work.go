@@ -10,6 +10,8 @@ const (
 	workPerLook = 64
 	// largeWork is how much memory makes as much work as a call.
 	largeWork = 1 << 12
+	// bulk is how much memory helpers work on in parts (helpers.Worker).
+	bulk = 1 << 18
 )
 
 // work notes n units of work.
@@ -19,6 +21,15 @@ func (s *slot) work(n uint64) {
 		s.exec.look()
 	}
 }
+
+// Work implements helpers.Worker.
+func (s *slot) Work(n int) (goOn bool) {
+	s.workOn(uint64(n))
+	return s.exec == nil || !s.exec.over()
+}
+
+// Work implements helpers.Worker: nobody cancels a quick run.
+func (e *early) Work(n int) (goOn bool) { return (*slot)(e).Work(n) }
 
 // workOn notes work on n bytes of memory.
 func (s *slot) workOn(n uint64) {

@@ -6,20 +6,15 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/skepvm/skep/helpers"
 	"github.com/skepvm/skep/hook/linux"
 	"github.com/skepvm/skep/internal/execmem"
-	"github.com/skepvm/skep/internal/oracle"
 	"github.com/skepvm/skep/internal/rt"
-	"github.com/skepvm/skep/internal/spin"
 	"github.com/skepvm/skep/jit"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
@@ -242,78 +237,4 @@ func scale(rounds int, f func()) float64 {
 		}
 	}
 	return 2 * float64(one) / float64(two)
-}
-
-// holdups measures programs that never end, and returns a table.
-func holdups(trials int) (string, error) {
-	lab, err := spin.NewLab(1 << 20)
-	if err != nil {
-		return "", err
-	}
-	defer lab.Close()
-	var b strings.Builder
-	b.WriteString("| program | engine | stop: p50 | p99 | max | cancel: p50 | p99 | max |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
-	row := func(name, engine string, trial func() (time.Duration, time.Duration, error)) error {
-		var stops, cancels spin.Distribution
-		for range trials {
-			s, c, err := trial()
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			stops, cancels = append(stops, s), append(cancels, c)
-		}
-		fmt.Fprintf(&b, "| %s | %s |", name, engine)
-		for _, d := range []spin.Distribution{stops, cancels} {
-			for _, x := range []time.Duration{d.At(.5), d.At(.99), d.Max()} {
-				fmt.Fprintf(&b, " %d |", x.Microseconds())
-			}
-		}
-		b.WriteString("\n")
-		fmt.Fprintf(os.Stderr, "\r%-40s", name)
-		return nil
-	}
-	for _, p := range spin.Programs {
-		for _, e := range []vm.Engine{vm.JIT, vm.Interp} {
-			c, err := lab.Load(p, e)
-			if err != nil {
-				return "", err
-			}
-			err = row(p.Name, string(e), func() (time.Duration, time.Duration, error) { return lab.Trial(c) })
-			c.Close()
-			if err != nil {
-				return "", err
-			}
-		}
-	}
-	err = row("*a loop in Go, for comparison*", "", spin.TrialGo)
-	fmt.Fprintln(os.Stderr)
-	return b.String(), err
-}
-
-// entryReport returns docs/entry.md.
-func entryReport(rounds, trials int) (string, error) {
-	costs, err := entryCosts(rounds)
-	if err != nil {
-		return "", err
-	}
-	waits, err := holdups(trials)
-	if err != nil {
-		return "", err
-	}
-	cpu, kernel := oracle.Machine()
-	return fmt.Sprintf("# Entering and leaving machine code\n\nWritten by `make bench`; internal/bench says how. %s, Linux %s, %d processors%s.\n"+
-		"Least of %d interleaved rounds of one process.\n\n%s\n## How long programs that never end hold up others\n\n"+
-		"Microseconds, %d trials each (internal/spin): until the world has stopped, and until the run has returned after its\n"+
-		"context was cancelled. The last line is a loop in Go that calls and looks at its context: what it shows is the host's\n"+
-		"own delay, which every line has.\n\n%s", cpu, kernel, runtime.NumCPU(), priority(), rounds*10, costs, trials, waits), nil
-}
-
-// priority says that the process goes before others, if it does (chrt -f 10), which
-// is as good as an idle machine.
-func priority() string {
-	const fifo = 1 // SCHED_FIFO
-	if a, err := unix.SchedGetAttr(0, 0); err == nil && a.Policy == fifo {
-		return ", in real time"
-	}
-	return ""
 }

@@ -39,7 +39,14 @@ func main() {
 	flag.BoolVar(&o.checked, "checked", true, "measure the checked interpreter too")
 	entry := flag.Bool("entry", false, "measure only what docs/entry.md shows")
 	trials := flag.Int("trials", 200, "how many trials of each program that never ends")
+	watch := flag.Bool(witnessFlag, false, "do nothing but see when a processor is there for nobody (for itself)")
 	flag.Parse()
+	if *watch {
+		if err := bearWitness(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+	}
 	o.dir = *dir
 	var err error
 	if o.only, err = regexp.Compile(*only); err == nil && !*entry {

@@ -142,6 +142,9 @@ func (m *Machine) enter(c *Code) {
 // Stop ends the run as soon as the helper, or Yield, that calls it returns.
 func (m *Machine) Stop() { m.stopped = true }
 
+// Stopped reports whether Stop was called in this run.
+func (m *Machine) Stopped() bool { return m.stopped }
+
 // Charge gives the meter n more. What is left is never more than was given.
 func (m *Machine) Charge(n int64) { m.meter += n }
 

@@ -4,7 +4,7 @@ import "bytes"
 
 // piece is how many bytes are copied, cleared or compared at a time: what does so
 // cannot be interrupted, and a stop of the world waits for it.
-const piece = 1 << 18
+const piece = 1 << 16
 
 // Compare is bytes.Compare of memory that may be large.
 func Compare(x, y []byte) int {

@@ -120,11 +120,18 @@ func (l *Lab) Load(p Program, e vm.Engine) (*vm.Collection, error) {
 // patience is how long a run may go on that was cancelled.
 const patience = time.Minute
 
+// Held says for how long a program held up others.
+type Held struct {
+	From   time.Time     // when the world was to stop, and after that the run to end
+	Stop   time.Duration // until the world had stopped
+	Cancel time.Duration // until the run had returned after it was cancelled
+}
+
 // Trial runs the program of c until it is cancelled, and returns how long it held up
 // a stop of the world before that, and how long it went on afterwards.
-func (l *Lab) Trial(c *vm.Collection) (stop, cancelled time.Duration, err error) {
+func (l *Lab) Trial(c *vm.Collection) (Held, error) {
 	if err := l.fill(); err != nil {
-		return 0, 0, err
+		return Held{}, err
 	}
 	return trial(func(ctx context.Context) error {
 		_, err := c.Program("p").RunContext(ctx, make([]byte, 64))
@@ -134,7 +141,7 @@ func (l *Lab) Trial(c *vm.Collection) (stop, cancelled time.Duration, err error)
 
 // TrialGo is Trial of a loop in Go, which holds up nobody: what it returns is what
 // the host takes.
-func TrialGo() (stop, cancelled time.Duration, err error) {
+func TrialGo() (Held, error) {
 	return trial(func(ctx context.Context) error {
 		for ctx.Err() == nil {
 		}
@@ -142,7 +149,7 @@ func TrialGo() (stop, cancelled time.Duration, err error) {
 	})
 }
 
-func trial(run func(context.Context) error) (stop, cancelled time.Duration, err error) {
+func trial(run func(context.Context) error) (Held, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	begins := make(chan struct{})
@@ -161,30 +168,39 @@ func trial(run func(context.Context) error) (stop, cancelled time.Duration, err 
 		runtime.Gosched()
 	}
 	var m runtime.MemStats
-	start := time.Now()
+	h := Held{From: time.Now()}
 	runtime.ReadMemStats(&m) // stops the world
-	stop = time.Since(start)
-	start = time.Now()
+	h.Stop = time.Since(h.From)
+	start := time.Now()
 	cancel()
 	select {
 	case e := <-ends:
 		if !errors.Is(e.err, context.Canceled) {
-			return 0, 0, fmt.Errorf("the run ended with %w", e.err)
+			return Held{}, fmt.Errorf("the run ended with %w", e.err)
 		}
-		return stop, e.at.Sub(start), nil
+		h.Cancel = e.at.Sub(start)
+		return h, nil
 	case <-time.After(patience):
-		return 0, 0, fmt.Errorf("the run did not end within %v after it was cancelled", patience)
+		return Held{}, fmt.Errorf("the run did not end within %v after it was cancelled", patience)
 	}
 }
 
 // A Distribution is of durations.
 type Distribution []time.Duration
 
-// At returns the duration that the share q of all are below.
+// At returns the duration that the share q of all are below; 0 if there is none.
 func (d Distribution) At(q float64) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
 	d = slices.Sorted(slices.Values(d))
 	return d[min(len(d)-1, int(q*float64(len(d))))]
 }
 
-// Max returns the longest.
-func (d Distribution) Max() time.Duration { return slices.Max(d) }
+// Max returns the longest; 0 if there is none.
+func (d Distribution) Max() time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	return slices.Max(d)
+}
