@@ -34,6 +34,20 @@ fuzz:
 fuzz-verifier:
 	SKEP_FUZZ_STEPS=$${SKEP_FUZZ_STEPS:-10000000} go test -count=1 -timeout 12h -run 'TestSound$$|TestConcurrentWriters$$' -v ./vm
 
+# Engines against each other, this host's processor and its kernel, on programs
+# of generators that the tests do not have (internal/cfuzz): SKEP_FUZZ_UNITS units of
+# C from SKEP_FUZZ_SEED, ten times as many batches of instructions, and of mutants
+# of the programs below FUZZ_OBJECTS. Machine code of arm64 runs under qemu.
+FUZZ_OBJECTS ?= testdata:internal/bench:examples
+.PHONY: fuzz-c
+fuzz-c:
+	go build -o bin/cfuzz ./internal/cfuzz
+	GOARCH=arm64 CGO_ENABLED=0 go build -o bin/cfuzz.arm64 ./internal/cfuzz
+	@set -e; n=$${SKEP_FUZZ_UNITS:-20}; seed=$${SKEP_FUZZ_SEED:-1}; \
+	bin/cfuzz -arm64 bin/cfuzz.arm64 -seed $$seed -n $$n; \
+	bin/cfuzz -arm64 bin/cfuzz.arm64 -seed $$seed -n $${n}0 -mode code; \
+	bin/cfuzz -arm64 bin/cfuzz.arm64 -seed $$seed -n $${n}0 -mode mutants -objects $(FUZZ_OBJECTS)
+
 # The verifier's tests held against wrong verifiers: about an hour of one core.
 # Results go to bin/mutants.tsv; MUTATE="-resume" takes over what was killed.
 mutants:

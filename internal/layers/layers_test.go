@@ -35,6 +35,7 @@ var allowed = map[string]struct {
 	"elf":                {imports: "errno btf maps helpers hook hook/linux prog internal/isa", external: true},
 	"internal/checked":   {imports: "errno btf maps helpers hook prog internal/isa internal/mem internal/vcpu"},
 	"internal/bpftest":   {imports: "errno btf maps helpers hook hook/linux prog internal/isa"},
+	"internal/cfuzz":     {imports: "errno elf hook hook/linux internal/isa internal/oracle maps prog verifier vm"},
 	"internal/corpus":    {imports: "maps hook hook/linux prog elf verifier internal/isa internal/oracle", external: true},
 	"internal/kcall":     {imports: "helpers helpers/helpertest maps prog internal/isa internal/oracle"},
 	"internal/path":      {imports: "errno btf helpers hook maps prog internal/isa"},
