@@ -12,7 +12,8 @@ import (
 // Types that are the same on every kernel: what programs get from it (contexts,
 // sockets), what they pass to helpers, and headers of packets. vmlinux.h declares
 // them, as it does all types, so that the compiler records each access, though the
-// layout cannot change: it is an interface, or on the wire. Programs that use no
+// layout cannot change: it is an interface, on the wire, or the context of a tracing
+// program that skep itself has (pt_regs, sys_enter). Programs that use no
 // other types of the kernel need no target BTF.
 
 // uapiBTF holds the types named in uapi_linux_test.go, which are Linux 6.18's, and

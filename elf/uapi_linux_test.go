@@ -13,10 +13,12 @@ import (
 )
 
 // uapiNames are the types of elf/uapi.btf: structs and enums of
-// include/uapi/linux that programs see, pass to helpers, or find in packets.
+// include/uapi/linux that programs see, pass to helpers, or find in packets; and,
+// of the contexts of tracing programs, those that package hook/linux has (amd64).
 var uapiNames = strings.Fields(`
 	__sk_buff xdp_md bpf_sock bpf_tcp_sock bpf_xdp_sock bpf_sock_addr bpf_sock_ops sk_msg_md sk_reuseport_md bpf_sk_lookup
 	bpf_sockopt bpf_sysctl bpf_cgroup_dev_ctx bpf_flow_keys bpf_raw_tracepoint_args
+	pt_regs fred_cs fred_ss trace_entry trace_event_raw_sys_enter trace_event_raw_sys_exit
 	bpf_sock_tuple bpf_fib_lookup bpf_tunnel_key bpf_xfrm_state bpf_redir_neigh bpf_perf_event_value bpf_pidns_info
 	bpf_spin_lock bpf_timer bpf_dynptr bpf_iter_num bpf_devmap_val bpf_cpumap_val
 	ethhdr vlan_hdr arphdr iphdr ipv6hdr ipv6_opt_hdr ipv6_rt_hdr frag_hdr tcphdr udphdr icmphdr icmp6hdr icmpv6_echo icmpv6_nd_advt icmpv6_nd_ra
