@@ -1,6 +1,7 @@
 package maps
 
 import (
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 
@@ -13,7 +14,8 @@ import (
 // bpf_user_ringbuf_drain). Positions and the room that records take are as in a
 // ringBuf, and so is the memory, of which the upper half is for records that
 // begin near the end of the ring. What a record is, Go code keeps for itself:
-// programs may write what they get.
+// programs may write what they get. A record's header is its number, by which Submit
+// finds it.
 type userRingBuf struct {
 	core
 	bytes []byte
@@ -23,6 +25,7 @@ type userRingBuf struct {
 	cons, prod uint64
 	records    []userRecord // those between cons and prod, from first on
 	first      int
+	number     uint64        // of records[first]: how many came before it
 	room       chan struct{} // closed when a program has made room and says so
 
 	draining atomic.Bool
@@ -32,6 +35,7 @@ type userRingBuf struct {
 
 // A userRecord is one record.
 type userRecord struct {
+	pos   uint64
 	n     uint64
 	state recordState
 }
@@ -80,27 +84,44 @@ func (m *userRingBuf) reserve(n int) (b []byte, wait <-chan struct{}, err error)
 	case need > m.mask+1-(m.prod-m.cons):
 		return nil, m.room, errno.ENOSPC
 	}
-	pos := m.prod
+	r := userRecord{pos: m.prod, n: uint64(n)}
 	m.prod += need
-	m.records = append(m.records, userRecord{n: uint64(n)})
-	return m.data(pos, uint64(n)), nil, nil
+	binary.NativeEndian.PutUint64(m.header(r.pos), m.number+uint64(len(m.records)-m.first))
+	m.records = append(m.records, r)
+	return m.data(r.pos, r.n), nil, nil
 }
+
+// header returns the header of the record at position pos.
+func (m *userRingBuf) header(pos uint64) []byte { return m.bytes[pos&m.mask:][:recordHeader] }
 
 // commit ends the reservation b. EINVAL: it is none.
 func (m *userRingBuf) commit(b []byte, state recordState) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at, ok := mem.Index(m.bytes, b)
-	pos := m.cons
-	for i := m.first; ok && i < len(m.records); i++ {
-		r := &m.records[i]
-		if pos&m.mask+recordHeader == uint64(at) && r.state == recordOpen && r.n == uint64(len(b)) {
-			r.state = state
-			return nil
-		}
-		pos += extent(r.n)
+	r := m.record(b)
+	if r == nil || r.state != recordOpen {
+		return m.fail("this is no open reservation", errno.EINVAL)
 	}
-	return m.fail("this is no open reservation", errno.EINVAL)
+	r.state = state
+	return nil
+}
+
+// record returns the record whose memory is b, or nil. Before b, which may be
+// anything, there may be anything, too.
+func (m *userRingBuf) record(b []byte) *userRecord {
+	at, ok := mem.Index(m.bytes, b)
+	if !ok || at < recordHeader {
+		return nil
+	}
+	i := binary.NativeEndian.Uint64(m.bytes[at-recordHeader:]) - m.number
+	if i >= uint64(len(m.records)-m.first) {
+		return nil
+	}
+	r := &m.records[m.first+int(i)]
+	if r.pos&m.mask+recordHeader != uint64(at) || r.n != uint64(len(b)) {
+		return nil
+	}
+	return r
 }
 
 // maxUserRecords is how many records one drain takes
@@ -168,6 +189,7 @@ func (m *userRingBuf) release() {
 	defer m.mu.Unlock()
 	m.cons += extent(m.records[m.first].n)
 	m.first++
+	m.number++
 	switch {
 	case m.first == len(m.records):
 		m.records, m.first = m.records[:0], 0
