@@ -20,7 +20,7 @@ func Footprint(s *Spec) uint64 {
 	case Queue, Stack:
 		return times(n, uint64(s.ValueSize))
 	case ArrayOfMaps:
-		return 4 * n
+		return 8 * n
 	case BloomFilter:
 		return hashBits(s) / 8
 	case Hash, PerCPUHash, LRUHash, LRUPerCPUHash, HashOfMaps:

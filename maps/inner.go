@@ -1,9 +1,11 @@
 package maps
 
 import (
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 
+	"github.com/skepvm/skep/internal/mem"
 	"github.com/skepvm/skep/internal/vcpu"
 )
 
@@ -12,17 +14,43 @@ import (
 // maps. 0 is none.
 //
 // Readers take no lock: place n of the table holds map n, and is empty or used
-// again only when every run that could have read n has ended (package vcpu).
+// again only when every run that could have read n has ended (package vcpu). A place
+// has a handle, by which machine code goes.
 var inners innerTable
 
 type innerTable struct {
-	table atomic.Pointer[[]atomic.Pointer[Map]] // never shrinks; replaced when it grows
+	table atomic.Pointer[[]*innerPlace] // never shrinks; replaced when it grows
 
 	mu   sync.Mutex
 	ids  map[Map]uint32
 	refs []int // how many values each number is
 	free []uint32
 	old  []retiredID // in the order of their tags
+}
+
+// An innerPlace is a place of the table.
+type innerPlace struct {
+	inner  atomic.Pointer[Map]
+	handle uint64   // the address of words
+	words  []uint64 // the map's Layout.Base, if it has a layout; the place's number
+}
+
+func newInnerPlace(id uint32) *innerPlace {
+	words, bytes := mem.Alloc(2)
+	words[1] = uint64(id)
+	return &innerPlace{words: words, handle: mem.Addr(bytes)}
+}
+
+// FromHandle returns the map that machine code found as handle in a map of maps. The
+// caller vouches for it, and has a lease since before code found it.
+func FromHandle(handle uint64) Map { return inners.load(numberOf(handle)) }
+
+// numberOf returns the number of the map with this handle.
+func numberOf(handle uint64) uint32 {
+	if handle == 0 {
+		return 0
+	}
+	return uint32(binary.NativeEndian.Uint64(mem.At(handle, 16)[8:]))
 }
 
 // A retiredID is a number that no value is any more.
@@ -38,10 +66,18 @@ func (t *innerTable) load(id uint32) Map {
 	if p == nil || id >= uint32(len(*p)) {
 		return nil
 	}
-	if m := (*p)[id].Load(); m != nil {
+	if m := (*p)[id].inner.Load(); m != nil {
 		return *m
 	}
 	return nil
+}
+
+// handle returns the handle of map id, 0 if id is, under the same conditions.
+func (t *innerTable) handle(id uint32) uint64 {
+	if id == 0 {
+		return 0
+	}
+	return (*t.table.Load())[id].handle
 }
 
 // acquire returns the number of m, which one value more is now.
@@ -71,16 +107,23 @@ func (t *innerTable) number(m Map) uint32 {
 	}
 	p := t.table.Load()
 	if p == nil || id >= uint32(len(*p)) {
-		grown := make([]atomic.Pointer[Map], max(64, 2*id))
+		grown := make([]*innerPlace, max(64, 2*id))
+		n := 0
 		if p != nil {
-			for i := range *p {
-				grown[i].Store((*p)[i].Load())
-			}
+			n = copy(grown, *p)
+		}
+		for i := n; i < len(grown); i++ {
+			grown[i] = newInnerPlace(uint32(i))
 		}
 		p = &grown
 		t.table.Store(p)
 	}
-	(*p)[id].Store(&m)
+	place := (*p)[id]
+	place.words[0] = 0
+	if l := LayoutOf(m); l != nil {
+		place.words[0] = l.Base
+	}
+	place.inner.Store(&m)
 	t.ids[m] = id
 	return id
 }
@@ -90,7 +133,7 @@ func (t *innerTable) release(id uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.refs[id]--; t.refs[id] == 0 {
-		delete(t.ids, *(*t.table.Load())[id].Load())
+		delete(t.ids, t.load(id))
 		t.old = append(t.old, retiredID{vcpu.Retired(), id})
 	}
 	t.reclaim()
@@ -101,7 +144,7 @@ func (t *innerTable) reclaim() {
 	n := 0
 	for n < len(t.old) && vcpu.Passed(t.old[n].tag) {
 		id := t.old[n].id
-		(*t.table.Load())[id].Store(nil)
+		(*t.table.Load())[id].inner.Store(nil)
 		t.free = append(t.free, id)
 		n++
 	}

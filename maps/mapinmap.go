@@ -96,36 +96,47 @@ func checkHashOfMaps(s *Spec) error {
 // arrayOfMaps is a BPF_MAP_TYPE_ARRAY_OF_MAPS.
 type arrayOfMaps struct {
 	fdArray
-	ids []uint32 // of inners
+	handles []uint64 // of inners; machine code reads them, too
+	base    uint64   // their address
 }
 
 func newArrayOfMaps(spec *Spec) (Map, error) {
-	if err := checkMemory(spec, uint64(spec.MaxEntries), 4); err != nil {
+	if err := checkMemory(spec, uint64(spec.MaxEntries), 8); err != nil {
 		return nil, err
 	}
-	m := &arrayOfMaps{ids: make([]uint32, spec.MaxEntries)}
+	m := &arrayOfMaps{}
+	words, bytes := mem.Alloc(int(spec.MaxEntries))
+	m.handles, m.base = words, mem.Addr(bytes)
 	m.how = "a map is put in by StoreMap"
 	m.empty = func(i uint32) bool { return m.set(i, 0) != 0 }
 	m.number = func(i uint32) (uint32, bool) {
-		id := atomic.LoadUint32(&m.ids[i])
+		id := m.id(i)
 		return id, id != 0
 	}
 	m.init(spec)
 	return m, nil
 }
 
-func (m *arrayOfMaps) Bytes() int64 { return int64(len(m.ids)) * 4 }
+func (m *arrayOfMaps) Bytes() int64 { return int64(len(m.handles)) * 8 }
+
+// id returns the number of the map at place i, 0 if there is none.
+func (m *arrayOfMaps) id(i uint32) uint32 { return numberOf(atomic.LoadUint64(&m.handles[i])) }
 
 // InnerMap returns the map at key, for a program.
 func (m *arrayOfMaps) InnerMap(key []byte) Map {
+	return inners.load(numberOf(m.InnerHandle(key)))
+}
+
+// InnerHandle is InnerMap for machine code: see FromHandle.
+func (m *arrayOfMaps) InnerHandle(key []byte) uint64 {
 	if len(key) != 4 {
-		return nil
+		return 0
 	}
 	i := binary.NativeEndian.Uint32(key)
 	if i >= m.spec.MaxEntries {
-		return nil
+		return 0
 	}
-	return inners.load(atomic.LoadUint32(&m.ids[i]))
+	return atomic.LoadUint64(&m.handles[i])
 }
 
 // StoreMap puts inner at key.
@@ -156,7 +167,7 @@ func (m *arrayOfMaps) store(key []byte, inner Map, flags UpdateFlags) error {
 
 // set puts id in place i and returns what was there.
 func (m *arrayOfMaps) set(i, id uint32) (old uint32) {
-	if old = atomic.SwapUint32(&m.ids[i], id); old != 0 {
+	if old = numberOf(atomic.SwapUint64(&m.handles[i], inners.handle(id))); old != 0 {
 		inners.release(old)
 	}
 	return old
@@ -164,7 +175,7 @@ func (m *arrayOfMaps) set(i, id uint32) (old uint32) {
 
 // Close lets go of the inner maps.
 func (m *arrayOfMaps) Close() error {
-	for i := range m.ids {
+	for i := range m.handles {
 		m.set(uint32(i), 0)
 	}
 	return m.core.Close()
@@ -197,6 +208,14 @@ func (m *hashOfMaps) InnerMap(key []byte) Map {
 		return inners.load(mem.Word32(v, 0).Load())
 	}
 	return nil
+}
+
+// InnerHandle is InnerMap for machine code: see FromHandle.
+func (m *hashOfMaps) InnerHandle(key []byte) uint64 {
+	if v := m.keys.LookupElem(0, key); v != nil {
+		return inners.handle(mem.Word32(v, 0).Load())
+	}
+	return 0
 }
 
 // StoreMap puts inner at key.

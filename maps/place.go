@@ -13,7 +13,10 @@ type Layout struct {
 	// Base is the address of the first value of CPU 0 (LayoutArray), of the
 	// directory (LayoutHash), which the constants Dir describe, or of a ring
 	// buffer's memory (LayoutRing), which the constants Ring do; or that of what
-	// leads to the target of place 0 of a prog array (LayoutProgs), Entries words.
+	// leads to the target of place 0 of a prog array (LayoutProgs), Entries words;
+	// or that of the handle of map 0 in an array of maps (LayoutMaps), Entries words,
+	// 0 for none, by which FromHandle finds the map, and which is the address of the
+	// address of its Layout.Base.
 	Base uint64
 	// CPUs is how many values an entry has: 1 unless it is a per-CPU map.
 	CPUs uint32
@@ -46,6 +49,7 @@ const (
 	LayoutHash
 	LayoutRing
 	LayoutProgs
+	LayoutMaps
 )
 
 // LayoutOf returns where m keeps its values, or nil if only m knows: maps of
@@ -85,4 +89,18 @@ func (m *ringBuf) layout() *Layout {
 
 func (m *progArray) layout() *Layout {
 	return &Layout{Kind: LayoutProgs, Base: m.base, Entries: m.spec.MaxEntries}
+}
+
+func (m *arrayOfMaps) layout() *Layout {
+	return &Layout{Kind: LayoutMaps, Base: m.base, Entries: m.spec.MaxEntries, CPUs: 1}
+}
+
+// InnerLayout returns what is the same of the layouts of all maps that template
+// describes: all but Base. It is nil if they differ, or keep their values where only
+// they know.
+func InnerLayout(template *Spec) *Layout {
+	if template == nil || template.Type != Array || template.Flags&InnerMap != 0 {
+		return nil // only these have the template's number of entries: SameInner
+	}
+	return &Layout{Kind: LayoutArray, Entries: template.MaxEntries, ValueStride: uint32(roundUp8(int(template.ValueSize))), CPUs: 1}
 }

@@ -23,7 +23,7 @@ func TestLayoutOf(t *testing.T) {
 		{maps.Spec{Type: maps.PerCPUArray, KeySize: 4, ValueSize: 8, MaxEntries: 3}, maps.LayoutArray},
 		{maps.Spec{Type: maps.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 3}, maps.LayoutHash},
 		{maps.Spec{Type: maps.PerCPUHash, KeySize: 4, ValueSize: 8, MaxEntries: 3}, maps.LayoutHash},
-		{maps.Spec{Type: maps.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, Inner: inner}, 0},
+		{maps.Spec{Type: maps.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, Inner: inner}, maps.LayoutMaps},
 		{maps.Spec{Type: maps.HashOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, Inner: inner}, 0},
 		{maps.Spec{Type: maps.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 3}, maps.LayoutProgs},
 		{maps.Spec{Type: maps.RingBuf, MaxEntries: 4096}, maps.LayoutRing},

@@ -149,8 +149,8 @@ func (m *arrayOfMaps) save() any {
 	pin := vcpu.NewPin()
 	defer pin.Unpin()
 	var all []innerEntry
-	for i := range m.ids {
-		if inner := inners.load(atomic.LoadUint32(&m.ids[i])); inner != nil {
+	for i := range m.handles {
+		if inner := inners.load(m.id(uint32(i))); inner != nil {
 			all = append(all, innerEntry{string(binary.NativeEndian.AppendUint32(nil, uint32(i))), inner})
 		}
 	}
@@ -162,7 +162,7 @@ func (m *arrayOfMaps) restore(state any) error {
 	for _, e := range state.([]innerEntry) {
 		held[binary.NativeEndian.Uint32([]byte(e.key))] = e.inner
 	}
-	for i := range m.ids {
+	for i := range m.handles {
 		inner := held[uint32(i)]
 		if inner == nil {
 			m.set(uint32(i), 0)

@@ -35,6 +35,9 @@ type Fact struct {
 	// Map is the index of the only map that the instruction uses: whose value
 	// it accesses, or that a call gets; −1: none, or several.
 	Map int
+	// Inner is the index of the map of maps from which all the maps come that the
+	// instruction uses; −1: there is none such, or they come from several.
+	Inner int
 	// Key is the key that a call always gets, in the map's byte order, if it
 	// has up to 8 bytes; nil if it can vary.
 	Key []byte
@@ -82,7 +85,7 @@ const exclusive = RegionCtx | RegionObject
 
 // Fact returns what holds at the instruction at pc.
 func (v *Verified) Fact(pc prog.PC) Fact {
-	f := Fact{Map: -1}
+	f := Fact{Map: -1, Inner: -1}
 	if pc < 0 || int(pc) >= len(v.facts.reached) || !v.facts.reached[pc] {
 		return f
 	}
@@ -91,7 +94,13 @@ func (v *Verified) Fact(pc prog.PC) Fact {
 	if k == nil {
 		return f
 	}
-	f.Region, f.Min, f.Max, f.Map = k.region, k.min, k.max, max(int(k.mapIndex), -1)
+	f.Region, f.Min, f.Max = k.region, k.min, k.max
+	switch i := int(k.mapIndex) - len(v.prog.Maps); {
+	case i >= 0:
+		f.Inner = int(v.facts.outer[i])
+	case k.mapIndex >= 0:
+		f.Map = int(k.mapIndex)
+	}
 	if k.region == RegionCtx {
 		f.Field = v.prog.Type.Ctx.At(uint32(k.min))
 	}
@@ -139,6 +148,8 @@ type facts struct {
 	outcome []outcome
 	at      []*known
 
+	outer []int32 // of templates, by number: the map whose template it is
+
 	uninitStack bool  // bytes may be read that were not written
 	anyStack    bool  // by their address, too
 	depth       []int // by function: bytes of stack that accesses reach
@@ -148,7 +159,7 @@ type facts struct {
 type known struct {
 	region   Region
 	min, max int64
-	mapIndex int32 // an index, noMap before the first use, or several
+	mapIndex int32 // its number, noMap before the first use, or several
 	key      uint64
 	keySize  uint8     // 0: unknown, or it varies
 	direct   prog.Insn // what a call through a register called first
@@ -222,7 +233,7 @@ func (m *machine) noteAccess(p state.Reg, off int64) error {
 	}
 	k.region, k.min, k.max = all, min(k.min, lo), max(k.max, hi)
 	if p.Kind == state.MapValue {
-		k.usesMap(m.sv.ownMap(obj.Index))
+		k.usesMap(obj.Index)
 	} else {
 		k.mapIndex = several // none of its own
 	}
@@ -235,7 +246,7 @@ func (m *machine) noteCall(f *helpers.Func, c *call) {
 		return
 	}
 	k, first := m.sv.facts.known(m.pc)
-	k.usesMap(m.sv.ownMap(c.m))
+	k.usesMap(c.m)
 	if !first && k.keySize == 0 {
 		return
 	}

@@ -45,16 +45,18 @@ func (v *verifier) newMaps() {
 // spec returns the description of map i.
 func (v *verifier) spec(i int32) *maps.Spec { return v.maps[i].spec }
 
+// outers returns the maps that have the templates, by number.
+func (v *verifier) outers() (outer []int32) {
+	for i := range v.p.Maps {
+		if v.maps[i].inner >= 0 {
+			outer = append(outer, int32(i))
+		}
+	}
+	return outer
+}
+
 // isTemplate reports whether i stands for any inner map that fits it.
 func (v *verifier) isTemplate(i int32) bool { return int(i) >= len(v.p.Maps) }
-
-// ownMap returns i if it is a map of the program: one map.
-func (v *verifier) ownMap(i int32) int32 {
-	if v.isTemplate(i) {
-		return several
-	}
-	return i
-}
 
 // special returns the field of map i's value that overlaps [lo, hi), or nil.
 func (v *verifier) special(i int32, lo, hi int64) *special {

@@ -103,6 +103,7 @@ func Verify(ctx context.Context, p *prog.Program, o Options) (*Verified, Stats, 
 	if err != nil {
 		return nil, stats, err
 	}
+	v.facts.outer = v.outers()
 	return &Verified{prog: p, facts: v.facts, stats: stats, solver: v.watched}, stats, nil
 }
 

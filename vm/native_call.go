@@ -133,9 +133,13 @@ func provenLookup(m maps.Map) helpers.Impl {
 	}
 }
 
-// provenInner looks up a map in m, a map of maps.
+// provenInner looks up a map in m, a map of maps. Its handle is what machine code
+// finds, too, if m is one of package maps.
 func provenInner(m maps.Map) helpers.Impl {
 	keySize := int(m.Spec().KeySize)
+	if of, ok := m.(interface{ InnerHandle(key []byte) uint64 }); ok && maps.Bundled(m) {
+		return func(_ helpers.Env, _, key, _, _, _ uint64) uint64 { return of.InnerHandle(mem.At(key, keySize)) }
+	}
 	holder, ok := m.(maps.MapHolder)
 	return func(env helpers.Env, _, key, _, _, _ uint64) uint64 {
 		if !ok {

@@ -153,7 +153,12 @@ func (s *slot) ShareElement(b []byte) uint64 {
 
 func (s *slot) ShareMap(m maps.Map) uint64 { return s.machine.ShareMap(m) }
 
-func (s *slot) Map(handle uint64) maps.Map { return s.machine.Map(handle) }
+func (s *slot) Map(handle uint64) maps.Map {
+	if int64(handle) > 0 && s.exec != executor(&s.reference) { // what runs was proven to have it from provenInner
+		return maps.FromHandle(handle)
+	}
+	return s.machine.Map(handle)
+}
 
 func (s *slot) Call(fn uint64, a1, a2, a3, a4, a5 uint64) (uint64, error) {
 	return s.exec.call(fn, a1, a2, a3, a4, a5)

@@ -63,6 +63,12 @@ const (
 	// InlineHash: R0 = the address of the run's CPU's value for the key at R2,
 	// or 0 if there is none.
 	InlineHash
+	// InlineInner: R0 = the handle of the map at R2's key in an array of maps, or 0
+	// if there is none.
+	InlineInner
+	// InlineInnerArray: R0 = the address of the value for the key at R2 of the array
+	// whose handle is R1, or 0 if there is none. If R1 is another handle, code calls.
+	InlineInnerArray
 	// InlineLoadBytes: Size bytes of the packet, the first at offset R2, are
 	// copied to R3, and R0 = 0. If they are not all there, code calls.
 	InlineLoadBytes
@@ -138,6 +144,10 @@ func (x *Inline) reads() Regs {
 		return bit(prog.R1) | bit(prog.R3)
 	case x.Form == InlineCommit:
 		return bit(prog.R1) | bit(prog.R2)
+	case x.Form == InlineInner:
+		return bit(prog.R2)
+	case x.Form == InlineInnerArray:
+		return bit(prog.R1) | bit(prog.R2)
 	case x.Calls():
 		return argRegs
 	case x.Form == InlineArray:
@@ -152,7 +162,8 @@ func (x *Inline) reads() Regs {
 
 // Misses reports whether code finds out only as it runs that R0 = 0.
 func (x *Inline) Misses() bool {
-	return x.Form == InlineArray && (x.Key == 0 || x.Most >= uint64(x.Layout.Entries)) || x.Form == InlineHash || x.GivenCPU
+	return x.Form == InlineArray && (x.Key == 0 || x.Most >= uint64(x.Layout.Entries)) ||
+		x.Form >= InlineHash && x.Form <= InlineInnerArray || x.GivenCPU
 }
 
 // Calls reports whether the call is there for those who want it: code may call all
@@ -204,6 +215,9 @@ const maxInlineKey = 64
 // lookup returns how code looks a key up, given what is known of the call; nil
 // if it calls.
 func (p *Program) lookup(f *verifier.Fact) *Inline {
+	if f.Inner >= 0 {
+		return p.innerLookup(f)
+	}
 	if f.Map < 0 || f.Map >= len(p.layouts) || p.layouts[f.Map] == nil {
 		return nil
 	}
@@ -217,6 +231,8 @@ func (p *Program) lookup(f *verifier.Fact) *Inline {
 			return nil
 		}
 		x.Form = InlineHash
+	case l.Kind == maps.LayoutMaps:
+		x.Form = InlineInner
 	case f.Key == nil:
 		x.Form = InlineArray
 	case binary.LittleEndian.Uint32(f.Key) < l.Entries:
@@ -225,4 +241,13 @@ func (p *Program) lookup(f *verifier.Fact) *Inline {
 		x.Form = InlineNull
 	}
 	return x
+}
+
+// innerLookup is lookup for a map that comes from a map of maps.
+func (p *Program) innerLookup(f *verifier.Fact) *Inline {
+	l := maps.InnerLayout(p.Program.Maps[f.Inner].Inner)
+	if l == nil || l.ValueStride >= 1<<31 {
+		return nil
+	}
+	return &Inline{Form: InlineInnerArray, Map: int32(f.Inner), Layout: l}
 }

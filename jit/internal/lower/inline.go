@@ -34,6 +34,10 @@ func (l *Lowerer) inline(pc prog.PC, x *opt.Inline) {
 		l.inlineIterDestroy()
 	case opt.InlineHash:
 		l.m.InlineHash(pc, x, null, end)
+	case opt.InlineInner:
+		l.inlineInner(x, null)
+	case opt.InlineInnerArray:
+		l.inlineInnerArray(pc, x, null, end)
 	case opt.InlineTail:
 		l.inlineTail(pc, x, end)
 	case opt.InlineReserve:
@@ -101,6 +105,35 @@ func (l *Lowerer) inlineArray(pc prog.PC, x *opt.Inline, null emit.Label) {
 	l.m.MapAddress(Temp, x.Map, 0)
 	l.m.Element(prog.R0, Temp, x.Layout.ValueStride)
 	l.toCPU(x)
+}
+
+// inlineInner finds a map in an array of maps.
+func (l *Lowerer) inlineInner(x *opt.Inline, null emit.Label) {
+	l.inlineArrayOf(x, null)
+	l.m.MapAddress(Temp, x.Map, 0)
+	l.m.Element(prog.R0, Temp, 8)
+	l.m.Load(S64, prog.R0, At(prog.R0, 0))
+}
+
+// inlineInnerArray is inlineArray for the array with the handle R1, which is the
+// address of its first value's address, or else what Go code made.
+func (l *Lowerer) inlineInnerArray(pc prog.PC, x *opt.Inline, null, end emit.Label) {
+	other := l.code.NewLabel()
+	l.m.IfImm(isa.JSLt, S64, prog.R1, 0, other)
+	l.inlineArrayOf(x, null)
+	l.m.Load(S64, Temp, At(prog.R1, 0))
+	l.m.Element(prog.R0, Temp, x.Layout.ValueStride)
+	l.Late(pc, func() {
+		l.code.Bind(other)
+		l.arguments(2)
+		l.CallAside(pc, end)
+	})
+}
+
+// inlineArrayOf loads the index and checks it.
+func (l *Lowerer) inlineArrayOf(x *opt.Inline, null emit.Label) {
+	l.m.Load(S32, prog.R0, At(prog.R2, 0))
+	l.m.IfImm(isa.JGe, S32, prog.R0, int32(x.Layout.Entries), null)
 }
 
 // baseAt is where the function keeps x's base.
