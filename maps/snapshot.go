@@ -36,9 +36,12 @@ type saved struct{ keys, values []byte }
 // copy may have a part, as with any Lookup. Those who write to a hash map or a
 // trie wait.
 //
-// A map of programs or of maps has them copied by reference, and spin locks as
-// not held. A host's own map is walked: see Walk. ENOTSUPP: ring buffers and perf
-// event arrays hold nothing to come back to.
+// A map of programs, of maps, or of devices, CPUs and XDP sockets (TargetMap) has
+// them copied by reference, and spin locks as not held. A host's own map is walked:
+// see Walk. ENOTSUPP: ring buffers, user ring buffers and perf event arrays hold
+// records on their way and nothing to come back to; what is in maps of other sockets
+// (SockMap, SockHash, ReuseportSockArray), of cgroups and of stack traces comes and
+// goes with what happens outside.
 func TakeSnapshot(m Map) (*Snapshot, error) {
 	s := &Snapshot{spec: *m.Spec()}
 	s.spec.Contents = nil

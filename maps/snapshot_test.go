@@ -241,8 +241,76 @@ func TestSnapshotFrozen(t *testing.T) {
 	if err := snap.Restore(frozen(2)); !errors.Is(err, errno.EPERM) {
 		t.Errorf("restored to a frozen map that holds something else: %v", err)
 	}
-	if _, err := TakeSnapshot(newRing(t, 4096)); !errors.Is(err, errno.ENOTSUPP) {
-		t.Errorf("ring buffer: %v", err)
+}
+
+// TestSnapshotNone: what holds nothing to come back to says so, and which type it is.
+func TestSnapshotNone(t *testing.T) {
+	for _, s := range []Spec{
+		{Type: RingBuf, MaxEntries: 4096},
+		{Type: UserRingBuf, MaxEntries: 4096},
+		{Type: PerfEventArray, KeySize: 4, ValueSize: 4, MaxEntries: 2},
+		{Type: SockMap, KeySize: 4, ValueSize: 8, MaxEntries: 2},
+		{Type: SockHash, KeySize: 4, ValueSize: 8, MaxEntries: 2},
+		{Type: ReuseportSockArray, KeySize: 4, ValueSize: 8, MaxEntries: 2},
+		{Type: CgroupArray, KeySize: 4, ValueSize: 4, MaxEntries: 2},
+		{Type: StackTrace, KeySize: 4, ValueSize: 64, MaxEntries: 2},
+	} {
+		m, err := New(&s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := TakeSnapshot(m); !errors.Is(err, errno.ENOTSUPP) || !strings.Contains(err.Error(), s.Type.String()) {
+			t.Errorf("%v: %v", s.Type, err)
+		}
+		m.Close()
+	}
+}
+
+// TestSnapshotTargets: maps of devices, CPUs and sockets come back with the same
+// targets.
+func TestSnapshotTargets(t *testing.T) {
+	for _, typ := range []Type{DevMap, DevMapHash, CPUMap, XSKMap} {
+		m, err := New(&Spec{Name: "m", Type: typ, KeySize: 4, ValueSize: 4, MaxEntries: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets := m.(TargetMap)
+		held := func() (all string) {
+			targets.Targets(func(key uint32, x *Target) bool { all += fmt.Sprint(key, x.Index, x.QueueSize, x.To, " "); return true })
+			return all
+		}
+		store := func(key uint32, to string) {
+			if err := targets.StoreTarget(u32(key), Target{Index: key + 1, QueueSize: 10 * (key + 1), To: to}, Any); err != nil {
+				t.Fatalf("%v: %v", typ, err)
+			}
+		}
+		store(0, "a")
+		store(1, "b")
+		before := held()
+		snap, err := TakeSnapshot(m)
+		if err != nil {
+			t.Fatalf("%v: %v", typ, err)
+		}
+		store(1, "c")
+		if typ != CPUMap { // this machine may have two
+			store(2, "d")
+		}
+		if err := m.Delete(u32(0)); err != nil {
+			t.Fatalf("%v: %v", typ, err)
+		}
+		if held() == before {
+			t.Fatalf("%v holds %s after all", typ, before)
+		}
+		if err := snap.Restore(m); err != nil {
+			t.Errorf("%v: %v", typ, err)
+		}
+		if got := held(); got != before || before == "" {
+			t.Errorf("%v: restored %s, want %s", typ, got, before)
+		}
+		if _, err := snap.Spec(); !errors.Is(err, errno.ENOTSUPP) {
+			t.Errorf("%v: as a description: %v", typ, err)
+		}
+		m.Close()
 	}
 }
 

@@ -210,3 +210,39 @@ func (m *hashOfMaps) restore(state any) error {
 	}
 	return nil
 }
+
+func (m *targetArray) save() any {
+	targets := make([]*Target, len(m.at))
+	for i := range m.at {
+		targets[i] = m.at[i].Load()
+	}
+	return targets
+}
+
+func (m *targetArray) restore(state any) error {
+	for i, t := range state.([]*Target) {
+		m.at[i].Store(t)
+	}
+	return nil
+}
+
+func (m *devMapHash) save() any {
+	targets := map[uint32]*Target{}
+	m.Targets(func(key uint32, t *Target) bool { targets[key] = t; return true })
+	return targets
+}
+
+func (m *devMapHash) restore(state any) error {
+	targets := state.(map[uint32]*Target)
+	for key := range m.save().(map[uint32]*Target) {
+		if targets[key] == nil {
+			m.entries.remove(binary.NativeEndian.AppendUint32(nil, key))
+		}
+	}
+	for key, t := range targets {
+		if err := m.put(binary.NativeEndian.AppendUint32(nil, key), t, Any); err != nil {
+			return err
+		}
+	}
+	return nil
+}

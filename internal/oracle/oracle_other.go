@@ -42,7 +42,8 @@ type UserRing struct{}
 func MapUserRing(*Map, int) (*UserRing, error) { return nil, errNoKernel }
 func (*UserRing) Close()                       {}
 func (*UserRing) Taken() uint64                { return 0 }
-func (*UserRing) Put(uint32, []byte)           {}
+func (*UserRing) Put(uint32, []byte) uint64    { return 0 }
+func (*UserRing) SetHeader(uint64, uint32)     {}
 
 func Kfunc(string) (int32, error)        { return 0, errNoKernel }
 func Kfuncs([]prog.Insn, []string) error { return errNoKernel }

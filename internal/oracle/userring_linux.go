@@ -37,13 +37,22 @@ func word(b []byte) *uint64 { return (*uint64)(unsafe.Pointer(unsafe.SliceData(b
 // Taken returns how many bytes programs have taken.
 func (r *UserRing) Taken() uint64 { return atomic.LoadUint64(word(r.cons)) }
 
-// Put appends a record whose header is header; it takes room for data.
-func (r *UserRing) Put(header uint32, data []byte) {
+// Put appends a record whose header is header, and returns its position; it takes
+// room for data.
+func (r *UserRing) Put(header uint32, data []byte) (pos uint64) {
 	page := os.Getpagesize()
 	size := (len(r.prod) - page) / 2
-	pos := atomic.LoadUint64(word(r.prod))
-	at := r.prod[page+int(pos)%size:]
-	copy(at[8:], data)
-	atomic.StoreUint32((*uint32)(unsafe.Pointer(unsafe.SliceData(at))), header)
+	pos = atomic.LoadUint64(word(r.prod))
+	copy(r.prod[page+int(pos)%size+8:], data)
+	r.SetHeader(pos, header)
 	atomic.StoreUint64(word(r.prod), pos+uint64(8+(len(data)+7)&^7))
+	return pos
+}
+
+// SetHeader makes header the header of the record at position pos.
+func (r *UserRing) SetHeader(pos uint64, header uint32) {
+	page := os.Getpagesize()
+	size := (len(r.prod) - page) / 2
+	at := r.prod[page+int(pos)%size:]
+	atomic.StoreUint32((*uint32)(unsafe.Pointer(unsafe.SliceData(at))), header)
 }
