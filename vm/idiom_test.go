@@ -219,6 +219,9 @@ func idiomBody(r *rand.Rand, regs int) string {
 				line("r%d += r%d", d, reg())
 			} else {
 				line("r%d += %d", d, int32(r.Uint32()))
+				if r.IntN(2) == 0 {
+					line("r%d += r%d", d, reg())
+				}
 			}
 		case 3: // addresses
 			x, y, p := reg(), reg(), reg()
@@ -228,6 +231,11 @@ func idiomBody(r *rand.Rand, regs int) string {
 			s := r.IntN(4)
 			line("r%d &= %d", x, 15>>s)
 			shift, base := fmt.Sprintf("r%d <<= %d", y, s), fmt.Sprintf("r%d = r10", p)
+			at := []int{-40, -64, -24}[r.IntN(3)]
+			if r.IntN(2) == 0 { // with a constant
+				base += fmt.Sprintf("\nr%d += %d", p, at)
+				at = 0
+			}
 			if r.IntN(3) == 0 {
 				y = x
 				shift = fmt.Sprintf("r%d <<= %d", y, s)
@@ -240,20 +248,20 @@ func idiomBody(r *rand.Rand, regs int) string {
 			case 1:
 				line("%s\n%s\nr%d += r%d", base, shift, p, y)
 			default:
+				at = min(at, -24)
 				line("r%d = r%d\nr%d <<= %d\nr%d += r10", p, y, p, s, p)
 			}
-			at := []int{-40, -64, -24}[r.IntN(3)]
 			switch r.IntN(3) {
 			case 0:
-				line("r%d = *(u8 *)(r%d %d)", []int{reg(), p, y}[r.IntN(3)], p, at)
+				line("r%d = *(u8 *)(r%d %+d)", []int{reg(), p, y}[r.IntN(3)], p, at)
 			case 1:
 				v := reg()
 				for v == p {
 					v = reg()
 				}
-				line("*(u8 *)(r%d %d) = r%d", p, at, v)
+				line("*(u8 *)(r%d %+d) = r%d", p, at, v)
 			default:
-				line("*(u8 *)(r%d %d) = %d", p, at, r.IntN(256))
+				line("*(u8 *)(r%d %+d) = %d", p, at, r.IntN(256))
 			}
 			line("r%d = 1", p) // no pointer at the end
 		case 4: // jumps over one instruction

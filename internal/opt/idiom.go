@@ -198,7 +198,7 @@ type line struct {
 }
 
 // maxIdiom is how many instructions before its last an idiom has.
-const maxIdiom = 4
+const maxIdiom = 8
 
 // cut begins a new straight line.
 func (m *matcher) cut() {
@@ -358,6 +358,7 @@ func (m *matcher) rotate(in *prog.Insn) bool {
 
 // sum matches d = a; d += b, where b is a register or a constant, and
 //
+//	d = a; d += n; d += y
 //	y = x; y <<= s; d = a; d += y
 //
 // with s at most 3, where y is not read again. The sum of 32 bits has no shift.
@@ -367,6 +368,13 @@ func (m *matcher) sum(in *prog.Insn, op isa.Op) {
 	if !ok && !wide {
 		c := m.before(1)
 		a, ok = c.Src, c.Op == alu|isa.Op(isa.Mov)|isa.Op(isa.X) && c.Off == 0 && c.Dst == in.Dst
+	}
+	if !ok && wide && in.Op.Source() == isa.X && in.Src != in.Dst {
+		// Of a sum with a constant, which lies before.
+		if s := m.sumBefore(in.Dst); s != nil && s.Index == NoIndex && s.Src != in.Dst {
+			m.merge(Idiom{Kind: Sum, Wide: true, Dst: in.Dst, Src: s.Src, Index: in.Src, Imm: s.Imm}, 1)
+		}
+		return
 	}
 	if !ok {
 		return
@@ -397,6 +405,18 @@ func (m *matcher) sum(in *prog.Insn, op isa.Op) {
 		return
 	}
 	m.merge(x, 1)
+}
+
+// sumBefore returns the Sum of 64 bits that the instruction before is, of d; nil if it
+// is none.
+func (m *matcher) sumBefore(d prog.Reg) *Idiom {
+	if m.n == 0 {
+		return nil
+	}
+	if s := &m.Info[m.prev(1).pc].Idiom; s.Kind == Sum && s.Wide && s.Dst == d {
+		return s
+	}
+	return nil
 }
 
 // low matches (d = a;) d <<= 32; d >>= 32: the lower half.
@@ -435,7 +455,7 @@ func addImm(a, b int32) (int32, bool) {
 
 // access matches an address that is computed for this load or store alone:
 //
-//	(y = x; y <<= s;) (p = q;) p += y; access to p
+//	(y = x; y <<= s;) (p = q; (p += n;)) p += y; access to p
 //	(p = x; p <<= s;) p += q; access to p
 //
 // with s at most 3. None of p and, if it is shifted, y is read again. Where p
@@ -468,6 +488,12 @@ func (m *matcher) access(in *prog.Insn) {
 	if q, off, ok := m.copied(2, p); ok {
 		if imm, ok := addImm(off, x.Imm); ok {
 			x.Src, x.Imm, k = q, imm, 2
+		}
+	} else if c := m.before(2); c.Op == alu64|isa.Op(isa.Add) && c.Dst == p {
+		if s := m.sumBefore(p); s != nil && s.Shift == 0 && s.Index == add.Src {
+			if imm, ok := addImm(s.Imm, x.Imm); ok {
+				x.Src, x.Imm, k = s.Src, imm, 3
+			}
 		}
 	}
 	shifted, s := m.shifts(k + 1)
