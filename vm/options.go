@@ -85,9 +85,9 @@ type Options struct {
 	Engine Engine
 
 	// Verify says whether programs must be proven safe, and Rules by which
-	// rules. Rules.MaxPacket is MaxPacket at most. Unless Rules.Strict is set,
-	// proven programs may read bytes of their stack that they have not written,
-	// as with AllowUninitStack. Rules.CheckLicense counts without a proof too.
+	// rules. Rules.MaxPacket is MaxPacket, whatever is set. Unless Rules.Strict
+	// is set, proven programs may read bytes of their stack that they have not
+	// written, as with AllowUninitStack. Rules.CheckLicense counts without a proof too.
 	Verify Verify
 	Rules  verifier.Options
 

@@ -222,8 +222,13 @@ func (s *slot) Packet() *helpers.Packet {
 	return nil
 }
 
+// SetPacket publishes a changed packet. One that has grown beyond what proofs count
+// on, MaxPacket, ends the run.
 func (s *slot) SetPacket() {
 	p := &s.pkt
+	if p.Tail-p.Meta > MaxPacket {
+		s.Abort(fmt.Errorf("packet of %d bytes, limit %d: %w", p.Tail-p.Meta, MaxPacket, ErrPacketSize))
+	}
 	s.machine.Space.SetPacket(p.Buf[p.Meta:p.Tail:p.Tail], !s.prog.typ.PacketWrite)
 	base := mem.Addr(p.Buf)
 	if base == 0 {

@@ -38,8 +38,6 @@ func (c *Collection) prove(ctx context.Context, p *prog.Program, rules verifier.
 		}
 		with.Maps[i] = s
 	}
-	if rules.MaxPacket == 0 || rules.MaxPacket > MaxPacket {
-		rules.MaxPacket = MaxPacket
-	}
+	rules.MaxPacket = MaxPacket // which runs are held to
 	return c.verified(ctx, p, &with, rules)
 }
