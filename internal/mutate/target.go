@@ -35,7 +35,7 @@ var targets = []target{
 	{"verifier/internal/state", []string{"state.go", "value.go", "edge.go", "assume.go", "memory.go", "held.go", "join.go", "canon.go"}},
 	{"verifier", []string{
 		"exec.go", "exec_mem.go", "exec_call.go", "exec_branch.go", "exec_enter.go", "exec_iter.go", "exec_lock.go", "exec_object.go", "exec_dynptr.go",
-		"control.go", "contract.go", "async.go", "stack.go", "specs.go", "structure.go", "facts.go", "solve.go", "classes.go", "queue.go", "progress.go", "terminate.go", "cfg.go",
+		"control.go", "contract.go", "async.go", "stack.go", "specs.go", "structure.go", "facts.go", "guide.go", "exception.go", "solve.go", "classes.go", "queue.go", "progress.go", "terminate.go", "cfg.go",
 	}},
 }
 
