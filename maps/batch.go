@@ -23,12 +23,23 @@ type Cursor struct{ key []byte }
 // whatever else comes and goes. Elsewhere a walk starts anew if the entry
 // it is at is deleted.
 func LookupBatch(m Map, c *Cursor, keys, values []byte) (n int, err error) {
-	return walkBatch(m, batchLookup, c, keys, values)
+	return walkBatch(m, batchLookup, c, keys, values, 0)
 }
 
 // LookupAndDeleteBatch is LookupBatch, but removes what it returns.
 func LookupAndDeleteBatch(m Map, c *Cursor, keys, values []byte) (n int, err error) {
-	return walkBatch(m, batchLookupDelete, c, keys, values)
+	return walkBatch(m, batchLookupDelete, c, keys, values, 0)
+}
+
+// LookupBatchLocked is LookupBatch, each value copied under its spin lock
+// (BPF_F_LOCK): see LookupLocked.
+func LookupBatchLocked(m Map, c *Cursor, keys, values []byte) (n int, err error) {
+	return walkBatch(m, batchLookup, c, keys, values, Lock)
+}
+
+// LookupAndDeleteBatchLocked is LookupBatchLocked, but removes what it returns.
+func LookupAndDeleteBatchLocked(m Map, c *Cursor, keys, values []byte) (n int, err error) {
+	return walkBatch(m, batchLookupDelete, c, keys, values, Lock)
 }
 
 // UpdateBatch stores entries up to the first error and returns how many it
@@ -41,10 +52,8 @@ func UpdateBatch(m Map, keys, values []byte, flags UpdateFlags) (n int, err erro
 	if flags&^Lock != 0 {
 		return 0, fmt.Errorf("map %q: update batch: flags %#x: %w", m.Spec().Name, flags, errno.EINVAL)
 	}
-	if c, ok := m.(interface{ checkLock(UpdateFlags) error }); ok {
-		if err := c.checkLock(flags); err != nil {
-			return 0, err
-		}
+	if err := checkBatchLock(m, flags); err != nil {
+		return 0, err
 	}
 	k, v := int(m.Spec().KeySize), m.Spec().HostValueSize()
 	for ; n < total; n++ {
@@ -121,9 +130,23 @@ func beginBatch(m Map, op batchOp, keys, values []byte) (total int, err error) {
 	return total, nil
 }
 
-func walkBatch(m Map, op batchOp, c *Cursor, keys, values []byte) (n int, err error) {
+// checkBatchLock refuses flags with Lock for a map without spin locks.
+func checkBatchLock(m Map, flags UpdateFlags) error {
+	if c, ok := m.(interface{ checkLock(UpdateFlags) error }); ok {
+		return c.checkLock(flags)
+	}
+	if flags&Lock != 0 {
+		return fmt.Errorf("map %q: type %v has no spin locks: %w", m.Spec().Name, m.Spec().Type, errno.EINVAL)
+	}
+	return nil
+}
+
+func walkBatch(m Map, op batchOp, c *Cursor, keys, values []byte, flags UpdateFlags) (n int, err error) {
 	total, err := beginBatch(m, op, keys, values)
-	if err != nil || total == 0 {
+	if err != nil {
+		return 0, err
+	}
+	if err := checkBatchLock(m, flags); err != nil || total == 0 {
 		return 0, err
 	}
 	next := m.NextKey
@@ -139,15 +162,19 @@ func walkBatch(m Map, op batchOp, c *Cursor, keys, values []byte) (n int, err er
 		}
 		at = append(at[:0], key...)
 		value := values[n*v:][:v]
-		if op == batchLookupDelete {
-			d, ok := m.(LookupDeleter)
-			if !ok {
-				err = errno.ENOTSUPP
-				break
-			}
-			err = d.LookupAndDelete(key, value)
-		} else {
+		switch {
+		case op == batchLookup && flags&Lock != 0:
+			err = LookupLocked(m, key, value)
+		case op == batchLookup:
 			err = m.Lookup(key, value)
+		case flags&Lock != 0:
+			err = LookupAndDeleteLocked(m, key, value)
+		default:
+			if d, ok := m.(LookupDeleter); ok {
+				err = d.LookupAndDelete(key, value)
+			} else {
+				err = errno.ENOTSUPP
+			}
 		}
 		if errors.Is(err, errno.ENOENT) { // it went meanwhile
 			err = nil

@@ -337,25 +337,35 @@ func (p *pair) step() error {
 
 // emptyByBatch looks up and deletes everything, in one batch on each side.
 func (p *pair) emptyByBatch() error {
-	return p.walkBatch("lookup and delete batch", maps.LookupAndDeleteBatch, oracle.BatchLookupDelete)
+	if p.r.IntN(4) == 0 {
+		return p.walkBatch("lookup and delete batch, locked", maps.LookupAndDeleteBatchLocked, oracle.BatchLookupDelete, maps.Lock)
+	}
+	return p.walkBatch("lookup and delete batch", maps.LookupAndDeleteBatch, oracle.BatchLookupDelete, 0)
 }
 
 // piece continues a walk in pieces, with whatever happened to the map between
 // them, where both sides have the same order.
 func (p *pair) piece() error {
 	if p.unordered() {
-		return p.walkBatch("lookup batch", maps.LookupBatch, oracle.BatchLookup)
+		if p.r.IntN(4) == 0 {
+			return p.walkBatch("lookup batch, locked", maps.LookupBatchLocked, oracle.BatchLookup, maps.Lock)
+		}
+		return p.walkBatch("lookup batch", maps.LookupBatch, oracle.BatchLookup, 0)
+	}
+	lookup, flags := maps.LookupBatch, maps.UpdateFlags(0)
+	if p.r.IntN(4) == 0 {
+		lookup, flags = maps.LookupBatchLocked, maps.Lock
 	}
 	n := p.r.IntN(5)
 	k := int(p.spec.KeySize)
 	keys1, values1 := make([]byte, n*k), make([]byte, n*p.vsize)
 	keys2, values2 := bytes.Clone(keys1), bytes.Clone(values1)
-	got, e1 := maps.LookupBatch(p.ours, &p.ourAt, keys1, values1)
+	got, e1 := lookup(p.ours, &p.ourAt, keys1, values1)
 	out := bytes.Clone(p.theirAt)
 	if out == nil {
 		out = make([]byte, max(4, k))
 	}
-	want, e2 := p.theirs.Batch(oracle.BatchLookup, p.theirAt, out, keys2, values2, uint32(n), 0)
+	want, e2 := p.theirs.Batch(oracle.BatchLookup, p.theirAt, out, keys2, values2, uint32(n), flags)
 	if err := p.diffBatch("piece of a walk", got, int(want), e1, e2); err != nil {
 		return err
 	}
@@ -404,10 +414,10 @@ func (p *pair) walk() error {
 	if number(e1) != number(e2) || !bytes.Equal(ours, theirs) {
 		return fmt.Errorf("walk: %x, %v; the kernel: %x, %v", ours, e1, theirs, e2)
 	}
-	if err := p.walkBatch("lookup batch", maps.LookupBatch, oracle.BatchLookup); err != nil {
+	if err := p.walkBatch("lookup batch", maps.LookupBatch, oracle.BatchLookup, 0); err != nil {
 		return err
 	}
-	return p.walkBatch("lookup and delete batch", maps.LookupAndDeleteBatch, oracle.BatchLookupDelete)
+	return p.walkBatch("lookup and delete batch", maps.LookupAndDeleteBatch, oracle.BatchLookupDelete, 0)
 }
 
 // drain compares what is left in maps without keys.
@@ -424,14 +434,14 @@ func (p *pair) drain() error {
 	}
 }
 
-func (p *pair) walkBatch(name string, ours func(maps.Map, *maps.Cursor, []byte, []byte) (int, error), theirs oracle.BatchOp) error {
+func (p *pair) walkBatch(name string, ours func(maps.Map, *maps.Cursor, []byte, []byte) (int, error), theirs oracle.BatchOp, flags maps.UpdateFlags) error {
 	n := min(int(p.spec.MaxEntries), 250) + p.r.IntN(4) // of the LRU maps' few keys, too
 	keys1, values1 := make([]byte, n*int(p.spec.KeySize)), make([]byte, n*p.vsize)
 	keys2, values2 := bytes.Clone(keys1), bytes.Clone(values1)
 	var c maps.Cursor
 	got, e1 := ours(p.ours, &c, keys1, values1)
 	out := make([]byte, max(4, p.spec.KeySize))
-	want, e2 := p.theirs.Batch(theirs, nil, out, keys2, values2, uint32(n), 0)
+	want, e2 := p.theirs.Batch(theirs, nil, out, keys2, values2, uint32(n), flags)
 	if err := p.diffBatch(name, got, int(want), e1, e2); err != nil {
 		return err
 	}
