@@ -127,6 +127,11 @@ func outputLarge(s *slot, m ring, data []byte, flags uint64) uint64 {
 }
 
 func provenLookup(m maps.Map) helpers.Impl {
+	if f := maps.FinderOf(m); f != nil && f.PerCPU() {
+		return func(env helpers.Env, _, key, _, _, _ uint64) uint64 { return f.Find(slotIn(env).cpu, key) }
+	} else if f != nil {
+		return func(_ helpers.Env, _, key, _, _, _ uint64) uint64 { return f.Find(0, key) }
+	}
 	keySize := int(m.Spec().KeySize)
 	return func(env helpers.Env, _, key, _, _, _ uint64) uint64 {
 		return mem.Addr(m.LookupElem(env.CPU(), mem.At(key, keySize)))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/skepvm/skep/errno"
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/internal/isa"
 )
 
 // Opcodes: the forms of single instructions, then pairs of them.
@@ -122,9 +123,9 @@ const (
 	opWideAdd
 	opDiv
 	opAtomicAdd64
-	opAtomicAdd32
 	opAtomicFetchAdd64
-	opAtomicFetchAdd32
+	opAtomic64
+	opAtomic32
 	opCPU
 	opElem
 	opToCPU
@@ -385,9 +386,9 @@ var names = [256]string{"Leave",
 	"WideAdd",
 	"Div",
 	"AtomicAdd64",
-	"AtomicAdd32",
 	"AtomicFetchAdd64",
-	"AtomicFetchAdd32",
+	"Atomic64",
+	"Atomic32",
 	"CPU",
 	"Elem",
 	"ToCPU",
@@ -1031,14 +1032,77 @@ func (m *Machine) loop(ip unsafe.Pointer, meter int64) exit {
 			reg[o.d] = x
 		case opAtomicAdd64:
 			atomic.AddUint64((*uint64)(at(reg[o.a]+uint64(int64(o.off)))), reg[o.b])
-		case opAtomicAdd32:
-			atomic.AddUint32((*uint32)(at(reg[o.a]+uint64(int64(o.off)))), uint32(reg[o.b]))
 		case opAtomicFetchAdd64:
 			v := reg[o.b]
 			reg[o.d] = atomic.AddUint64((*uint64)(at(reg[o.a]+uint64(int64(o.off)))), v) - v
-		case opAtomicFetchAdd32:
-			v := uint32(reg[o.b])
-			reg[o.d] = uint64(atomic.AddUint32((*uint32)(at(reg[o.a]+uint64(int64(o.off)))), v) - v)
+		case opAtomic64:
+			p, v := (*uint64)(at(reg[o.a]+uint64(int64(o.off)))), uint64(reg[o.b])
+			var old uint64
+			switch o.imm {
+			case isa.AtomicAdd, isa.AtomicAdd | isa.AtomicFetch:
+				old = atomic.AddUint64(p, v) - v
+			case isa.AtomicXchg:
+				old = atomic.SwapUint64(p, v)
+			case isa.AtomicCmpXchg:
+				r0 := uint64(reg[0])
+				for old = r0; !atomic.CompareAndSwapUint64(p, r0, v); {
+					if old = atomic.LoadUint64(p); old != r0 {
+						break
+					}
+				}
+				reg[0] = uint64(old)
+			default:
+				for {
+					old = atomic.LoadUint64(p)
+					x := old ^ v
+					switch o.imm &^ isa.AtomicFetch {
+					case isa.AtomicOr:
+						x = old | v
+					case isa.AtomicAnd:
+						x = old & v
+					}
+					if atomic.CompareAndSwapUint64(p, old, x) {
+						break
+					}
+				}
+			}
+			if o.imm&isa.AtomicFetch != 0 && o.imm != isa.AtomicCmpXchg {
+				reg[o.d] = uint64(old)
+			}
+		case opAtomic32:
+			p, v := (*uint32)(at(reg[o.a]+uint64(int64(o.off)))), uint32(reg[o.b])
+			var old uint32
+			switch o.imm {
+			case isa.AtomicAdd, isa.AtomicAdd | isa.AtomicFetch:
+				old = atomic.AddUint32(p, v) - v
+			case isa.AtomicXchg:
+				old = atomic.SwapUint32(p, v)
+			case isa.AtomicCmpXchg:
+				r0 := uint32(reg[0])
+				for old = r0; !atomic.CompareAndSwapUint32(p, r0, v); {
+					if old = atomic.LoadUint32(p); old != r0 {
+						break
+					}
+				}
+				reg[0] = uint64(old)
+			default:
+				for {
+					old = atomic.LoadUint32(p)
+					x := old ^ v
+					switch o.imm &^ isa.AtomicFetch {
+					case isa.AtomicOr:
+						x = old | v
+					case isa.AtomicAnd:
+						x = old & v
+					}
+					if atomic.CompareAndSwapUint32(p, old, x) {
+						break
+					}
+				}
+			}
+			if o.imm&isa.AtomicFetch != 0 && o.imm != isa.AtomicCmpXchg {
+				reg[o.d] = uint64(old)
+			}
 		case opCPU:
 			reg[o.d] = uint64(m.cpu)
 		case opElem:

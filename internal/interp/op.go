@@ -30,7 +30,7 @@ const (
 	leaveTail          // tail call
 	leaveThrow         // bpf_throw
 	leaveCallX         // call through register a
-	leaveAtomic        // imm is the operation, d2 the size, a and off the place, b the operand
+	leaveAtomic        // imm says whether a load or a store, d2 the size, a and off the place, d or b the register
 	leaveZero          // clear the stack of the function
 	leaveTrap          // proven not to be reached
 )

@@ -245,18 +245,18 @@ func (t *translator) atomicOp(pc prog.PC, in prog.Insn) error {
 	case isa.LoadAcquire:
 		o.a, o.d = uint8(in.Src), uint8(in.Dst)
 		o.code, o.sub = opLeave, leaveAtomic
-	case isa.AtomicAdd:
-		o.code = opAtomicAdd32
-		if long {
-			o.code = opAtomicAdd64
-		}
-	case isa.AtomicAdd | isa.AtomicFetch:
-		o.code = opAtomicFetchAdd32
-		if long {
-			o.code = opAtomicFetchAdd64
-		}
-	default:
+	case isa.StoreRelease:
 		o.code, o.sub = opLeave, leaveAtomic
+	default:
+		o.code = opAtomic32
+		switch {
+		case long && in.Imm == isa.AtomicAdd:
+			o.code = opAtomicAdd64
+		case long && in.Imm == isa.AtomicAdd|isa.AtomicFetch:
+			o.code = opAtomicFetchAdd64
+		case long:
+			o.code = opAtomic64
+		}
 	}
 	t.emitAt(pc, o)
 	return nil
