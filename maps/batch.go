@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/skepvm/skep/errno"
-	"github.com/skepvm/skep/internal/vcpu"
 )
 
 // The operations on many entries (bpf(2), BPF_MAP_*_BATCH). Keys and values lie
@@ -149,15 +148,21 @@ func walkBatch(m Map, op batchOp, c *Cursor, keys, values []byte, flags UpdateFl
 	if err := checkBatchLock(m, flags); err != nil || total == 0 {
 		return 0, err
 	}
-	next := m.NextKey
-	h, _ := m.(interface{ follow(key, next []byte) error })
-	if h != nil {
-		next = h.follow
-	}
 	k, v := int(m.Spec().KeySize), m.Spec().HostValueSize()
 	at, key := c.key, make([]byte, k)
+	var f *follower
+	if h, ok := m.(interface{ follower(key []byte) *follower }); ok {
+		f = h.follower(at)
+	}
 	for n < total {
-		if err = next(at, key); err != nil {
+		if f == nil {
+			err = m.NextKey(at, key)
+		} else if next, ok := f.next(); ok {
+			copy(key, next)
+		} else {
+			err = errno.ENOENT
+		}
+		if err != nil {
 			break
 		}
 		at = append(at[:0], key...)
@@ -187,25 +192,8 @@ func walkBatch(m Map, op batchOp, c *Cursor, keys, values []byte, flags UpdateFl
 		n++
 	}
 	c.key = at
-	if err == nil && h != nil {
-		err = next(at, key) // a hash map says so at once when it is through
+	if err == nil && f != nil && !f.more() {
+		err = errno.ENOENT // a hash map says so at once when it is through
 	}
 	return n, err
-}
-
-// follow writes to next the key after key in the map's order, whether key is
-// in the map or not; the first if key is nil.
-func (m *hash) follow(key, next []byte) error {
-	pin := vcpu.NewPin()
-	defer pin.Unpin()
-	var from mark
-	if key != nil {
-		from = m.markAt(key)
-	}
-	entry, _, ok := m.after(from)
-	if !ok {
-		return errno.ENOENT
-	}
-	copy(next, m.pool.key(entry, len(next)))
-	return nil
 }

@@ -451,6 +451,9 @@ func TestHashWalk(t *testing.T) {
 			defer c.Release()
 			m.Range(c.ID(), func(key, _ []byte) bool { see(key); return true })
 		},
+		"Walk": func(m *hash, see func([]byte)) {
+			Walk(m, func(key, _ []byte) bool { see(key); return true })
+		},
 		"LookupBatch": func(m *hash, see func([]byte)) {
 			var c Cursor
 			keys, values := make([]byte, 8*7), make([]byte, 8*7)

@@ -320,8 +320,8 @@ func (m *hashOfMaps) NextKey(key, next []byte) error {
 	return m.keys.NextKey(key, next)
 }
 
-// follow is for batches: see hash.follow.
-func (m *hashOfMaps) follow(key, next []byte) error { return m.keys.follow(key, next) }
+// follower is for walks and batches: see hash.follower.
+func (m *hashOfMaps) follower(key []byte) *follower { return m.keys.follower(key) }
 
 // Close lets go of the inner maps.
 func (m *hashOfMaps) Close() error {

@@ -38,31 +38,30 @@ func Walk(m Map, f func(key, value []byte) bool) error {
 
 // walkKeys calls f for each key of m until it returns false or an error.
 func walkKeys(m Map, f func(key []byte) (bool, error)) error {
-	k := int(m.Spec().KeySize)
-	h, sure := m.(interface{ follow(key, next []byte) error })
 	if c, ok := m.(interface{ mayRead() error }); ok {
 		if err := c.mayRead(); err != nil {
 			return err
 		}
 	}
-	key, ahead := make([]byte, k), make([]byte, k)
-	next := m.NextKey
-	if sure {
-		next = h.follow
+	if h, ok := m.(interface{ follower(key []byte) *follower }); ok {
+		keys := h.follower(nil)
+		for key, ok := keys.next(); ok; key, ok = keys.next() {
+			if more, err := f(key); err != nil || !more {
+				return err
+			}
+		}
+		return nil
 	}
-	err := next(nil, key)
+	k := int(m.Spec().KeySize)
+	key, ahead := make([]byte, k), make([]byte, k)
+	err := m.NextKey(nil, key)
 	for n := uint64(0); err == nil; n++ {
-		if !sure && n > uint64(m.Spec().MaxEntries) {
+		if n > uint64(m.Spec().MaxEntries) {
 			return fmt.Errorf("map %q: %w", m.Spec().Name, ErrIterationAborted)
 		}
-		if !sure { // the key after one that f deletes would be the first
-			err = next(key, ahead)
-		}
+		err = m.NextKey(key, ahead) // after one that f deletes it would be the first
 		if more, ferr := f(key); ferr != nil || !more {
 			return ferr
-		}
-		if sure {
-			err = next(key, ahead)
 		}
 		key, ahead = ahead, key
 	}
