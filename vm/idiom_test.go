@@ -32,7 +32,7 @@ func TestIdioms(t *testing.T) {
 	compareIdioms(t, first, n, fired)
 	t.Logf("found in the first programs: %v", fired)
 	for _, what := range []string{"rotate", "sum", "scaled sum", "32-bit sum", "access", "scaled", "shared address", "branch", "set", "idle",
-		"operand in memory", "compared in memory", "pin", "update", "choose", "ones", "leading zeros", "tally"} {
+		"operand in memory", "compared in memory", "pin", "update", "choose", "ones", "leading zeros", "lowest", "tally"} {
 		if fired[what] == 0 {
 			t.Errorf("no program has the idiom: %s", what)
 		}
@@ -45,7 +45,7 @@ func compareIdioms(t *testing.T, first, n int, fired map[string]int) {
 	t.Helper()
 	for i := range n {
 		text := idioms(t, rand.New(rand.NewPCG(uint64(first+i), 3)))
-		p, err := prog.FromInsns("p", packetType, assemble(t, text), []*maps.Spec{idiomMap()})
+		p, err := prog.FromInsns("p", packetType, assemble(t, text), []*maps.Spec{idiomMap(), bitMap()})
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
@@ -101,7 +101,7 @@ func count(t *testing.T, p *prog.Program, fired map[string]int) {
 		case x.Kind == opt.Access && x.Shift > 0:
 			fired["scaled"]++
 		case x.Kind != opt.NoIdiom:
-			fired[[...]string{opt.Rotate: "rotate", opt.Sum: "sum", opt.Access: "access", opt.Branch: "branch", opt.Set: "set", opt.Update: "update", opt.Choose: "choose", opt.Ones: "ones", opt.Zeros: "leading zeros", opt.Tally: "tally"}[x.Kind]]++
+			fired[[...]string{opt.Rotate: "rotate", opt.Sum: "sum", opt.Access: "access", opt.Branch: "branch", opt.Set: "set", opt.Update: "update", opt.Choose: "choose", opt.Ones: "ones", opt.Zeros: "leading zeros", opt.Lowest: "lowest", opt.Tally: "tally"}[x.Kind]]++
 		}
 	}
 	if len(o.Funcs[0].Pins) > 0 {
@@ -112,6 +112,28 @@ func count(t *testing.T, p *prog.Program, fired map[string]int) {
 // idiomMap is a map whose value programs address directly.
 func idiomMap() *maps.Spec {
 	return &maps.Spec{Name: "m", Type: maps.Array, KeySize: 4, ValueSize: 128, MaxEntries: 1}
+}
+
+// The sequences by which compilers find the lowest bit that is set.
+const (
+	deBruijn32 = 0x077cb531
+	deBruijn64 = 0x0218a392cd3d5dbf
+)
+
+// bitMap is a map that nobody writes to, of tables that go with the sequences: of 32
+// bits, of 64, and of 32 with a mistake.
+func bitMap() *maps.Spec {
+	b := make([]byte, 128)
+	for k := range 64 {
+		if k < 32 {
+			b[uint32(deBruijn32)<<k>>27] = byte(k)
+			b[96+uint32(deBruijn32)<<k>>27] = byte(k)
+		}
+		b[32+uint64(deBruijn64)<<k>>58] = byte(k)
+	}
+	b[96+5]++
+	return &maps.Spec{Name: "bits", Type: maps.Array, KeySize: 4, ValueSize: 128, MaxEntries: 1, Flags: maps.ReadOnlyProg,
+		Frozen: true, Contents: []maps.Entry{{Key: make([]byte, 4), Value: b}}}
 }
 
 // values is what idiomMap holds.
@@ -339,7 +361,11 @@ func idiomBody(r *rand.Rand, regs int) string {
 				line("r%d = 9", d)
 			}
 		case 13: // counts of bits
-			b.WriteString(counts(r, reg, other))
+			if r.IntN(3) == 0 {
+				b.WriteString(lowest(r, reg, other))
+			} else {
+				b.WriteString(counts(r, reg, other))
+			}
 		case 12: // jumps over one operation or two moves
 			cond := []string{"==", "!=", ">", ">=", "<", "<=", "s>", "s>=", "s<", "s<=", "&"}[r.IntN(11)]
 			w := r.IntN(2) == 0
@@ -683,6 +709,62 @@ func counts(r *rand.Rand, reg func() int, other func(...int) int) string {
 		}
 	}
 	return strings.Join(all, "\n") + "\n"
+}
+
+// lowest returns a search for the lowest bit that is set by a table, as compilers write
+// it, or nearly so.
+func lowest(r *rand.Rand, reg func() int, other func(...int) int) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	x := reg()
+	t := other(x)
+	p := other(x, t)
+	k := other(x, t, p)
+	prefix, sequence, shift, at, masked := "w", uint64(deBruijn32), 27, []int{0, 0, 0, 96}[r.IntN(4)], false
+	switch r.IntN(3) {
+	case 0:
+		prefix, sequence, shift, at = "r", deBruijn64, 58, []int{32, 32, 32, 33}[r.IntN(4)]
+	case 1:
+		prefix, masked = "r", true
+	}
+	if r.IntN(3) > 0 {
+		line("r%d = %#x ll", x, []uint64{0, 1, 1 << 31, 1 << 32, 1 << 63, r.Uint64() << r.IntN(64)}[r.IntN(6)])
+	}
+	if r.IntN(8) == 0 {
+		sequence += 2
+	}
+	line("%[1]s%[2]d = %[1]s%[3]d\n%[1]s%[2]d = -%[1]s%[2]d", prefix, t, x)
+	if r.IntN(8) == 0 {
+		line("r%d += 1", []int{x, t, k, reg()}[r.IntN(4)])
+	}
+	i, j := x, t
+	if r.IntN(2) == 0 {
+		i, j = t, x
+	}
+	line("%[1]s%[2]d &= %[1]s%[3]d", prefix, i, j)
+	if r.IntN(8) == 0 { // into the middle
+		line("if r%d == 7 goto +1\nr%d = 5", reg(), reg())
+	}
+	if shift == 58 {
+		line("r%d = %#x ll\nr%d *= r%d", k, sequence, i, k)
+	} else {
+		line("%s%d *= %d", prefix, i, sequence)
+	}
+	if masked {
+		line("r%d = 0xf8000000 ll\nr%d &= r%d", k, i, k)
+	}
+	line("%s%d >>= %d", prefix, i, shift)
+	d := []int{p, i, reg()}[r.IntN(3)]
+	line("r%d = map[1][0]+%d\nr%d += r%d\nr%d = *(u8 *)(r%d +0)", p, at, p, i, d, p)
+	if p != d {
+		line("r%d = 1", p)
+	}
+	for _, n := range []int{x, t, k} {
+		if n != d && r.IntN(12) > 0 {
+			line("r%d = %d", n, r.IntN(5))
+		}
+	}
+	return b.String()
 }
 
 // choice returns an operation on registers that reg picks, which a jump may lead

@@ -59,7 +59,7 @@ func (m *matcher) count(in *prog.Insn) bool {
 		return false
 	}
 	c := count{wide: wide, fixed: m.fixedOf()}
-	m.line(&c)
+	m.line(&c, m.at)
 	kind := Ones
 	x, ok := c.ones(c.n - 1)
 	if !ok {
@@ -72,7 +72,7 @@ func (m *matcher) count(in *prog.Insn) bool {
 	for c.used>>first&1 == 0 {
 		first++
 	}
-	if x >= first || !m.onlyCounts(&c, first) {
+	if x >= first || !m.onlyCounts(&c, first, in.Dst) {
 		return false
 	}
 	src, ok := m.holder(&c, first, x)
@@ -88,12 +88,12 @@ func (m *matcher) count(in *prog.Insn) bool {
 	return true
 }
 
-// line fills c with the straight line that ends at the current instruction, as far
-// as it may belong to a count.
-func (m *matcher) line(c *count) {
+// line fills c with the straight line that ends at end, as far as it may belong to a
+// count.
+func (m *matcher) line(c *count, end prog.PC) {
 	var pcs [maxCount]prog.PC
 	n := 0
-	for pc := m.at; n < maxCount; {
+	for pc := end; n < maxCount; {
 		if i := &m.Info[pc]; i.Dead || i.Load != 0 {
 			break
 		}
@@ -274,11 +274,12 @@ func (c *count) andShifted(v int, op isa.ALUOp, n uint64) (y int, ok bool) {
 	return y, ok && y == b
 }
 
-// onlyCounts reports whether c's values from first on serve nothing but the last.
-func (m *matcher) onlyCounts(c *count, first int) bool {
+// onlyCounts reports whether c's values from first on serve nothing but the current
+// instruction, which writes result.
+func (m *matcher) onlyCounts(c *count, first int, result prog.Reg) bool {
 	for k := first; k < c.n; k++ {
 		x := &c.values[k]
-		if c.used>>k&1 == 0 && !c.copies(&x.in) || k < c.n-1 && x.in.Dst != c.values[c.n-1].in.Dst && m.lives(x.in.Dst) {
+		if c.used>>k&1 == 0 && !c.copies(&x.in) || x.in.Dst != result && m.lives(x.in.Dst) {
 			return false
 		}
 		switch i := &m.Info[x.pc].Idiom; i.Kind {

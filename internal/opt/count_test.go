@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/skepvm/skep/internal/opt"
+	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
 )
 
@@ -60,6 +61,69 @@ func TestCounts(t *testing.T) {
 			var got opt.Idiom
 			for pc := range p.Info {
 				if x := p.Info[pc].Idiom; x.Kind == opt.Ones || x.Kind == opt.Zeros {
+					got = x
+					for at := x.To; at < prog.PC(pc); at = p.Next(at) {
+						if !p.Info[at].Merged {
+							t.Errorf("%d is not merged", at)
+						}
+					}
+				}
+			}
+			if got.Kind != tc.want || got.Wide != tc.wide {
+				t.Errorf("got %+v, want kind %d, wide %v", got, tc.want, tc.wide)
+			}
+		})
+	}
+}
+
+// TestLowest says which searches by a table find the lowest bit that is set. They are what
+// clang 19 makes of __builtin_ctz and __builtin_ctzll, the last at -mcpu=v2.
+func TestLowest(t *testing.T) {
+	// The tables are those of LLVM 19, .rodata.cst32 and .rodata.cst64 of such objects.
+	table := []byte{0, 1, 28, 2, 29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4, 8, 31, 27, 13, 23, 21, 19, 16, 7, 26, 12, 18, 6, 11, 5, 10, 9}
+	table = append(table, 0, 1, 2, 7, 3, 13, 8, 19, 4, 25, 14, 28, 9, 34, 20, 40, 5, 17, 26, 38, 15, 46, 29, 48, 10, 31, 35, 54, 21, 50, 41, 57,
+		63, 6, 12, 18, 24, 27, 33, 39, 16, 37, 45, 47, 30, 53, 49, 56, 62, 11, 23, 32, 36, 44, 52, 55, 61, 22, 43, 51, 60, 42, 59, 58)
+	spec := func() *maps.Spec {
+		return &maps.Spec{Name: ".rodata", Type: maps.Array, KeySize: 4, ValueSize: 96, MaxEntries: 1, Flags: maps.ReadOnlyProg,
+			Frozen: true, Contents: []maps.Entry{{Key: make([]byte, 4), Value: table}}}
+	}
+	const head, tail = "r5 = *(u32 *)(r1 +16)\nr4 = 3\n", "r0 += r4\nexit"
+	const narrow = "w0 = w5\nw0 = -w0\nw5 &= w0\nw5 *= 125613361\nw5 >>= 27\nr0 = map[0][0]+0\nr0 += r5\nr0 = *(u8 *)(r0 +0)\n"
+	const wide = "r0 = r5\nr0 = -r0\nr5 &= r0\nr2 = 0x218a392cd3d5dbf ll\nr5 *= r2\nr5 >>= 58\nr0 = map[0][0]+32\nr0 += r5\nr0 = *(u8 *)(r0 +0)\n"
+	const masked = "r0 = r5\nr0 = -r0\nr5 &= r0\nr5 *= 125613361\nr2 = 0xf8000000 ll\nr5 &= r2\nr5 >>= 27\nr0 = map[0][0]+0\nr0 += r5\nr0 = *(u8 *)(r0 +0)\n"
+	one := func(old, text, with string) string { return strings.Replace(text, old, with, 1) }
+	for _, tc := range []struct {
+		name, text string
+		change     func(s *maps.Spec)
+		want       opt.IdiomKind
+		wide       bool
+	}{
+		{"32 bits", narrow, nil, opt.Lowest, false},
+		{"64 bits", wide, nil, opt.Lowest, true},
+		{"32 bits of 64", masked, nil, opt.Lowest, false},
+		{"another sequence", one("125613361", narrow, "125613363"), nil, opt.NoIdiom, false},
+		{"another value", one("w5 &= w0", narrow, "w5 &= w4"), nil, opt.NoIdiom, false},
+		{"another table", one("]+0", narrow, "]+1"), nil, opt.NoIdiom, false},
+		{"another mask", one("0xf8000000", masked, "0xf0000000"), nil, opt.NoIdiom, false},
+		{"no mask", one("r5 &= r2\n", masked, "r5 &= 0xfffffff\n"), nil, opt.NoIdiom, false},
+		{"a part is read", narrow + "r0 += r5\n", nil, opt.NoIdiom, false},
+		{"a jump leads inside", "r0 = 1\nif r4 == 1 goto +2\n" + narrow, nil, opt.NoIdiom, false},
+		{"a table that may change", narrow, func(s *maps.Spec) { s.Frozen = false }, opt.NoIdiom, false},
+		{"a table that programs may write", narrow, func(s *maps.Spec) { s.Flags = 0 }, opt.NoIdiom, false},
+		{"a table of zeros", narrow, func(s *maps.Spec) { s.Contents = nil }, opt.NoIdiom, false},
+		{"a table with a mistake", narrow, func(s *maps.Spec) {
+			s.Contents[0].Value = append([]byte{1}, table[1:]...)
+		}, opt.NoIdiom, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := spec()
+			if tc.change != nil {
+				tc.change(s)
+			}
+			p := prepare(t, head+tc.text+tail, s)
+			var got opt.Idiom
+			for pc := range p.Info {
+				if x := p.Info[pc].Idiom; x.Kind == opt.Lowest {
 					got = x
 					for at := x.To; at < prog.PC(pc); at = p.Next(at) {
 						if !p.Info[at].Merged {

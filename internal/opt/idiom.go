@@ -23,7 +23,7 @@ type Idiom struct {
 	Index prog.Reg // Sum, Access: NoIndex if there is none
 	Shift uint8    // of Index
 	Imm   int32
-	To    prog.PC // Branch; Ones and Zeros: the first instruction
+	To    prog.PC // Branch; Ones, Zeros and Lowest: the first instruction
 }
 
 // reads returns the registers that a Sum or an Access adds up.
@@ -73,6 +73,9 @@ const (
 	// Zeros: Dst = how many bits of Src above the highest that is set are not, all
 	// if none is. The instructions from To on are Merged.
 	Zeros
+	// Lowest: Dst = how many bits of Src below the lowest that is set are not, 0 if
+	// none is. The instructions from To on are Merged.
+	Lowest
 )
 
 // idioms finds idioms. Requires Info.Target, Info.Live and Func.Pins. Linear:
@@ -128,6 +131,11 @@ func (m *matcher) insn(i *Info, s *step) {
 			return
 		}
 	case isa.LDX:
+		if m.lowest(in) {
+			m.most[in.Dst] = loads(in)
+			m.n, m.open = 0, 0
+			return
+		}
 		m.access(in)
 		m.share(in, &x)
 		m.most[in.Dst] = loads(in)

@@ -1,6 +1,7 @@
 package amd64
 
 import (
+	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/internal/opt"
 	"github.com/skepvm/skep/prog"
 )
@@ -17,12 +18,20 @@ func (l *lowerer) count(pc prog.PC, x *opt.Idiom) {
 		l.PopcntRR(w, host[x.Dst], host[x.Src])
 	case x.Kind == opt.Zeros && l.features.LZCNT:
 		l.LzcntRR(w, host[x.Dst], host[x.Src])
+	case x.Kind == opt.Lowest && l.features.BMI1:
+		l.TzcntRR(w, host[x.Dst], host[x.Src])
+		l.AndRI(W32, host[x.Dst], int32(w.Bits()-1)) // all, if there is none
 	default:
 		for at := x.To; at <= pc; at = l.p.Next(at) {
 			in := l.p.Insns[at]
-			if in.IsWide() {
+			switch c := in.Op.Class(); {
+			case in.IsWide() && in.Src == isa.PseudoMapValue:
+				l.MapAddress(in.Dst, in.Imm, uint32(l.p.Insns[at+1].Imm))
+			case in.IsWide():
 				l.MovRI(host[in.Dst], uint64(uint32(in.Imm))|uint64(uint32(l.p.Insns[at+1].Imm))<<32)
-			} else {
+			case c == isa.LDX:
+				l.LDX(at, in)
+			default:
 				l.ALU(at, in)
 			}
 		}

@@ -32,7 +32,7 @@ func (l *lowerer) Idiom(pc prog.PC, x *opt.Idiom) {
 		l.choose(pc, in, x)
 	case opt.Tally:
 		l.tally(pc, in, x)
-	case opt.Ones, opt.Zeros:
+	case opt.Ones, opt.Zeros, opt.Lowest:
 		l.count(pc, x)
 	}
 }

@@ -11,8 +11,14 @@ func (l *lowerer) count(_ prog.PC, x *opt.Idiom) {
 	if x.Wide {
 		w = W64
 	}
-	if x.Kind == opt.Zeros {
-		l.Clz(w, host[x.Dst], host[x.Src])
+	switch dst, src := host[x.Dst], host[x.Src]; x.Kind {
+	case opt.Zeros:
+		l.Clz(w, dst, src)
+		return
+	case opt.Lowest:
+		l.Rbit(w, dst, src)
+		l.Clz(w, dst, dst)
+		l.AndI(W32, dst, dst, uint64(w.Bits()-1)) // all, if there is none
 		return
 	}
 	// The vector unit counts the bits of each byte, and adds them up.

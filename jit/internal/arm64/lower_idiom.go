@@ -53,7 +53,7 @@ func (l *lowerer) Idiom(pc prog.PC, x *opt.Idiom) {
 			c = c.Not()
 		}
 		l.Cinc(w, host[x.Dst], host[x.Dst], c)
-	case opt.Ones, opt.Zeros:
+	case opt.Ones, opt.Zeros, opt.Lowest:
 		l.count(pc, x)
 	}
 }
