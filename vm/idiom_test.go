@@ -500,7 +500,7 @@ func idiomBody(r *rand.Rand, regs int) string {
 			x, y := reg(), reg()
 			line("%s &= %d", name(r.IntN(2) == 0, x), []int{255, 65535, 15, 3, 0x7fffffff, 0x0ff0}[r.IntN(6)])
 			for range 1 + r.IntN(6) {
-				switch a, c := name(r.IntN(3) == 0, x), name(r.IntN(3) == 0, y); r.IntN(9) {
+				switch a, c := name(r.IntN(3) == 0, x), name(r.IntN(3) == 0, y); r.IntN(10) {
 				case 0:
 					line("%s <<= %d", a, r.IntN(31))
 				case 1:
@@ -514,6 +514,9 @@ func idiomBody(r *rand.Rand, regs int) string {
 					line("%s >>= %d", a, r.IntN(31))
 				case 5:
 					line("%s %s %d", a, []string{"*=", "|=", "^=", "/=", "%="}[r.IntN(5)], 1+r.IntN(300))
+				case 9:
+					n := int32(1) << r.IntN(32)
+					line("%s *= %d", a, n+int32(r.IntN(3)-1))
 				case 6:
 					line("%s = %s", name(false, x), name(false, x))
 				case 7:

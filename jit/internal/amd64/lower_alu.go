@@ -1,6 +1,7 @@
 package amd64
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/skepvm/skep/internal/isa"
@@ -31,7 +32,7 @@ func (l *lowerer) ALU(pc prog.PC, in prog.Insn) {
 		l.binary(pc, in, (*Asm).XorRR, (*Asm).XorRI, (*Asm).XorRM)
 	case isa.Mul:
 		if in.Op.Source() == isa.K {
-			l.ImulRRI(w, dst, dst, in.Imm)
+			l.multiply(w, dst, in.Imm)
 		} else {
 			l.binary(pc, in, (*Asm).ImulRR, nil, (*Asm).ImulRM)
 		}
@@ -49,6 +50,28 @@ func (l *lowerer) ALU(pc prog.PC, in prog.Insn) {
 		l.mov(in)
 	case isa.End:
 		l.swap(in)
+	}
+}
+
+// multiply lowers a product with n. Next to a power of 2 that is a shift and a sum,
+// which take two cycles, or one, where a multiplication takes three: hashes wait for it.
+func (l *lowerer) multiply(w Width, dst Reg, n int32) {
+	power := func(n int32) bool { return n > 1 && n&(n-1) == 0 }
+	switch {
+	case n == 3, n == 5, n == 9:
+		l.Lea(w, dst, Indexed(dst, dst, int(n-1), 0))
+	case power(n):
+		l.ShlRI(w, dst, uint8(bits.TrailingZeros32(uint32(n))))
+	case power(n - 1):
+		l.MovRR(w, scratch, dst)
+		l.ShlRI(w, scratch, uint8(bits.TrailingZeros32(uint32(n-1))))
+		l.AddRR(w, dst, scratch)
+	case n > 3 && power(n+1):
+		l.MovRR(w, scratch, dst)
+		l.ShlRI(w, dst, uint8(bits.TrailingZeros32(uint32(n+1))))
+		l.SubRR(w, dst, scratch)
+	default:
+		l.ImulRRI(w, dst, dst, n)
 	}
 }
 
