@@ -83,6 +83,8 @@ type trust struct {
 	instead Impl   // what it does the same as
 	args    [5]Arg // if this is what a proof held the call to
 	impl    Impl
+
+	plain func(Env, []byte) uint64 // see Plain
 }
 
 // A MemFunc returns the n bytes of program memory at addr: Mem, or one that takes
@@ -104,6 +106,18 @@ func provenMem(env Env, addr, n uint64) []byte {
 		return Mem(env, addr, n)
 	}
 	return mem.At(addr, int(n))
+}
+
+// PlainMem is how many bytes a Plain function may get at most.
+const PlainMem = largeMem - 1
+
+// Plain returns what Trusting's function calls if R2 is from 1 to PlainMem, with the
+// memory that R1 and R2 say; nil if it is not of this form.
+func (f *Func) Plain() func(Env, []byte) uint64 {
+	if t := &f.trusting; t.plain != nil && t.args == f.Proto.Args && mem.SameFunc(f.Impl, t.instead) {
+		return t.plain
+	}
+	return nil
 }
 
 // Trusting returns what does the same as f's Impl in calls that the verifier has

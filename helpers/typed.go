@@ -51,6 +51,7 @@ func New1[A Param, R Value](name string, fn func(Env, A) R) *Func {
 		return toR0(ret, fn(env, x))
 	}
 	trusting := impl
+	var plain func(Env, []byte) uint64
 	if a.trust != nil {
 		trusting = func(env Env, r1, r2, _, _, _ uint64) uint64 {
 			if r2 >= largeMem {
@@ -59,10 +60,13 @@ func New1[A Param, R Value](name string, fn func(Env, A) R) *Func {
 			return toR0(ret, fn(env, mem.Cast[A](mem.At(r1, int(r2)))))
 		}
 		if ret == nil {
-			trusting = trustingBytes(mem.Cast[func(Env, []byte) uint64](fn), impl)
+			plain = mem.Cast[func(Env, []byte) uint64](fn)
+			trusting = trustingBytes(plain, impl)
 		}
 	}
-	return newFunc[R](name, []param{a.param}, impl, trusting)
+	f := newFunc[R](name, []param{a.param}, impl, trusting)
+	f.trusting.plain = plain
+	return f
 }
 
 // trustingBytes is the commonest trusting helper: fn of memory, with an R0 of 64 bits.

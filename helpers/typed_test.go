@@ -150,6 +150,13 @@ func testTrusting(t *testing.T, made func() *helpers.Func) {
 	if got := call(f.Trusting(), 0, 0); got != 0 || env.Aborted != nil {
 		t.Errorf("no memory: %d, %v", got, env.Aborted)
 	}
+	if plain := f.Plain(); plain != nil {
+		if got := plain(&env, memory); got != want {
+			t.Errorf("plain sum %d, want %d", got, want)
+		}
+	} else if t.Name() == "TestTrusting/typed" {
+		t.Error("a function of memory has no plain form")
+	}
 	own := func(helpers.Env, uint64, uint64, uint64, uint64, uint64) uint64 { return 42 }
 	for name, change := range map[string]func(f *helpers.Func){
 		"another Impl":           func(f *helpers.Func) { f.Impl = own },
@@ -164,6 +171,9 @@ func testTrusting(t *testing.T, made func() *helpers.Func) {
 		for _, f := range []*helpers.Func{f, &copied} {
 			if call(f.Trusting(), 8, 8); env.Aborted == nil && call(f.Trusting(), addr, 6) != 42 {
 				t.Errorf("%s: memory that is nowhere is trusted", name)
+			}
+			if f.Plain() != nil {
+				t.Errorf("%s: it has a plain form", name)
 			}
 		}
 	}

@@ -33,6 +33,12 @@ func newNative(code *jit.Code, ms []maps.Map, at *rt.Target) *native {
 			n.impls = append(n.impls, nativePacket)
 		default:
 			impl := proven(c, ms)
+			if plain := c.Func.Plain(); plain != nil && c.Func.Inline() == helpers.InlineNone {
+				for len(at.Plain) < len(code.Calls()) {
+					at.Plain = append(at.Plain, nil)
+				}
+				at.Plain[len(n.impls)] = plain
+			}
 			switch c.Func.Inline() {
 			case helpers.InlineRingSubmit, helpers.InlineRingDiscard:
 				if len(n.rings) > 0 {

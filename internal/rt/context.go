@@ -204,5 +204,6 @@ type Run struct {
 
 	at    uint64 // address of the target
 	impls uint64 // of the first of its helpers
+	plain uint64 // of the first of its plain helpers; 0: it has none
 	calls uint32 // of helpers
 }

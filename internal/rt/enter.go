@@ -36,6 +36,11 @@ func helper(r *Run, index uint32) uint64 {
 	if r.calls++; r.calls%looks == 0 && r.Look != nil {
 		r.Look()
 	}
+	if r.plain != 0 {
+		if fn, b := r.plainCall(index); fn != nil {
+			return fn(r.Env, b)
+		}
+	}
 	a := &r.Context.Arg
 	return r.impl(index)(r.Env, a[0], a[1], a[2], a[3], a[4])
 }

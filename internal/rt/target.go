@@ -19,7 +19,9 @@ type Target struct {
 	Weight, Span uint64
 
 	Helpers []helpers.Impl
-	Owner   any
+	// Plain are helpers.Func.Plain of Helpers, where there is one; none if none has.
+	Plain []func(helpers.Env, []byte) uint64
+	Owner any
 }
 
 // Enter sets where code enters t; 0 ends that for all that come later.
@@ -36,6 +38,7 @@ func Identity[T any](v *T) uint64 { return uint64(uintptr(unsafe.Pointer(v))) }
 func (r *Run) Go(t *Target) {
 	r.at = t.Addr()
 	r.impls = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(t.Helpers))))
+	r.plain = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(t.Plain))))
 	r.Context.target = r.at
 }
 
@@ -47,7 +50,7 @@ func (r *Run) Again() { r.Context.target = r.at }
 func (r *Run) Target() *Target { return targetAt(r.at) }
 
 // Leave forgets what code runs in, after a run.
-func (r *Run) Leave() { r.impls, r.at, r.Context.target = 0, 0, 0 }
+func (r *Run) Leave() { r.impls, r.plain, r.at, r.Context.target = 0, 0, 0, 0 }
 
 func targetAt(addr uint64) *Target {
 	p := uintptr(addr)
@@ -58,6 +61,18 @@ func targetAt(addr uint64) *Target {
 func (r *Run) impl(index uint32) helpers.Impl {
 	p := uintptr(r.impls) + uintptr(index)*unsafe.Sizeof(helpers.Impl(nil))
 	return **(**helpers.Impl)(unsafe.Pointer(&p))
+}
+
+// plainCall returns what stands for the helper that code calls index, and its memory,
+// if it is a plain function of some.
+func (r *Run) plainCall(index uint32) (fn func(helpers.Env, []byte) uint64, b []byte) {
+	a := &r.Context.Arg
+	p := uintptr(r.plain) + uintptr(index)*unsafe.Sizeof(fn)
+	if fn = **(**func(helpers.Env, []byte) uint64)(unsafe.Pointer(&p)); fn == nil || a[1]-1 >= helpers.PlainMem {
+		return nil, nil
+	}
+	at := uintptr(a[0])
+	return fn, unsafe.Slice(*(**byte)(unsafe.Pointer(&at)), int(a[1]))
 }
 
 // follow tells Go where code has gone on since it last left.
