@@ -45,7 +45,7 @@ type SocketInfo struct {
 
 	BoundDevIf     uint32 // the device it is bound to, or 0
 	Mark, Priority uint32
-	RxQueue        int32  // the queue that it receives from, or -1
+	RxQueue        int32  // the queue that it receives from, or -1, of which programs load 32 bits (Linux fills all 64 of the register)
 	Cookie         uint64 // that get_socket_cookie gives
 	UID            uint32 // of the owner
 	ClassID        uint32 // of its cgroup (net_cls)
