@@ -103,6 +103,9 @@ func (b *batch) variant(base *base, name string, insns []prog.Insn) (all []outco
 	}
 	rules := rules
 	rules.Strict = true
+	if b.Object == nil {
+		rules.MaxVisits /= 5 // they are many, and short
+	}
 	var proven *vm.Collection // until the end: engines share the proof
 	for _, e := range b.Engines {
 		if e == kernelEngine {

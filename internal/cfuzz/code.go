@@ -253,7 +253,10 @@ func (c *coder) idiom() {
 		s := c.r.IntN(4)
 		return []isa.Op{0x10, 0x08, 0x00, 0x18}[s], []int16{1, 2, 4, 8}[s]
 	}
-	switch c.r.IntN(24) {
+	switch c.r.IntN(34) {
+	case 24, 25, 26, 27, 28, 29, 30, 31, 32:
+		c.decision(x, y, z, class, near(n-1))
+		return
 	case 0: // rotation
 		mov(y, x)
 		imm(0x60, x, k)
@@ -436,6 +439,90 @@ func (c *coder) idiom() {
 	}
 	c.part(from)
 }
+
+// decision emits what compilers make of small conditions: tests of what was just
+// computed, carries, least and greatest, absolute values, comparisons in memory.
+func (c *coder) decision(x, y, z uint8, class isa.Op, k int32) {
+	skip := func(op isa.Op, dst, src uint8, off int16) { // if dst op src goto +off
+		c.emit(c.jump()|op|opX, dst, src, off, 0)
+	}
+	comparison := func() isa.Op {
+		return []isa.Op{0x10, 0x20, 0x30, 0x50, 0x60, 0x70, 0xa0, 0xb0, 0xc0, 0xd0, 0x40}[c.r.IntN(11)]
+	}
+	something := func() { // one instruction
+		switch c.r.IntN(5) {
+		case 0:
+			c.emit(class|0xb8, x, z, 0, 0)
+		case 1:
+			c.emit(class|0xb0, y, 0, 0, int32(c.r.IntN(3))-1)
+		case 2:
+			c.emit(class, y, 0, 0, []int32{1, -1, 2, 1 << 20}[c.r.IntN(4)])
+		case 3:
+			c.emit(class|[]isa.Op{0, 0x10, 0xa0, 0x40, 0x50}[c.r.IntN(5)]|opX, x, z, 0, 0)
+		default:
+			c.alu()
+		}
+	}
+	switch c.r.IntN(9) {
+	case 0, 1: // what was just computed, and a constant
+		c.alu()
+		dst := uint8(c.insns[len(c.insns)-1].Dst)
+		if c.r.IntN(3) == 0 {
+			c.emit(class|0xb0, y, 0, 0, int32(c.r.IntN(2)))
+		}
+		c.emit(c.jump()|comparison(), dst, 0, int16(1+c.r.IntN(2)), []int32{0, 0, 0, 1, -1}[c.r.IntN(5)])
+		something()
+	case 2: // the carry of a sum
+		c.emit(class|opX, x, z, 0, 0)
+		w := c.any()
+		if c.r.IntN(4) > 0 {
+			w = z
+		}
+		if c.r.IntN(2) == 0 {
+			c.emit(class|0xb0, y, 0, 0, int32(c.r.IntN(2)))
+		}
+		skip([]isa.Op{0xa0, 0x30, 0x20, 0xb0}[c.r.IntN(4)], x, w, 1)
+		c.emit(class|[]isa.Op{0xb0, 0}[c.r.IntN(2)], y, 0, 0, []int32{1, 0, -1}[c.r.IntN(3)])
+		c.emit(class|[]isa.Op{0, 0x10}[c.r.IntN(2)]|opX, []uint8{x, z}[c.r.IntN(2)]%uint8(c.regs), y, 0, 0)
+	case 3: // with its limit
+		c.emit(class|[]isa.Op{0, 0x10}[c.r.IntN(2)]|opX, x, z, 0, 0)
+		skip(comparison(), x, z, 1)
+		c.emit(class|0xb0, x, 0, 0, []int32{-1, 0, 0x7fffffff}[c.r.IntN(3)])
+	case 4: // least and greatest
+		skip(comparison(), x, z, 1)
+		c.emit(class|0xb8, x, z, 0, 0)
+	case 5: // absolute value
+		c.emit(c.jump()|[]isa.Op{0x60, 0x70, 0xc0, 0xd0}[c.r.IntN(4)], x, 0, 1, []int32{0, -1, 1}[c.r.IntN(3)])
+		c.emit(class|0x80, x, 0, 0, 0)
+	case 6: // in memory
+		s := c.r.IntN(4)
+		mode := isa.Op(modeMEM)
+		if s < 3 && c.r.IntN(4) == 0 {
+			mode = modeMEMSX
+		}
+		c.emit(opLDX|mode|[]isa.Op{0x10, 0x08, 0x00, 0x18}[s], x, 10, int16(-8*(1+c.r.IntN(codeSlots))), 0)
+		if c.r.IntN(2) == 0 {
+			c.emit(c.jump()|comparison(), x, 0, int16(1+c.r.IntN(2)), c.imm())
+		} else {
+			skip(comparison(), []uint8{x, z}[c.r.IntN(2)], []uint8{z, x}[c.r.IntN(2)], int16(1+c.r.IntN(2)))
+		}
+		something()
+	case 7: // two at once
+		skip(comparison(), z, c.any(), 2)
+		something()
+		something()
+	case 8: // one within the other
+		skip(comparison(), x, z, 3)
+		something()
+		c.emit(c.jump()|comparison(), y, 0, 1, k)
+		something()
+	}
+	if c.r.IntN(2) == 0 {
+		something()
+	}
+}
+
+func (c *coder) jump() isa.Op { return []isa.Op{opJMP, opJMP32}[c.r.IntN(2)] }
 
 // part leaves out an instruction of what came after from, or doubles it.
 func (c *coder) part(from int) {

@@ -113,6 +113,9 @@ func (c *campaign) judge(name string, b *batch, i int, host string, group []outc
 	if o, ok := by[c.fastest()]; !ok || o.Refused != "" {
 		c.counts[host+" refused"]++
 		c.refusals[host+" "+o.Refused]++
+		if host == "arm64" { // and here it ran
+			c.save("refused", name, b, i, host+" "+o.Refused)
+		}
 		if k, ok := by[kernelEngine]; ok && k.Refused == "" {
 			c.counts["refused, which the kernel accepts"]++
 			c.refusals["kernel accepts: "+o.Refused]++

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"time"
 )
@@ -40,6 +39,7 @@ func (here) do(q request) ([]outcome, error) {
 type worker struct {
 	args []string
 	cmd  *exec.Cmd
+	said *beginning
 	in   io.Closer
 	enc  *gob.Encoder
 	dec  *gob.Decoder
@@ -89,7 +89,7 @@ func (w *worker) do(q request) ([]outcome, error) {
 	}
 	if err != nil {
 		w.in.Close()
-		err = fmt.Errorf("%w: %w", errEnded, errors.Join(err, w.cmd.Wait()))
+		err = fmt.Errorf("%w: %w: %s", errEnded, errors.Join(err, w.cmd.Wait()), w.said)
 		w.cmd = nil
 		return nil, err
 	}
@@ -101,7 +101,8 @@ func (w *worker) do(q request) ([]outcome, error) {
 
 func (w *worker) start() error {
 	cmd := exec.Command(w.args[0], w.args[1:]...)
-	cmd.Stderr = os.Stderr
+	w.said = &beginning{}
+	cmd.Stderr = w.said
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -116,3 +117,13 @@ func (w *worker) start() error {
 	w.cmd, w.in, w.enc, w.dec = cmd, in, gob.NewEncoder(in), gob.NewDecoder(out)
 	return nil
 }
+
+// A beginning keeps the first of what a process that ends has to say.
+type beginning struct{ text []byte }
+
+func (b *beginning) Write(p []byte) (int, error) {
+	b.text = append(b.text, p[:min(len(p), 400-len(b.text))]...)
+	return len(p), nil
+}
+
+func (b *beginning) String() string { return string(b.text) }
