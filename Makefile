@@ -106,7 +106,7 @@ staticcheck: bin/staticcheck
 	bin/staticcheck $(MODULES)
 
 # skep against the kernel and clang's native code: docs/bench.md, bench.svg,
-# bench.json and entry.md. Linux on amd64; root, for the kernel.
+# bench.json, compile.md and entry.md. Linux on amd64; root, for the kernel.
 bench:
 	go run ./internal/bench
 

@@ -14,8 +14,8 @@
 // what a repetition took; that needs root. Its verifier refuses some programs.
 // Native code is entered by the same stub as skep's machine code.
 //
-// It also measures what entering and leaving machine code costs, and for how long
-// programs that never end hold up others.
+// It also measures what entering and leaving machine code costs, for how long programs
+// that never end hold up others, and what it costs to make machine code and to load.
 //
 // It writes tables, a plot and the numbers to a directory.
 package main
@@ -38,6 +38,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 30, "how many rounds to measure")
 	flag.BoolVar(&o.checked, "checked", true, "measure the checked interpreter too")
 	entry := flag.Bool("entry", false, "measure only what docs/entry.md shows")
+	compile := flag.Bool("compile", false, "measure only what docs/compile.md shows")
 	trials := flag.Int("trials", 200, "how many trials of each program that never ends")
 	watch := flag.Bool(witnessFlag, false, "do nothing but see when a processor is there for nobody (for itself)")
 	flag.Parse()
@@ -49,11 +50,14 @@ func main() {
 	}
 	o.dir = *dir
 	var err error
-	if o.only, err = regexp.Compile(*only); err == nil && !*entry {
+	if o.only, err = regexp.Compile(*only); err == nil && !*entry && !*compile {
 		err = run(o, *out)
 	}
-	if err == nil && (*entry || *only == "") {
-		err = runEntry(o.rounds, *trials, *out)
+	if err == nil && (*compile || *only == "" && !*entry) {
+		err = writeReport(*out, "compile.md", func() (string, error) { return compileReport(o.dir, o.rounds) })
+	}
+	if err == nil && (*entry || *only == "" && !*compile) {
+		err = writeReport(*out, "entry.md", func() (string, error) { return entryReport(o.rounds, *trials) })
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -92,10 +96,10 @@ func run(o options, out string) error {
 	return nil
 }
 
-// runEntry writes entry.md.
-func runEntry(rounds, trials int, out string) error {
+// writeReport prints what report returns, and writes it to a file of the directory out.
+func writeReport(out, name string, report func() (string, error)) error {
 	runtime.UnlockOSThread()
-	text, err := entryReport(rounds, trials)
+	text, err := report()
 	if err != nil {
 		return err
 	}
@@ -103,5 +107,5 @@ func runEntry(rounds, trials int, out string) error {
 	if out == "" {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(out, "entry.md"), []byte(text), 0o666)
+	return os.WriteFile(filepath.Join(out, name), []byte(text), 0o666)
 }

@@ -163,6 +163,6 @@ func (r *report) markdown() string {
 			fmt.Fprintf(&b, " %.1f (%s)", ns, columnNames[k])
 		}
 	}
-	b.WriteString(".\n\n![the same as a plot](bench.svg)\n\nWhat it costs to enter and to leave machine code: [entry.md](entry.md).\n")
+	b.WriteString(".\n\n![the same as a plot](bench.svg)\n\nWhat it costs to enter and to leave machine code: [entry.md](entry.md). What it costs to make:\n[compile.md](compile.md).\n")
 	return b.String()
 }

@@ -89,15 +89,18 @@ func effectOf(in prog.Insn) effect {
 // in[pc] is the set of registers that are initialised on every path to pc, the
 // greatest solution of in[pc] = ∩ out[predecessor], by iteration from the full
 // set. Sound: a register outside in[pc] is checked when the program runs; one
-// inside is initialised on every path, so it needs no check.
+// inside is initialised on every path, so it needs no check. Linear but for what
+// functions return: a pass over the program, then no more than what got less.
 type liveness struct {
 	p       *prog.Program
 	needs   []regs // by PC: what the instruction reads, calls included
 	effects []effect
 	in      []regs
-	ret     []regs // by function: R0, if every exit leaves it initialised
-	taken   []bool // by function: its address is taken
-	changed bool
+	ret     []regs    // by function: R0, if every exit leaves it initialised
+	taken   []bool    // by function: its address is taken
+	changed bool      // what a function returns is less
+	at      prog.PC   // up to which the pass is; what lies behind is looked at again
+	again   []prog.PC // that is
 }
 
 // solve fills in and returns the registers that some instruction reads though
@@ -124,7 +127,15 @@ func (l *liveness) solve() (suspects regs) {
 	for l.changed = true; l.changed; {
 		l.changed = false
 		for f := range l.p.Funcs {
-			l.pass(f)
+			fn := &l.p.Funcs[f]
+			for l.at = fn.Entry; l.at < fn.End; {
+				l.at = l.step(f, l.at)
+			}
+		}
+		for len(l.again) > 0 {
+			pc := l.again[len(l.again)-1]
+			l.again = l.again[:len(l.again)-1]
+			l.step(l.p.FuncAt(pc), pc)
 		}
 	}
 	for pc, in := range l.in {
@@ -136,52 +147,52 @@ func (l *liveness) solve() (suspects regs) {
 func (l *liveness) meet(pc prog.PC, r regs) {
 	if m := l.in[pc] & r; m != l.in[pc] {
 		l.in[pc] = m
-		l.changed = true
+		if pc <= l.at {
+			l.again = append(l.again, pc)
+		}
 	}
 }
 
-// pass goes once over the instructions of function f.
-func (l *liveness) pass(f int) {
-	fn := &l.p.Funcs[f]
-	for pc := fn.Entry; pc < fn.End; pc++ {
-		in := l.p.Insns[pc]
-		next := pc + 1
-		if in.IsWide() {
-			next++
-		}
-		e := l.effects[pc]
-		out := l.in[pc]&^e.kills | e.writes
-		class := in.Op.Class()
-		switch {
-		case class != isa.JMP && class != isa.JMP32:
-			l.meet(next, out)
-		case in.Op.JmpOp() == isa.Exit:
-			if l.ret[f]&l.in[pc] != l.ret[f] {
-				l.ret[f] = 0
-				l.changed = true
-			}
-		case in.IsCall(isa.CallSub):
-			callee := l.p.FuncAt(pc + 1 + prog.PC(in.Imm))
-			l.meet(l.p.Funcs[callee].Entry, l.in[pc]&argRegs|frameReg)
-			l.meet(next, l.in[pc]&^(argRegs|bit(prog.R0))|l.ret[callee])
-		case in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X):
-			ret := bit(prog.R0)
-			for i := range l.taken {
-				if l.taken[i] {
-					l.meet(l.p.Funcs[i].Entry, l.in[pc]&argRegs|frameReg)
-					ret &= l.ret[i]
-				}
-			}
-			l.meet(next, l.in[pc]&^(argRegs|bit(prog.R0))|ret)
-		default:
-			if t, ok := in.Target(pc); ok {
-				l.meet(t, out)
-				if in.Op.JmpOp() == isa.JA {
-					break
-				}
-			}
-			l.meet(next, out)
-		}
-		pc = next - 1
+// step does what the instruction of function f at pc does, and returns where the
+// next one is.
+func (l *liveness) step(f int, pc prog.PC) (next prog.PC) {
+	in := l.p.Insns[pc]
+	next = pc + 1
+	if in.IsWide() {
+		next++
 	}
+	e := l.effects[pc]
+	out := l.in[pc]&^e.kills | e.writes
+	class := in.Op.Class()
+	switch {
+	case class != isa.JMP && class != isa.JMP32:
+		l.meet(next, out)
+	case in.Op.JmpOp() == isa.Exit:
+		if l.ret[f]&l.in[pc] != l.ret[f] {
+			l.ret[f] = 0
+			l.changed = true
+		}
+	case in.IsCall(isa.CallSub):
+		callee := l.p.FuncAt(pc + 1 + prog.PC(in.Imm))
+		l.meet(l.p.Funcs[callee].Entry, l.in[pc]&argRegs|frameReg)
+		l.meet(next, l.in[pc]&^(argRegs|bit(prog.R0))|l.ret[callee])
+	case in.Op == isa.Op(isa.JMP)|isa.Op(isa.Call)|isa.Op(isa.X):
+		ret := bit(prog.R0)
+		for i := range l.taken {
+			if l.taken[i] {
+				l.meet(l.p.Funcs[i].Entry, l.in[pc]&argRegs|frameReg)
+				ret &= l.ret[i]
+			}
+		}
+		l.meet(next, l.in[pc]&^(argRegs|bit(prog.R0))|ret)
+	default:
+		if t, ok := in.Target(pc); ok {
+			l.meet(t, out)
+			if in.Op.JmpOp() == isa.JA {
+				break
+			}
+		}
+		l.meet(next, out)
+	}
+	return next
 }
