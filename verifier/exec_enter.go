@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/maps"
 	"github.com/skepvm/skep/prog"
@@ -250,7 +251,7 @@ func (m *machine) exitProgram(r0 state.Reg) error {
 // returns checks that the program may end with r0.
 func (m *machine) returns(r0 state.Reg) error {
 	want := m.sv.p.Type.Return
-	if want.Min == -1<<63 && want.Max == 1<<63-1 {
+	if want == hook.AnyReturn {
 		if r0.Kind.IsPointer() && m.sv.o.Strict {
 			return m.fail(Leak, "the program returns a %v pointer", r0.Kind)
 		}

@@ -1,7 +1,11 @@
 package verifier
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/skepvm/skep/helpers"
+	"github.com/skepvm/skep/hook"
 	"github.com/skepvm/skep/internal/isa"
 	"github.com/skepvm/skep/prog"
 	"github.com/skepvm/skep/verifier/internal/state"
@@ -108,18 +112,28 @@ func (f *funcLiveness) run() {
 			f.walk(b, &in, f.record)
 		}
 	}
-	// Successors mostly follow: one pass backwards, and more only for loops.
+	// In the order of the loops successors follow but for those that are heads: one
+	// pass backwards, and more only for loops.
+	order := make([]int, 0, n) // blocks less first
+	at := make([]int, n)       // by block: where in order
 	dirty := make([]bool, n)
 	preds := make([][]int, n)
-	for b := f.first; b < f.last; b++ {
-		dirty[b-f.first] = f.seen[b-f.first]
-		for _, s := range f.g.blocks[b].succs {
-			preds[s-f.first] = append(preds[s-f.first], b-f.first)
+	for b := range n {
+		order = append(order, b)
+		dirty[b] = f.seen[b]
+		for _, s := range f.g.blocks[f.first+b].succs {
+			preds[s-f.first] = append(preds[s-f.first], b)
 		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Compare(f.g.blocks[f.first+b].order, f.g.blocks[f.first+a].order)
+	})
+	for i, b := range order {
+		at[b] = i
 	}
 	for again := true; again; {
 		again = false
-		for b := n - 1; b >= 0; b-- {
+		for i, b := range order {
 			if !dirty[b] {
 				continue
 			}
@@ -131,7 +145,7 @@ func (f *funcLiveness) run() {
 			f.l.live[f.first+b], f.l.tested[f.first+b] = live, tested
 			for _, p := range preds[b] {
 				dirty[p] = true
-				again = again || p >= b
+				again = again || at[p] <= i
 			}
 		}
 	}
@@ -267,7 +281,10 @@ func (f *funcLiveness) aluTransfer(in prog.Insn, live, tested *state.Live) {
 func (f *funcLiveness) jump(pc prog.PC, in prog.Insn, live, tested *state.Live) {
 	switch in.Op.JmpOp() {
 	case isa.Exit:
-		*live, *tested = state.Live{Regs: bit(prog.R0)}, state.Live{Regs: bit(prog.R0)}
+		*live, *tested = state.Live{Regs: bit(prog.R0)}, state.Live{}
+		if f.fn != 0 || f.v.p.Type.Return != hook.AnyReturn {
+			tested.Regs = bit(prog.R0)
+		}
 	case isa.Call:
 		f.call(pc, in, live, tested)
 	case isa.JA, isa.MayGoto:

@@ -37,7 +37,7 @@ enum http_request_verdict {
 static void *(* const bpf_map_lookup_elem)(void *map, const void *key) = (void *) 1;
 static long (* const bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 arg4) = (void *) 2;
 static long (* const bpf_map_delete_elem)(void *map, const void *key) = (void *) 3;
-static long (* const bpf_ktime_get_ns)(void) = (void *) 5;
+static __u64 (* const bpf_ktime_get_ns)(void) = (void *) 5;
 static long (* const bpf_trace_printk)(const char *fmt, __u32 fmt_size, ...) = (void *) 6;
 #endif /* __BPF_HELPERS__ */
 

@@ -37,7 +37,7 @@ var Packages = map[string]Package{
 		maps.ArrayOfMaps, maps.HashOfMaps, maps.Queue, maps.Stack, maps.RingBuf, maps.BloomFilter,
 		maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap, maps.SockMap, maps.SockHash, maps.ReuseportSockArray,
 	}},
-	"vm": {Helpers: "1-3 12 18-21 25 27 29-31 34 37-39 43 46 48 50-53 59-63 65-67 69-73 82 84-91 93-104 110 124 130-140 142-144 163-164 169-172 178 181 186-187 192 195-207 209", Maps: []maps.Type{
+	"vm": {Helpers: "1-3 8 12 18-21 25-27 29-31 34 37-39 43 46 48 50-53 59-63 65-67 69-73 82 84-91 93-104 110 124 130-140 142-144 163-164 169-172 178 181 186-187 192 195-207 209", Maps: []maps.Type{
 		maps.Hash, maps.Array, maps.PerfEventArray, maps.LRUHash, maps.LPMTrie, maps.ArrayOfMaps, maps.HashOfMaps, maps.Queue,
 		maps.Stack, maps.BloomFilter, maps.ProgArray, maps.PerCPUArray, maps.DevMap, maps.DevMapHash, maps.CPUMap, maps.XSKMap,
 		maps.RingBuf, maps.SockMap, maps.SockHash, maps.StackTrace, maps.UserRingBuf, maps.CgroupArray, maps.ReuseportSockArray, maps.PerCPUHash,
