@@ -154,7 +154,7 @@ func (f *funcLiveness) forward() {
 	dirty[0] = true
 	for again := true; again; {
 		again = false
-		for b := range f.before {
+		for i, b := range f.order {
 			if !dirty[b] {
 				continue
 			}
@@ -174,7 +174,7 @@ func (f *funcLiveness) forward() {
 				}
 				if !f.seen[s] || merged != f.before[s] {
 					f.before[s], f.seen[s], dirty[s] = merged, true, true
-					again = again || s <= b
+					again = again || f.at[s] <= i
 				}
 			}
 		}

@@ -92,6 +92,8 @@ type funcLiveness struct {
 	first, last int     // its blocks
 	slots       slots   // what the stack may hold
 	news        bool    // slots says more than before
+	order       []int   // its blocks, less first: those of a loop follow its head, others what leads to them
+	at          []int   // by block, from first on: where in order
 	before      []addrs // by block, from first on
 	seen        []bool
 	current     int                 // the block that walk is in
@@ -104,6 +106,7 @@ func (f *funcLiveness) run() {
 	n := f.last - f.first
 	info := &f.v.p.Funcs[f.fn]
 	f.before, f.seen = make([]addrs, n), make([]bool, n)
+	f.sort()
 	f.base, f.args = make([]addr, info.End-info.Entry), map[prog.PC][5]addr{}
 	f.forward()
 	for b := f.first; b < f.last; b++ {
@@ -112,28 +115,17 @@ func (f *funcLiveness) run() {
 			f.walk(b, &in, f.record)
 		}
 	}
-	// In the order of the loops successors follow but for those that are heads: one
-	// pass backwards, and more only for loops.
-	order := make([]int, 0, n) // blocks less first
-	at := make([]int, n)       // by block: where in order
 	dirty := make([]bool, n)
 	preds := make([][]int, n)
 	for b := range n {
-		order = append(order, b)
 		dirty[b] = f.seen[b]
 		for _, s := range f.g.blocks[f.first+b].succs {
 			preds[s-f.first] = append(preds[s-f.first], b)
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Compare(f.g.blocks[f.first+b].order, f.g.blocks[f.first+a].order)
-	})
-	for i, b := range order {
-		at[b] = i
-	}
-	for again := true; again; {
+	for again := true; again; { // one pass, and more only for loops
 		again = false
-		for i, b := range order {
+		for i, b := range slices.Backward(f.order) {
 			if !dirty[b] {
 				continue
 			}
@@ -145,9 +137,24 @@ func (f *funcLiveness) run() {
 			f.l.live[f.first+b], f.l.tested[f.first+b] = live, tested
 			for _, p := range preds[b] {
 				dirty[p] = true
-				again = again || at[p] <= i
+				again = again || f.at[p] >= i
 			}
 		}
+	}
+}
+
+// sort fills order and at.
+func (f *funcLiveness) sort() {
+	blocks := f.g.blocks[f.first:f.last]
+	f.order, f.at = make([]int, len(blocks)), make([]int, len(blocks))
+	for b := range blocks {
+		f.order[b] = b
+	}
+	slices.SortFunc(f.order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(blocks[a].order, blocks[b].order), cmp.Compare(a, b))
+	})
+	for i, b := range f.order {
+		f.at[b] = i
 	}
 }
 
