@@ -44,7 +44,7 @@ func (sv *solver) prove(k rootKey, s *state.State, what purpose) (*root, error) 
 	r := &root{chain: sv.g.newChain(k.fn, state.Apart)}
 	sv.roots[k] = r
 	sub := &solver{
-		verifier: sv.verifier, ctx: sv.ctx, deadline: sv.deadline, changes: map[int]state.Live{}, loop: -1,
+		verifier: sv.verifier, ctx: sv.ctx, deadline: sv.deadline, loop: -1,
 		root: r.chain, visits: sv.visits, maxVisits: sv.maxVisits, patient: sv.patient, stored: sv.stored, bytes: sv.bytes, async: what == runsLater, handles: what == handlesExceptions, forMap: k.m,
 	}
 	sub.steps = append(sub.steps, step{})

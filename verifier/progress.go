@@ -291,15 +291,15 @@ func span(latches []*latch, k measure) (ok bool, steps int64, shrinks int) {
 // loopChanges returns the registers and stack bytes that the loop headed by
 // block b writes.
 func (sv *solver) loopChanges(b int) state.Live {
-	if c, ok := sv.changes[b]; ok {
-		return c
-	}
-	var c state.Live
-	for i := range sv.g.blocks {
-		if blk := &sv.g.blocks[i]; slices.Contains(blk.loops, b) {
-			merge(&c, sv.l.writes[i])
+	if sv.changes == nil {
+		sv.changes = map[int]state.Live{}
+		for i := range sv.g.blocks {
+			for _, head := range sv.g.blocks[i].loops {
+				c := sv.changes[head]
+				merge(&c, sv.l.writes[i])
+				sv.changes[head] = c
+			}
 		}
 	}
-	sv.changes[b] = c
-	return c
+	return sv.changes[b]
 }

@@ -157,7 +157,7 @@ func (v *verifier) explore(ctx context.Context, start time.Time, before int64, h
 	v.used, v.roots = make([]int, len(v.p.Funcs)), map[rootKey]*root{}
 	v.effects, v.rough, v.handled = map[int]effects{}, false, nil
 	sv := &solver{
-		verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), changes: map[int]state.Live{}, loop: -1,
+		verifier: v, ctx: ctx, deadline: start.Add(v.o.MaxTime), loop: -1,
 		visits: before, maxVisits: v.o.MaxVisits, patient: how != quick,
 	}
 	v.refused = nil
