@@ -191,7 +191,9 @@ func (m *ringBuf) Commit(b []byte, discard bool, flags uint64) {
 		mem.Publish(h, word)
 		return
 	}
-	atomic.StoreUint64(h, word) // before the readers are counted
+	// Before the readers are counted. What emulates arm64 may let a load pass a
+	// store that releases, though no processor does; it lets none pass a swap.
+	atomic.SwapUint64(h, word)
 	if atomic.LoadUint64(m.waiting()) > 0 {
 		m.wakeFor(at-recordHeader, flags)
 	}

@@ -139,7 +139,7 @@ func (m *ringBuf) take(rec *Record) bool {
 		if atomic.LoadUint64(m.waiting()) == 0 {
 			mem.Publish(m.cons(), end) // who comes to wait looks for records after this one is let go
 		} else {
-			atomic.StoreUint64(m.cons(), end) // before prod is read: see wakeFor
+			atomic.SwapUint64(m.cons(), end) // before prod is read: see wakeFor
 			m.top = m.reserved()
 			if !dropped && m.top != end {
 				m.wakeOne() // another reader may take the next
