@@ -108,7 +108,9 @@ staticcheck: bin/staticcheck
 # skep against the kernel and clang's native code: docs/bench.md, bench.svg,
 # bench.json, compile.md and entry.md. Linux on amd64; root, for the kernel.
 bench:
-	go run ./internal/bench
+	go build -o bin/bench ./internal/bench
+	bin/bench
+	chrt -f 10 bin/bench -entry
 
 # The example's load balancer against the kernel, packet by packet. Root.
 .PHONY: bench-balancer

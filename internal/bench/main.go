@@ -56,7 +56,7 @@ func main() {
 	if err == nil && (*compile || *only == "" && !*entry) {
 		err = writeReport(*out, "compile.md", func() (string, error) { return compileReport(o.dir, o.rounds) })
 	}
-	if err == nil && (*entry || *only == "" && !*compile) {
+	if err == nil && *entry {
 		err = writeReport(*out, "entry.md", func() (string, error) { return entryReport(o.rounds, *trials) })
 	}
 	if err != nil {
@@ -75,7 +75,7 @@ type options struct {
 
 func run(o options, out string) error {
 	runtime.LockOSThread()
-	debug.SetGCPercent(-1) // a collection would fall into someone's turn
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would fall into someone's turn
 	r, err := measure(o)
 	if err != nil {
 		return err
