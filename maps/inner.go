@@ -1,7 +1,6 @@
 package maps
 
 import (
-	"encoding/binary"
 	"sync"
 	"sync/atomic"
 
@@ -37,7 +36,7 @@ type innerPlace struct {
 
 func newInnerPlace(id uint32) *innerPlace {
 	words, bytes := mem.Alloc(2)
-	words[1] = uint64(id)
+	mem.StoreRelease(bytes[8:], uint64(id)) // readers may have the handle from machine code
 	return &innerPlace{words: words, handle: mem.Addr(bytes)}
 }
 
@@ -50,7 +49,7 @@ func numberOf(handle uint64) uint32 {
 	if handle == 0 {
 		return 0
 	}
-	return uint32(binary.NativeEndian.Uint64(mem.At(handle, 16)[8:]))
+	return uint32(mem.LoadAcquire(mem.At(handle, 16)[8:]))
 }
 
 // A retiredID is a number that no value is any more.
